@@ -1,0 +1,94 @@
+// Package project finds and loads a Convex project: convex.json, schema.ts,
+// migration definitions, strait.toml.
+package project
+
+import (
+	"context"
+	"time"
+
+	"strait/convex/jsrun"
+	"strait/model/schema"
+)
+
+// Project is a loaded project. Problems never hide what did load.
+type Project struct {
+	Root         string // absolute; holds package.json, convex.json or strait.toml
+	Name         string // of package.json, else the folder's
+	FunctionsDir string // absolute
+	SchemaFile   string // relative to Root; "" without a schema
+	Schema       *schema.Schema
+	SchemaJSON   []byte // as exported
+	Migrations   []Migration
+	App          *jsrun.App
+	Problems     []jsrun.Problem
+	Config       Config
+	Packages     map[string]string // version of "convex", "@convex-dev/migrations" … in use; "built-in" for the prelude
+	LoadTime     time.Duration
+}
+
+// Driver is how a migration is driven (design.md section 3).
+type Driver string
+
+// The drivers.
+const (
+	ComponentDriver Driver = "component" // @convex-dev/migrations
+	HelpersDriver   Driver = "helpers"   // convex-helpers/server/migrations
+	PagedDriver     Driver = "paged"     // hand-written, takes a cursor
+	OneshotDriver   Driver = "oneshot"   // hand-written, one call
+)
+
+// Migration is one definition found in the project.
+type Migration struct {
+	Name        string   `json:"name"` // "migrations:setDefaultPlan"
+	Table       string   `json:"table,omitempty"`
+	Driver      Driver   `json:"driver"`
+	BatchSize   int      `json:"batchSize"` // in effect when none is given at the start; 0: unknown
+	CustomRange bool     `json:"customRange,omitempty"`
+	Parallelize bool     `json:"parallelize,omitempty"`
+	Series      []string `json:"series"` // for a runner of several: their names in order; for a definition: the runners that hold it are in InSeries
+	InSeries    []string `json:"inSeries,omitempty"`
+	Runner      bool     `json:"runner,omitempty"`    // a runner(), not a definition
+	CursorArg   string   `json:"cursorArg,omitempty"` // paged: name of its cursor argument, "paginationOpts" for a whole one
+	SizeArg     string   `json:"sizeArg,omitempty"`   // paged: name of its batch size argument
+	DryRunArg   string   `json:"dryRunArg,omitempty"` // name of its own dry run argument
+	Public      bool     `json:"public,omitempty"`
+	File        string   `json:"file"` // relative to Root
+	Line        int      `json:"line"`
+	Source      string   `json:"-"` // text of the function, for people and for advice
+}
+
+// Config is strait.toml.
+type Config struct {
+	Path     string // absolute; "" when there is none
+	Target   string `toml:"target"`
+	Envs     []Env  `toml:"env"`
+	FromFile bool   `toml:"-"`
+}
+
+// Env is one environment of strait.toml, in promotion order. Exactly one of
+// URL, Snapshot and Generate says where its documents are.
+type Env struct {
+	Name       string         `toml:"name"`
+	URL        string         `toml:"url"`
+	KeyEnv     string         `toml:"key_env"`
+	KeyCommand string         `toml:"key_command"`
+	Snapshot   string         `toml:"snapshot"`
+	Generate   map[string]int `toml:"generate"` // table -> number of documents
+	Seed       uint64         `toml:"seed"`
+	Documents  string         `toml:"documents"` // schema file that generated documents follow (the old shape); default: Schema
+	Schema     string         `toml:"schema"`    // what is deployed: a file, git:REF, "target", "widened"; default "widened" when it can be, else target
+	Ran        []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
+	Overlay    string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)
+	Protected  bool           `toml:"protected"`
+	Component  string         `toml:"component"` // component path of the migrations component; default "migrations"
+	Region     string         `toml:"-"`
+}
+
+// Options of Load.
+type Options struct {
+	Dir string // where to look from
+}
+
+// Find and Load are in load.go; Load never panics, ends within the limits of
+// analysis and reports what failed in Problems. err is for "no project here".
+var _ = func(ctx context.Context, o Options) (*Project, error) { return nil, nil }

@@ -1,0 +1,83 @@
+// Package value holds Convex values: their encodings, order, sizes and ids.
+//
+// A value is one of the Go types listed at Value. Objects keep their fields
+// sorted by name, as Convex stores and prints them, so that encoding a value
+// twice gives the same bytes and comparing two needs no look-up.
+package value
+
+import "sort"
+
+// Value is a Convex value: nil (null), bool, float64, int64, string, Bytes,
+// Array or Object. Undefined stands for an absent field where the wire allows
+// one: in patches, filter literals and index ranges.
+type Value any
+
+// Bytes is a Convex bytes value (ArrayBuffer).
+type Bytes []byte
+
+// Array is a Convex array.
+type Array []Value
+
+// Object is a Convex object, its fields sorted by name, each name once.
+type Object []Field
+
+// Field is one field of an Object.
+type Field struct {
+	Name  string
+	Value Value
+}
+
+// Undefined marks a field that is absent. It sorts before every other value.
+type Undefined struct{}
+
+// NewObject sorts fields by name into an Object. When a name comes twice, the
+// last one counts, as in JavaScript.
+func NewObject(fields ...Field) Object {
+	o := make(Object, 0, len(fields))
+	o = append(o, fields...)
+	sort.SliceStable(o, func(i, j int) bool { return o[i].Name < o[j].Name })
+	out := o[:0]
+	for i, f := range o {
+		if i+1 < len(o) && o[i+1].Name == f.Name {
+			continue
+		}
+		out = append(out, f)
+	}
+	return out
+}
+
+// Get returns the field called name and whether the object has it.
+func (o Object) Get(name string) (Value, bool) {
+	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
+	if i < len(o) && o[i].Name == name {
+		return o[i].Value, true
+	}
+	return nil, false
+}
+
+// With returns a copy of the object in which name is v; an Undefined v
+// removes the field.
+func (o Object) With(name string, v Value) Object {
+	if _, gone := v.(Undefined); gone {
+		return o.Without(name)
+	}
+	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
+	out := make(Object, 0, len(o)+1)
+	out = append(out, o[:i]...)
+	out = append(out, Field{name, v})
+	if i < len(o) && o[i].Name == name {
+		i++
+	}
+	return append(out, o[i:]...)
+}
+
+// Without returns the object without the field called name.
+func (o Object) Without(name string) Object {
+	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
+	if i == len(o) || o[i].Name != name {
+		return o
+	}
+	out := make(Object, 0, len(o)-1)
+	out = append(out, o[:i]...)
+	return append(out, o[i+1:]...)
+}

@@ -1,0 +1,192 @@
+// Package plan is the thinking: what changed between the active and the
+// target schema, what that means, and where each environment stands. It reads
+// evidence and gives plans; it does no I/O and knows no clock.
+package plan
+
+import (
+	"time"
+
+	"strait/model/schema"
+	"strait/model/value"
+)
+
+// Class says what a change asks for.
+type Class string
+
+// The classes, mildest first.
+const (
+	Safe        Class = "safe"
+	IndexOnly   Class = "index"
+	Breaking    Class = "widen-migrate-narrow"
+	Destructive Class = "destructive"
+	UnknownKind Class = "unknown"
+)
+
+// Change is one difference active -> target at a path.
+type Change struct {
+	Table   string      `json:"table"`
+	Path    string      `json:"path"` // "" the table itself; else "users.profile.zip", "users.tags[]"
+	Kind    string      `json:"kind"` // field-added, field-removed, optional-to-required, type-narrowed, type-widened, type-changed, table-added, …
+	Class   Class       `json:"class"`
+	Message string      `json:"message"` // one line for people
+	Why     string      `json:"why"`
+	Push    string      `json:"push"` // what Convex will do at push
+	Before  string      `json:"before,omitempty"`
+	After   string      `json:"after,omitempty"`
+	Witness value.Value `json:"-"` // a document active accepts and target refuses; nil without
+}
+
+// State is the state of a step (design.md section 3).
+type State string
+
+// The states of a step.
+const (
+	Done    State = "done"
+	Todo    State = "todo"
+	Running State = "running"
+	Blocked State = "blocked"
+	Failed  State = "failed"
+	Unknown State = "unknown"
+	ByHand  State = "by hand"
+)
+
+// Step is one line of a checklist.
+type Step struct {
+	State    State     `json:"state"`
+	Why      string    `json:"why,omitempty"`      // for blocked, failed, unknown
+	Evidence string    `json:"evidence,omitempty"` // what the state rests on
+	At       time.Time `json:"at,omitzero"`        // when the evidence was gathered
+	Next     string    `json:"next,omitempty"`     // the action that would move it
+}
+
+// Definition is what the plan knows of a migration definition.
+type Definition struct {
+	Name   string
+	Table  string // "" unknown
+	Driver string
+	Runner bool
+	Series []string
+}
+
+// Progress is a migration's state in one environment, as its driver tells it.
+type Progress struct {
+	State     string // inProgress success failed canceled unknown; "" never started
+	Processed int64
+	Done      bool
+	Error     string
+	Started   time.Time
+	Ended     time.Time
+	Deployed  bool // the function exists there
+}
+
+// Group is one group of offenders of a census.
+type Group struct {
+	Table   string   `json:"table"`
+	Path    string   `json:"path"`
+	Reason  string   `json:"reason"`
+	Count   int64    `json:"count"`
+	Samples []Sample `json:"samples,omitempty"`
+}
+
+// Sample is one offender.
+type Sample struct {
+	ID       string       `json:"id"`
+	Message  string       `json:"message"`
+	Expected string       `json:"expected,omitempty"`
+	Got      string       `json:"got,omitempty"`
+	Document value.Object `json:"-"`
+}
+
+// Census counts the documents of an environment that do not fit the target.
+type Census struct {
+	Schema    string           `json:"schema"` // hash of the target it was taken against
+	At        time.Time        `json:"at"`
+	Full      bool             `json:"full"`
+	Read      int64            `json:"read"`
+	Offenders int64            `json:"offenders"`        // documents, each once
+	Tables    map[string]int64 `json:"tables,omitempty"` // offenders by table
+	Groups    []Group          `json:"groups,omitempty"` // sorted by table, path, reason
+	Stale     bool             `json:"stale,omitempty"`  // documents were written since
+}
+
+// Evidence is all that is known of one environment.
+type Evidence struct {
+	Env         string
+	Now         time.Time
+	Reachable   bool
+	Problem     string // why it is not
+	Active      *schema.Schema
+	ActiveKnown bool             // Active nil and known: no schema was ever pushed
+	Tables      map[string]int64 // documents by table
+	Progress    map[string]Progress
+	Census      *Census
+	DryRuns     map[string]time.Time // newest dry run by migration, since the last push
+	Protected   bool
+	Embedded    bool
+	Armed       bool
+	LastPush    time.Time
+}
+
+// Input is everything a plan is made from.
+type Input struct {
+	Target      *schema.Schema
+	Definitions []Definition
+	Envs        []Evidence // in promotion order
+}
+
+// Row is one line of the fleet's grid: a change that must be migrated, with
+// the definitions that migrate it, or a definition of no visible change.
+type Row struct {
+	Title      string   `json:"title"`
+	Table      string   `json:"table,omitempty"`
+	Path       string   `json:"path,omitempty"`
+	Class      Class    `json:"class,omitempty"`
+	Changes    []Change `json:"-"`
+	Migrations []string `json:"migrations"` // names, those of Table
+	Cells      []Cell   `json:"cells"`      // one an environment
+}
+
+// Cell is widen / migrate / narrow of one row in one environment.
+type Cell struct {
+	Widen   Step `json:"widen"`
+	Migrate Step `json:"migrate"`
+	Narrow  Step `json:"narrow"`
+}
+
+// EnvPlan is one environment's part of the plan.
+type EnvPlan struct {
+	Env      string          `json:"env"`
+	Changes  []Change        `json:"changes"` // active -> target there
+	Class    Class           `json:"class"`
+	Widen    Step            `json:"widen"`
+	Migrate  Step            `json:"migrate"`
+	Narrow   Step            `json:"narrow"`
+	Progress map[string]Step `json:"migrations"` // by definition
+	Widened  *schema.Schema  `json:"-"`          // Widen(active, target)
+}
+
+// Plan is the whole fleet's plan.
+type Plan struct {
+	Rows []Row     `json:"rows"`
+	Envs []EnvPlan `json:"envs"`
+}
+
+// Action is something a person can ask of an environment.
+type Action string
+
+// The actions.
+const (
+	ActDryRun Action = "dry-run"
+	ActRun    Action = "run"
+	ActCancel Action = "cancel"
+	ActCensus Action = "census"
+	ActWiden  Action = "widen"  // deploy the widened schema (embedded only)
+	ActNarrow Action = "narrow" // deploy the target schema (embedded only)
+)
+
+// Refusal is one reason why an action may not go out, and the way out.
+type Refusal struct {
+	Code string `json:"code"` // protected, not-widened, not-deployed, dry-run-missing, running, census-missing, offenders, …
+	Why  string `json:"why"`
+	Hint string `json:"hint"`
+}
