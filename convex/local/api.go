@@ -1,3 +1,154 @@
 // Package local is the embedded deployment: a small, real Convex deployment in
 // Go for rehearsal, demos and tests. Real data lives in real deployments.
+//
+// The core (store, transactions, syscalls, scheduler, schema enforcement)
+// knows nothing of HTTP; the server in front of it (server*.go, system*.go)
+// reaches the core only through what this file declares.
 package local
+
+import (
+	"encoding/json"
+	"time"
+
+	"strait/convex/jsrun"
+	"strait/model/schema"
+	"strait/model/value"
+)
+
+// Options of New.
+type Options struct {
+	Name     string           // deployment name, "/instance_name"; default "embedded"
+	AdminKey string           // "name|token"; random when empty
+	Now      func() time.Time // default time.Now
+	Seed     uint64           // of ids and function seeds; 0: random
+	Limits   *Limits          // default: Convex's numbers
+}
+
+// Limits are the transaction limits of convex-wire.md 9.1.
+type Limits struct {
+	DocumentsRead, BytesRead, IndexRanges  int
+	DocumentsWritten, BytesWritten         int
+	FunctionsScheduled, ScheduledArgsBytes int
+	ArgsBytes, ResultBytes                 int
+	FunctionTime                           time.Duration // JavaScript of a query or mutation
+	ActionTime                             time.Duration
+	CallDepth                              int
+}
+
+// Request is one call of a function from outside.
+type Request struct {
+	Component string             // component path, "" root
+	Path      string             // "dir/mod:export"
+	Args      string             // JSON text of the args object, convex_encoded_json
+	Type      jsrun.FunctionType // "" any, as /api/function does
+	Admin     bool               // internal functions and other components may be reached
+	Identity  json.RawMessage    // what ctx.auth.getUserIdentity answers; nil none
+	Caller    string             // SyncWorker HttpApi Tester Scheduler Action (5.2)
+	RequestID string             // chosen when empty
+	At        uint64             // query: run at this timestamp; 0 the newest
+}
+
+// Response is the outcome of a Request.
+type Response struct {
+	Value     string            // JSON text, convex_encoded_json; valid when Err is nil
+	Err       *FunctionError    // why it failed, as a client sees it
+	Log       []FunctionLogLine // lines of nested calls included
+	Timestamp uint64            // commit's for a mutation, snapshot's for a query; nanoseconds
+	Reads     *ReadSet          // of a query: what its result rests on
+	Type      jsrun.FunctionType
+	RequestID string
+	JSTime    time.Duration // JavaScript, syscalls not counted
+	Took      time.Duration
+	Usage     Usage
+}
+
+// Usage is what a transaction used of its limits.
+type Usage struct {
+	DocumentsRead, BytesRead, IndexRanges int
+	DocumentsWritten, BytesWritten        int
+	FunctionsScheduled                    int
+}
+
+// FunctionError is a failed function as a client sees it.
+type FunctionError struct {
+	Message string          // "Uncaught Error: boom\n    at …", without the request id line
+	Data    json.RawMessage // a ConvexError's data, convex_encoded_json; nil without
+	Code    string          // Convex's short name when it has one: SchemaEnforcementError, TooManyReads …
+}
+
+func (e *FunctionError) Error() string { return e.Message }
+
+// FunctionLogLine is one console line of a function or of one that it called.
+type FunctionLogLine struct {
+	jsrun.LogLine
+	Component string // of a nested function
+	UDFPath   string // "migrations.js:addField" of a nested function; "" the function itself
+}
+
+// Push is what to deploy.
+type Push struct {
+	App *jsrun.App
+	// Schema takes the place of the root component's schema when not nil (the
+	// widened one, say).
+	Schema *schema.Schema
+}
+
+// PushError says why a push was refused, in Convex's words (convex-wire.md 9.2, 10.4).
+type PushError struct {
+	Component, Table string
+	Document         string // id of the document that does not fit; "" none
+	Message          string
+}
+
+func (e *PushError) Error() string { return e.Message }
+
+// Document is one stored document.
+type Document struct {
+	ID   string
+	JSON string // convex_encoded_json, fields sorted, _id and _creationTime included
+}
+
+// The core offers these to the server (methods of *Deployment and *View):
+//
+//	New(Options) *Deployment
+//	(d) Close() error                        ends the scheduler and every waiter
+//	(d) Name(), AdminKey() string
+//	(d) App() *jsrun.App
+//	(d) Push(ctx, Push) error                *PushError when documents do not fit
+//	(d) PushSchema(ctx, *schema.Schema) error   only the root schema changes
+//	(d) Run(ctx, Request) Response           queries, mutations (retried on conflicts) and actions
+//	(d) Insert(ctx, component, table string, docs []value.Object) ([]string, error)
+//	                                         host-side load, keeps given _id and _creationTime, creates the table
+//	(d) DefineTable(component, table string, number uint32) error   for imports, so that ids survive
+//	(d) View() *View                         a consistent read-only copy, O(1)
+//	(d) Wait(ctx, after uint64) (uint64, error)   until a commit newer than after; returns the newest timestamp
+//	(d) Changed(reads *ReadSet, since uint64) bool   whether a commit after since touched them
+//	(d) SchemaState(component) SchemaState
+//	(d) Pause(bool)
+//
+//	(v) Timestamp() uint64
+//	(v) Tables(component) []TableInfo        user tables by name
+//	(v) Scan(component, table, from string, desc bool) iter.Seq[Document]   by creation time, after cursor from
+//	(v) Get(component, id string) (Document, bool)
+//	(v) TableNumber / schema.Tables          v.IDs(component) schema.Tables
+//
+// A ReadSet for a system function is made with ReadTable(component, table)
+// or ReadSchema(component).
+
+// TableInfo is one user table.
+type TableInfo struct {
+	Name   string
+	Number uint32
+	Count  int64
+	Bytes  int64
+}
+
+// SchemaState is the schema of one component, as getSchemas tells it.
+type SchemaState struct {
+	Active     *schema.Schema // nil: never pushed one
+	InProgress *schema.Schema
+	Validated  int64 // documents checked of the pending schema
+	Total      int64
+}
+
+var _ value.Value
