@@ -3,7 +3,6 @@
 package project
 
 import (
-	"context"
 	"time"
 
 	"strait/convex/jsrun"
@@ -59,10 +58,12 @@ type Migration struct {
 
 // Config is strait.toml.
 type Config struct {
-	Path     string // absolute; "" when there is none
-	Target   string `toml:"target"`
-	Envs     []Env  `toml:"env"`
-	FromFile bool   `toml:"-"`
+	Path   string // absolute; "" when there is none
+	Target string `toml:"target"`
+	// Functions is the functions folder, when convex.json does not say it.
+	Functions string `toml:"functions"`
+	Envs      []Env  `toml:"env"`
+	FromFile  bool   `toml:"-"`
 }
 
 // Env is one environment of strait.toml, in promotion order. Exactly one of
@@ -80,15 +81,23 @@ type Env struct {
 	Ran        []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
 	Overlay    string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)
 	Protected  bool           `toml:"protected"`
-	Component  string         `toml:"component"` // component path of the migrations component; default "migrations"
+	Component  string         `toml:"component"` // component path of the migrations component; default: where the app has it, else "migrations"
 	Region     string         `toml:"-"`
+	Deployment string         `toml:"-"` // name of the deployment when the Convex CLI's files tell it
+	Found      string         `toml:"-"` // where it was found without strait.toml: "CONVEX_DEPLOYMENT in .env.local"
+
+	// root and keyFile tell ResolveKey where to look. They hold no key.
+	root    string
+	keyFile string
 }
 
 // Options of Load.
 type Options struct {
-	Dir string // where to look from
+	// Dir is where to look from; "" is the working folder.
+	Dir string
+	// Functions names the functions folder, relative to Dir, when neither
+	// convex.json nor strait.toml does.
+	Functions string
+	// Getenv reads the environment; os.Getenv when nil.
+	Getenv func(string) string
 }
-
-// Find and Load are in load.go; Load never panics, ends within the limits of
-// analysis and reports what failed in Problems. err is for "no project here".
-var _ = func(ctx context.Context, o Options) (*Project, error) { return nil, nil }
