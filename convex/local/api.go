@@ -12,7 +12,6 @@ import (
 
 	"strait/convex/jsrun"
 	"strait/model/schema"
-	"strait/model/value"
 )
 
 // Options of New.
@@ -46,6 +45,13 @@ type Request struct {
 	Caller    string             // SyncWorker HttpApi Tester Scheduler Action (5.2)
 	RequestID string             // chosen when empty
 	At        uint64             // query: run at this timestamp; 0 the newest
+	// Program takes the place of the component's code: run_test_function. The
+	// function must be a query, its transaction is discarded.
+	Program *jsrun.Program
+	// Function describes the function in Program.
+	Function *jsrun.Function
+	// Parent is the execution id of the action that calls.
+	Parent string
 }
 
 // Response is the outcome of a Request.
@@ -108,33 +114,6 @@ type Document struct {
 	JSON string // convex_encoded_json, fields sorted, _id and _creationTime included
 }
 
-// The core offers these to the server (methods of *Deployment and *View):
-//
-//	New(Options) *Deployment
-//	(d) Close() error                        ends the scheduler and every waiter
-//	(d) Name(), AdminKey() string
-//	(d) App() *jsrun.App
-//	(d) Push(ctx, Push) error                *PushError when documents do not fit
-//	(d) PushSchema(ctx, *schema.Schema) error   only the root schema changes
-//	(d) Run(ctx, Request) Response           queries, mutations (retried on conflicts) and actions
-//	(d) Insert(ctx, component, table string, docs []value.Object) ([]string, error)
-//	                                         host-side load, keeps given _id and _creationTime, creates the table
-//	(d) DefineTable(component, table string, number uint32) error   for imports, so that ids survive
-//	(d) View() *View                         a consistent read-only copy, O(1)
-//	(d) Wait(ctx, after uint64) (uint64, error)   until a commit newer than after; returns the newest timestamp
-//	(d) Changed(reads *ReadSet, since uint64) bool   whether a commit after since touched them
-//	(d) SchemaState(component) SchemaState
-//	(d) Pause(bool)
-//
-//	(v) Timestamp() uint64
-//	(v) Tables(component) []TableInfo        user tables by name
-//	(v) Scan(component, table, from string, desc bool) iter.Seq[Document]   by creation time, after cursor from
-//	(v) Get(component, id string) (Document, bool)
-//	(v) TableNumber / schema.Tables          v.IDs(component) schema.Tables
-//
-// A ReadSet for a system function is made with ReadTable(component, table)
-// or ReadSchema(component).
-
 // TableInfo is one user table.
 type TableInfo struct {
 	Name   string
@@ -150,5 +129,3 @@ type SchemaState struct {
 	Validated  int64 // documents checked of the pending schema
 	Total      int64
 }
-
-var _ value.Value
