@@ -5,7 +5,10 @@
 // twice gives the same bytes and comparing two needs no look-up.
 package value
 
-import "sort"
+import (
+	"sort"
+	"strings"
+)
 
 // Value is a Convex value: nil (null), bool, float64, int64, string, Bytes,
 // Array or Object. Undefined stands for an absent field where the wire allows
@@ -36,9 +39,14 @@ func NewObject(fields ...Field) Object {
 	o := make(Object, 0, len(fields))
 	o = append(o, fields...)
 	sort.SliceStable(o, func(i, j int) bool { return o[i].Name < o[j].Name })
-	out := o[:0]
-	for i, f := range o {
-		if i+1 < len(o) && o[i+1].Name == f.Name {
+	return lastOfEach(o)
+}
+
+// lastOfEach keeps, in place, the last of each run of fields of one name.
+func lastOfEach(sorted []Field) []Field {
+	out := sorted[:0]
+	for i, f := range sorted {
+		if i+1 < len(sorted) && sorted[i+1].Name == f.Name {
 			continue
 		}
 		out = append(out, f)
@@ -80,4 +88,21 @@ func (o Object) Without(name string) Object {
 	out := make(Object, 0, len(o)-1)
 	out = append(out, o[:i]...)
 	return append(out, o[i+1:]...)
+}
+
+// Lookup returns the value at a dotted field path ("a.b"), Undefined if absent.
+// The empty path is v itself.
+func Lookup(v Value, path string) Value {
+	for path != "" {
+		o, ok := v.(Object)
+		if !ok {
+			return Undefined{}
+		}
+		name, rest, _ := strings.Cut(path, ".")
+		if v, ok = o.Get(name); !ok {
+			return Undefined{}
+		}
+		path = rest
+	}
+	return v
 }
