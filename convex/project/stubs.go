@@ -18,12 +18,3 @@ func Load(ctx context.Context, o Options) (*Project, error) { panic("being writt
 func LoadSchema(ctx context.Context, root, spec string) (*schema.Schema, error) {
 	panic("being written")
 }
-
-// ResolveKey fetches the environment's admin or deploy key: from the variable
-// KeyEnv (the process, then the project's .env.local and .env), from
-// KeyCommand, or from the file where the Convex CLI keeps it. The error says
-// what to set. The key must not be printed, logged or stored.
-func (e Env) ResolveKey(ctx context.Context) (string, error) { panic("being written") }
-
-// ResolveURL is URL, or where Convex says that the key's deployment lives.
-func (e Env) ResolveURL(ctx context.Context, key string) (string, error) { panic("being written") }

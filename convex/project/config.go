@@ -1,0 +1,262 @@
+package project
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"path/filepath"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+)
+
+// ConfigError is one mistake in strait.toml. It never holds a value that
+// might be a key.
+type ConfigError struct {
+	File         string // as given to readConfig
+	Line, Column int    // 1-based
+	Message      string
+	Hint         string
+}
+
+func (e *ConfigError) Error() string {
+	text := fmt.Sprintf("%s:%d:%d: %s", filepath.Base(e.File), e.Line, e.Column, e.Message)
+	if e.Hint != "" {
+		text += "\nhint: " + e.Hint
+	}
+	return text
+}
+
+// readConfig reads the strait.toml at path. The error joins a *ConfigError
+// for every mistake, in the order of the file.
+func readConfig(path string) (Config, error) {
+	text, err := os.ReadFile(path)
+	if err != nil {
+		return Config{}, fmt.Errorf("read %s: %w", path, err)
+	}
+	c, _, err := parseConfig(path, text)
+	if err != nil {
+		return Config{}, err
+	}
+	return c, nil
+}
+
+// peekFunctions reads the functions folder that a strait.toml names, whatever
+// else is in it; "" when it names none.
+func peekFunctions(text []byte) string {
+	var c struct {
+		Functions string `toml:"functions"`
+	}
+	if toml.Unmarshal(text, &c) != nil {
+		return ""
+	}
+	return c.Functions
+}
+
+// parseConfig decodes and checks; places tells where each key stands.
+func parseConfig(path string, text []byte) (Config, *places, error) {
+	at, mistakes := placesOf(path, text)
+	if len(mistakes) > 0 {
+		return Config{}, at, joinMistakes(mistakes)
+	}
+	c := Config{Path: path, FromFile: true}
+	dec := toml.NewDecoder(bytes.NewReader(text)).DisallowUnknownFields()
+	if err := dec.Decode(&c); err != nil {
+		return Config{}, at, decodeMistake(path, err)
+	}
+	mistakes = checkConfig(&c, at)
+	if len(mistakes) > 0 {
+		return Config{}, at, joinMistakes(mistakes)
+	}
+	return c, at, nil
+}
+
+func joinMistakes(mistakes []*ConfigError) error {
+	sort.SliceStable(mistakes, func(i, j int) bool {
+		a, b := mistakes[i], mistakes[j]
+		return a.Line < b.Line || a.Line == b.Line && a.Column < b.Column
+	})
+	errs := make([]error, len(mistakes))
+	for i, m := range mistakes {
+		errs[i] = m
+	}
+	return errors.Join(errs...)
+}
+
+// decodeMistake takes the place and the reason out of a decoder's error, not
+// its excerpt of the file, which might hold a key.
+func decodeMistake(path string, err error) error {
+	var missing *toml.StrictMissingError
+	if errors.As(err, &missing) && len(missing.Errors) > 0 {
+		row, column := missing.Errors[0].Position()
+		return &ConfigError{File: path, Line: row, Column: column,
+			Message: fmt.Sprintf("unknown key %s", strings.Join(missing.Errors[0].Key(), "."))}
+	}
+	var wrong *toml.DecodeError
+	if errors.As(err, &wrong) {
+		row, column := wrong.Position()
+		return &ConfigError{File: path, Line: row, Column: column, Message: strings.TrimPrefix(wrong.Error(), "toml: ")}
+	}
+	return &ConfigError{File: path, Line: 1, Column: 1, Message: "not readable as TOML"}
+}
+
+var (
+	envName      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`)
+	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
+	tableName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	ranEntry     = regexp.MustCompile(`^[^\s@]+(@[1-9][0-9]*)?$`)
+)
+
+// checker collects the mistakes of one file.
+type checker struct {
+	at       *places
+	mistakes []*ConfigError
+}
+
+func (k *checker) add(path, message, hint string) {
+	k.mistakes = append(k.mistakes, k.at.mistake(path, message, hint))
+}
+
+// checkConfig finds what types alone do not: names, and keys that exclude or
+// need each other.
+func checkConfig(c *Config, at *places) []*ConfigError {
+	k := &checker{at: at}
+	seen := map[string]bool{}
+	for i := range c.Envs {
+		e, path := &c.Envs[i], fmt.Sprintf("env[%d]", i)
+		switch {
+		case e.Name == "" && !at.has(path+".name"):
+			k.add(path, "this environment has no name", `add name = "dev"`)
+		case !envName.MatchString(e.Name):
+			k.add(path+".name", fmt.Sprintf("%q is no name for an environment", e.Name),
+				"use up to 40 letters, digits, dots, dashes and underscores: people type it to confirm")
+		case seen[strings.ToLower(e.Name)]:
+			k.add(path+".name", fmt.Sprintf("a second environment called %q", e.Name), "every environment needs a name of its own")
+		}
+		seen[strings.ToLower(e.Name)] = true
+		k.source(e, path)
+		if e.URL != "" {
+			k.remote(e, path)
+		} else {
+			k.embedded(e, path)
+		}
+	}
+	return k.mistakes
+}
+
+// source checks that exactly one key says where the documents are.
+func (k *checker) source(e *Env, path string) {
+	var given []string
+	for _, key := range []string{"url", "snapshot", "generate"} {
+		if k.at.has(path + "." + key) {
+			given = append(given, key)
+		}
+	}
+	switch len(given) {
+	case 0:
+		k.add(path, fmt.Sprintf("environment %q does not say where its documents are", e.Name),
+			`add one of url = "https://…", snapshot = "export.zip", generate = { "*" = 100 }`)
+	case 1:
+		if given[0] != "generate" && e.URL == "" && e.Snapshot == "" {
+			k.add(path+"."+given[0], given[0]+" is empty", "write a value or take the key away")
+		}
+	default:
+		sort.Slice(given, func(i, j int) bool {
+			return k.at.before(path+"."+given[i], path+"."+given[j])
+		})
+		k.add(path+"."+given[1], fmt.Sprintf("%s and %s both say where the documents of %q are", given[0], given[1], e.Name),
+			"keep one of them; two environments may stand for the two")
+	}
+}
+
+// remote checks an environment that is a real deployment.
+func (k *checker) remote(e *Env, path string) {
+	u, err := url.Parse(e.URL)
+	switch {
+	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
+		k.add(path+".url", "url is not an http or https address", `write it like "https://happy-otter-123.convex.cloud"`)
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "":
+		k.add(path+".url", "url holds more than an address", "a key is never in this file: say key_env, and keep the address alone")
+	case u.Scheme == "http" && !isLoopback(u.Hostname()):
+		k.add(path+".url", "url would send the key unencrypted", "use https; http is for this machine only")
+	case strings.HasSuffix(u.Hostname(), ".convex.site"):
+		k.add(path+".url", "url is the address of HTTP actions", "use the one that ends in .convex.cloud")
+	}
+	switch {
+	case k.at.has(path+".key_env") && k.at.has(path+".key_command"):
+		k.add(path+".key_command", "key_env and key_command both say where the key is", "keep one of them")
+	case !k.at.has(path+".key_env") && !k.at.has(path+".key_command"):
+		k.add(path+".url", fmt.Sprintf("environment %q has a url and no key", e.Name),
+			fmt.Sprintf(`add key_env = "STRAIT_%s_KEY" and put the deploy key into that variable`, variableOf(e.Name)))
+	}
+	if k.at.has(path+".key_env") && !variableName.MatchString(e.KeyEnv) {
+		k.add(path+".key_env", "key_env is the name of an environment variable, not the key itself",
+			fmt.Sprintf(`write key_env = "STRAIT_%s_KEY"; if a key stood here, revoke it in the dashboard`, variableOf(e.Name)))
+	}
+	if k.at.has(path+".key_command") && strings.TrimSpace(e.KeyCommand) == "" {
+		k.add(path+".key_command", "key_command is empty", "write the command that prints the key, or take the line away")
+	}
+	for _, key := range []string{"seed", "documents", "schema", "ran", "overlay"} {
+		if k.at.has(path + "." + key) {
+			k.add(path+"."+key, fmt.Sprintf("%s is for embedded environments; %q has a url", key, e.Name),
+				"a real deployment tells its own schema and documents: take the line away")
+		}
+	}
+}
+
+// embedded checks an environment that Strait fills and serves itself.
+func (k *checker) embedded(e *Env, path string) {
+	for _, key := range []string{"key_env", "key_command"} {
+		if k.at.has(path + "." + key) {
+			k.add(path+"."+key, fmt.Sprintf("%s is for environments with a url", key), "an embedded environment makes its own key: take the line away")
+		}
+	}
+	for _, table := range sortedKeys(e.Generate) {
+		at := path + ".generate." + table
+		if table != "*" && !tableName.MatchString(table) {
+			k.add(at, fmt.Sprintf("%q is no name of a table", table), `name tables as the schema does; "*" stands for all others`)
+		}
+		if n := e.Generate[table]; n < 0 || n > 10_000_000 {
+			k.add(at, fmt.Sprintf("%d documents cannot be generated", n), "give a number from 0 to 10,000,000")
+		}
+	}
+	if k.at.has(path+".documents") && !k.at.has(path+".generate") {
+		k.add(path+".documents", "documents needs generate", "it names the schema that generated documents follow")
+	}
+	for i, entry := range e.Ran {
+		if !ranEntry.MatchString(entry) {
+			k.add(fmt.Sprintf("%s.ran[%d]", path, i), fmt.Sprintf("%q is no migration's name", entry),
+				`write "migrations:setPlan", or "migrations:setPlan@3" to stop after three batches`)
+		}
+	}
+}
+
+// variableOf turns an environment's name into a part of a variable's.
+func variableOf(name string) string {
+	return strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z':
+			return r - 'a' + 'A'
+		case r >= 'A' && r <= 'Z', r >= '0' && r <= '9':
+			return r
+		}
+		return '_'
+	}, name)
+}
+
+func isLoopback(host string) bool {
+	return host == "localhost" || host == "::1" || strings.HasPrefix(host, "127.") || strings.HasSuffix(host, ".localhost")
+}
+
+func sortedKeys[V any](m map[string]V) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
+}

@@ -1,0 +1,248 @@
+package project
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestReadConfig(t *testing.T) {
+	text := `
+target = "convex/next.ts"
+functions = "backend/convex"
+
+[[env]]
+name = "dev"
+snapshot = "fixtures/dev.zip"
+ran = ["migrations:a", "migrations:b@3"]
+
+[[env]]
+name = "staging"
+seed = 7
+schema = "git:main"
+documents = "old.ts"
+[env.generate]
+users = 20_000
+"*" = 10
+
+[[env]]
+name = "prod"
+url = "https://happy-otter-123.convex.cloud"
+key_env = "STRAIT_PROD_KEY" # not the key
+protected = true
+`
+	c, at, err := parseConfig("strait.toml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Target != "convex/next.ts" || c.Functions != "backend/convex" || len(c.Envs) != 3 || !c.FromFile {
+		t.Fatalf("%+v", c)
+	}
+	staging, prod := c.Envs[1], c.Envs[2]
+	if staging.Generate["users"] != 20000 || staging.Generate["*"] != 10 || staging.Schema != "git:main" || staging.Seed != 7 {
+		t.Errorf("%+v", staging)
+	}
+	if prod.KeyEnv != "STRAIT_PROD_KEY" || !prod.Protected || c.Envs[0].Ran[1] != "migrations:b@3" {
+		t.Errorf("%+v", c.Envs)
+	}
+	if got := at.at["env[1].generate.users"]; got != [2]int{16, 1} {
+		t.Errorf("generate.users stands at %v", got)
+	}
+	inline, _, err := parseConfig("strait.toml", []byte(`env = [ { name = "a", generate = { "*" = 5 } }, { name = "b", snapshot = "b.zip" } ]`))
+	if err != nil || len(inline.Envs) != 2 || inline.Envs[0].Generate["*"] != 5 {
+		t.Errorf("inline environments: %+v, %v", inline, err)
+	}
+}
+
+func TestConfigMistakes(t *testing.T) {
+	env := "[[env]]\nname = \"a\"\n"
+	for name, c := range map[string]struct{ text, want string }{
+		"unknown key": {"targt = \"x\"", "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
+		"unknown key in env": {env + "generate = {}\nprotect = true",
+			"strait.toml:4:1: unknown key protect\nhint: did you mean protected?"},
+		"key far from any": {env + "generate = {}\ncolour = 1",
+			"strait.toml:4:1: unknown key colour\nhint: an environment may have component, documents, generate, key_command, key_env, name, overlay, protected, ran, schema, seed, snapshot, url"},
+		"wrong type": {env + "generate = {}\nprotected = \"yes\"",
+			"strait.toml:4:1: protected must be a true or false\nhint: write protected = true"},
+		"wrong count": {env + "generate = { users = \"many\" }",
+			"strait.toml:3:14: users must be a number\nhint: write users = 100"},
+		"wrong list": {env + "generate = {}\nran = [\"a\", 1]",
+			"strait.toml:4:1: ran must be a list of texts\nhint: write ran = [\"…\"]"},
+		"duplicate name": {env + "generate = {}\n" + env + "generate = {}",
+			"strait.toml:5:1: a second environment called \"a\"\nhint: every environment needs a name of its own"},
+		"no name": {"[[env]]\ngenerate = {}", "strait.toml:1:3: this environment has no name\nhint: add name = \"dev\""},
+		"bad name": {"[[env]]\nname = \"a b\"\ngenerate = {}",
+			"strait.toml:2:1: \"a b\" is no name for an environment\nhint: use up to 40 letters, digits, dots, dashes and underscores: people type it to confirm"},
+		"url and generate": {env + "url = \"https://x.convex.cloud\"\nkey_env = \"K\"\ngenerate = { users = 1 }",
+			"strait.toml:5:1: url and generate both say where the documents of \"a\" are\nhint: keep one of them; two environments may stand for the two"},
+		"no source": {env, "strait.toml:1:3: environment \"a\" does not say where its documents are\nhint: add one of url = \"https://…\", snapshot = \"export.zip\", generate = { \"*\" = 100 }"},
+		"a key": {env + "url = \"https://x.convex.cloud\"\nkey = \"prod:x|SECRET\"",
+			"strait.toml:4:1: a key must not stand in this file\nhint: put it into an environment variable and write key_env = \"STRAIT_PROD_KEY\", or key_command = \"a command that prints it\""},
+		"a key at the top": {"deploy_key = \"prod:x|SECRET\"",
+			"strait.toml:1:1: a key must not stand in this file\nhint: put it into an environment variable and write key_env = \"STRAIT_PROD_KEY\", or key_command = \"a command that prints it\""},
+		"a key for a name": {env + "url = \"https://x.convex.cloud\"\nkey_env = \"prod:x|SECRET\"",
+			"strait.toml:4:1: key_env is the name of an environment variable, not the key itself\nhint: write key_env = \"STRAIT_A_KEY\"; if a key stood here, revoke it in the dashboard"},
+		"a key in the url": {env + "url = \"https://x.convex.cloud/?adminKey=SECRET\"\nkey_env = \"K\"",
+			"strait.toml:3:1: url holds more than an address\nhint: a key is never in this file: say key_env, and keep the address alone"},
+		"no key": {env + "url = \"https://x.convex.cloud\"",
+			"strait.toml:3:1: environment \"a\" has a url and no key\nhint: add key_env = \"STRAIT_A_KEY\" and put the deploy key into that variable"},
+		"plain http": {env + "url = \"http://x.convex.cloud\"\nkey_env = \"K\"",
+			"strait.toml:3:1: url would send the key unencrypted\nhint: use https; http is for this machine only"},
+		"site url": {env + "url = \"https://x.convex.site\"\nkey_env = \"K\"",
+			"strait.toml:3:1: url is the address of HTTP actions\nhint: use the one that ends in .convex.cloud"},
+		"schema of a deployment": {env + "url = \"https://x.convex.cloud\"\nkey_env = \"K\"\nschema = \"target\"",
+			"strait.toml:5:1: schema is for embedded environments; \"a\" has a url\nhint: a real deployment tells its own schema and documents: take the line away"},
+		"single brackets": {"[env]\nname = \"a\"\ngenerate = {}",
+			"strait.toml:1:2: environments are a list\nhint: write [[env]] with two brackets"},
+		"below the wrong header": {env + "generate = {}\ntarget = \"x\"",
+			"strait.toml:4:1: target belongs to the whole file\nhint: put it above the first [[env]]"},
+		"above any header": {"name = \"a\"", "strait.toml:1:1: name belongs to an environment\nhint: put it below a line [[env]]"},
+		"not a migration": {env + "generate = {}\nran = [\"a b\"]",
+			"strait.toml:4:1: \"a b\" is no migration's name\nhint: write \"migrations:setPlan\", or \"migrations:setPlan@3\" to stop after three batches"},
+		"several": {"targt = 1\n" + env, "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, err := parseConfig("/p/strait.toml", []byte(c.text))
+			if err == nil {
+				t.Fatalf("accepted:\n%s", c.text)
+			}
+			if err.Error() != c.want {
+				t.Errorf("got\n%s\nwant\n%s", err, c.want)
+			}
+			if strings.Contains(err.Error(), "SECRET") {
+				t.Error("the error shows a key")
+			}
+		})
+	}
+}
+
+func TestConfigSyntax(t *testing.T) {
+	for _, text := range []string{"[[env]]\nname = \"a\nkey = \"SECRET\"", "a = ", "[[env]\n", "x = 1\nx = 2", "[a]\n[a]", "\xff", "env = 3"} {
+		_, _, err := parseConfig("strait.toml", []byte(text))
+		if err == nil {
+			t.Errorf("accepted %q", text)
+			continue
+		}
+		if !strings.HasPrefix(err.Error(), "strait.toml:") || strings.Contains(err.Error(), "SECRET") {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}
+
+func FuzzParseConfig(f *testing.F) {
+	f.Add("[[env]]\nname = \"a\"\ngenerate = { users = 1 }\n")
+	f.Add("env = [{name='a', url='x', key.x = 1}]\n[a.b]\nc=1")
+	f.Fuzz(func(t *testing.T, text string) {
+		c, _, err := parseConfig("strait.toml", []byte(text))
+		if err == nil {
+			for _, e := range c.Envs {
+				if e.Name == "" {
+					t.Errorf("an environment without a name got through: %q", text)
+				}
+			}
+		}
+	})
+}
+
+func write(t *testing.T, root string, files map[string]string) {
+	t.Helper()
+	for name, text := range files {
+		path := filepath.Join(root, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func TestFindEnvs(t *testing.T) {
+	none := func(string) string { return "" }
+	t.Run("nothing", func(t *testing.T) {
+		envs, problems := findEnvs(t.TempDir(), none)
+		if len(envs) != 1 || envs[0].Name != "local" || envs[0].Generate["*"] != 100 || len(problems) != 0 {
+			t.Fatalf("%+v %v", envs, problems)
+		}
+	})
+	t.Run("logged in", func(t *testing.T) {
+		root := t.TempDir()
+		write(t, root, map[string]string{".env.local": "CONVEX_DEPLOYMENT=dev:happy-otter-123 # team: t, project: p\nVITE_CONVEX_URL=\"https://happy-otter-123.convex.cloud\"\n"})
+		envs, _ := findEnvs(root, none)
+		if len(envs) != 2 || envs[0].Name != "local" || envs[1].Name != "dev" || envs[1].Deployment != "happy-otter-123" ||
+			envs[1].URL != "https://happy-otter-123.convex.cloud" || envs[1].Protected {
+			t.Fatalf("%+v", envs)
+		}
+		if _, err := envs[1].ResolveKey(context.Background()); err == nil || !strings.Contains(err.Error(), "CONVEX_DEPLOY_KEY") {
+			t.Errorf("missing key: %v", err)
+		}
+	})
+	t.Run("deploy key", func(t *testing.T) {
+		root := t.TempDir()
+		write(t, root, map[string]string{".env": "CONVEX_DEPLOY_KEY='prod:calm-cat-9|SECRET'\nCONVEX_URL=https://other.convex.cloud\n"})
+		envs, _ := findEnvs(root, none)
+		if len(envs) != 1 || envs[0].Name != "prod" || !envs[0].Protected || envs[0].URL != "" || envs[0].Found != "CONVEX_DEPLOY_KEY in .env" {
+			t.Fatalf("%+v", envs)
+		}
+		if key, err := envs[0].ResolveKey(context.Background()); err != nil || key != "prod:calm-cat-9|SECRET" {
+			t.Errorf("%q %v", key, err)
+		}
+	})
+	t.Run("self-hosted", func(t *testing.T) {
+		env := map[string]string{"CONVEX_SELF_HOSTED_URL": "http://127.0.0.1:3210", "CONVEX_DEPLOYMENT": "dev:x"}
+		envs, problems := findEnvs(t.TempDir(), func(k string) string { return env[k] })
+		if len(envs) != 1 || envs[0].Name != "self-hosted" || envs[0].Protected || len(problems) != 1 {
+			t.Fatalf("%+v %v", envs, problems)
+		}
+		t.Setenv("CONVEX_SELF_HOSTED_ADMIN_KEY", "")
+		_, err := envs[0].ResolveKey(context.Background())
+		if err == nil || !strings.Contains(err.Error(), "CONVEX_SELF_HOSTED_ADMIN_KEY is not set") {
+			t.Errorf("missing key: %v", err)
+		}
+	})
+	t.Run("local folder", func(t *testing.T) {
+		root := t.TempDir()
+		write(t, root, map[string]string{".convex/local/default/config.json": `{"ports":{"cloud":3999,"site":4000},"adminKey":"n|KEY","deploymentName":"local-t-p"}`,
+			".env.local": "CONVEX_DEPLOYMENT=local:local-t-p"})
+		envs, _ := findEnvs(root, none)
+		if len(envs) != 1 || envs[0].URL != "http://127.0.0.1:3999" || envs[0].Deployment != "local-t-p" {
+			t.Fatalf("%+v", envs)
+		}
+		if key, err := envs[0].ResolveKey(context.Background()); err != nil || key != "n|KEY" {
+			t.Errorf("%q %v", key, err)
+		}
+	})
+}
+
+func TestResolveKey(t *testing.T) {
+	root := t.TempDir()
+	ctx := context.Background()
+	write(t, root, map[string]string{".env.local": "export FROM_FILE=\"a|b\" # c\n"})
+	for name, c := range map[string]struct {
+		env        Env
+		want, fail string
+	}{
+		"variable":       {env: Env{Name: "e", KeyEnv: "STRAIT_TEST_KEY"}, want: "x|y"},
+		"file":           {env: Env{Name: "e", KeyEnv: "FROM_FILE"}, want: "a|b"},
+		"unset":          {env: Env{Name: "e", KeyEnv: "STRAIT_TEST_NONE"}, fail: "the variable STRAIT_TEST_NONE is not set"},
+		"command":        {env: Env{Name: "e", KeyCommand: "echo ' k|v '"}, want: "k|v"},
+		"failing":        {env: Env{Name: "e", KeyCommand: "echo k|sed s/k/SECRET/; echo locked >&2; exit 3"}, fail: "exit status 3: locked"},
+		"silent":         {env: Env{Name: "e", KeyCommand: "true"}, fail: "printed nothing"},
+		"talking":        {env: Env{Name: "e", KeyCommand: "echo SECRET; echo SECRET"}, fail: "printed several lines"},
+		"nothing at all": {env: Env{Name: "e", Deployment: "d"}, fail: "has no key"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Setenv("STRAIT_TEST_KEY", "x|y")
+			c.env.root = root
+			key, err := c.env.ResolveKey(ctx)
+			if c.fail == "" && (err != nil || key != c.want) {
+				t.Errorf("%q %v", key, err)
+			}
+			if c.fail != "" && (err == nil || !strings.Contains(err.Error(), c.fail) || strings.Contains(err.Error(), "SECRET")) {
+				t.Errorf("got %v", err)
+			}
+		})
+	}
+}

@@ -1,0 +1,300 @@
+package project
+
+import (
+	"errors"
+	"fmt"
+	"sort"
+	"strings"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/pelletier/go-toml/v2/unstable"
+)
+
+// places knows where each key of a strait.toml stands, by paths like
+// "env[1].generate.users".
+type places struct {
+	file string
+	at   map[string][2]int
+}
+
+func (p *places) has(path string) bool { _, ok := p.at[path]; return ok }
+
+func (p *places) before(a, b string) bool {
+	x, y := p.at[a], p.at[b]
+	return x[0] < y[0] || x[0] == y[0] && x[1] < y[1]
+}
+
+// mistake is a mistake at path, or at the nearest thing around it.
+func (p *places) mistake(path, message, hint string) *ConfigError {
+	for path != "" && !p.has(path) {
+		path = path[:max(0, strings.LastIndexAny(path, ".["))]
+	}
+	at, ok := p.at[path]
+	if !ok {
+		at = [2]int{1, 1}
+	}
+	return &ConfigError{File: p.file, Line: at[0], Column: at[1], Message: message, Hint: hint}
+}
+
+// keyTypes are the keys of strait.toml and the types of their values.
+var keyTypes = map[string]string{
+	"target": "text", "functions": "text", "env": "list of tables",
+	"env.name": "text", "env.url": "text", "env.key_env": "text", "env.key_command": "text",
+	"env.snapshot": "text", "env.generate": "table", "env.generate.*": "number", "env.seed": "number",
+	"env.documents": "text", "env.schema": "text", "env.ran": "list of texts", "env.ran.*": "text",
+	"env.overlay": "text", "env.protected": "true or false", "env.component": "text",
+}
+
+// examples show how each type is written.
+var examples = map[string]string{
+	"text": `%s = "…"`, "number": `%s = 100`, "true or false": `%s = true`, "list of texts": `%s = ["…"]`,
+	"table": `%s = { users = 100 }`, "list of tables": "[[%s]]",
+}
+
+// secretKeys are names under which people would put a key.
+var secretKeys = map[string]bool{
+	"key": true, "admin_key": true, "adminkey": true, "deploy_key": true, "deploykey": true, "token": true,
+	"secret": true, "password": true, "access_token": true, "api_key": true, "apikey": true, "auth": true,
+}
+
+// walker reads the places of a file, and what is wrong with its keys.
+type walker struct {
+	places
+	parser   unstable.Parser
+	text     []byte
+	mistakes []*ConfigError
+	env      int // index of the environment that is open; -1 none
+	prefix   []string
+}
+
+// placesOf reads where the keys of a strait.toml stand and finds unknown keys
+// and values of a wrong type.
+func placesOf(file string, text []byte) (*places, []*ConfigError) {
+	w := &walker{places: places{file: file, at: map[string][2]int{}}, text: text, env: -1}
+	// The decoder finds what the parser alone lets pass, such as a key that
+	// is there twice.
+	var all map[string]any
+	err := toml.Unmarshal(text, &all)
+	var syntax *toml.DecodeError
+	if errors.As(err, &syntax) {
+		row, column := syntax.Position()
+		return &w.places, []*ConfigError{{File: file, Line: row, Column: column, Message: strings.TrimPrefix(syntax.Error(), "toml: ")}}
+	} else if err != nil {
+		// The decoder names neither place nor value here: a table opened twice, say.
+		w.mistakes = append(w.mistakes, &ConfigError{File: file, Line: 1, Column: 1, Message: strings.TrimPrefix(err.Error(), "toml: ")})
+		return &w.places, w.mistakes
+	}
+	w.parser.Reset(text)
+	for w.parser.NextExpression() {
+		w.expression(w.parser.Expression())
+	}
+	return &w.places, w.mistakes
+}
+
+// parts are the names of a dotted key with the place of its first.
+func (w *walker) parts(it unstable.Iterator) (names []string, at [2]int) {
+	for it.Next() {
+		n := it.Node()
+		if len(names) == 0 {
+			start := w.parser.Shape(n.Raw).Start
+			at = [2]int{start.Line, start.Column}
+		}
+		names = append(names, string(n.Data))
+	}
+	return names, at
+}
+
+func (w *walker) expression(e *unstable.Node) {
+	switch e.Kind {
+	case unstable.ArrayTable:
+		names, at := w.parts(e.Key())
+		if len(names) == 1 && names[0] == "env" {
+			w.openEnv(at)
+			return
+		}
+		w.env = -1
+		w.wrong(at, fmt.Sprintf("unknown table [[%s]]", strings.Join(names, ".")), suggestion(names[0], ""))
+	case unstable.Table:
+		names, at := w.parts(e.Key())
+		switch {
+		case len(names) == 1 && names[0] == "env":
+			w.openEnv(at)
+			w.wrong(at, "environments are a list", "write [[env]] with two brackets")
+		case len(names) == 2 && names[0] == "env" && names[1] == "generate" && w.env >= 0:
+			w.prefix = []string{"generate"}
+			w.at[fmt.Sprintf("env[%d].generate", w.env)] = at
+		default:
+			w.wrong(at, fmt.Sprintf("unknown table [%s]", strings.Join(names, ".")), suggestion(names[0], ""))
+		}
+	case unstable.KeyValue:
+		w.keyValue(e, w.prefix)
+	}
+}
+
+func (w *walker) openEnv(at [2]int) {
+	w.env = 0
+	for w.has(fmt.Sprintf("env[%d]", w.env)) {
+		w.env++
+	}
+	w.at[fmt.Sprintf("env[%d]", w.env)] = at
+	w.prefix = nil
+}
+
+// keyValue notes one key and checks it; prefix is what stands around it
+// inside the environment or the file.
+func (w *walker) keyValue(e *unstable.Node, prefix []string) {
+	names, at := w.parts(e.Key())
+	names = append(append([]string{}, prefix...), names...)
+	kind, place := strings.Join(names, "."), strings.Join(names, ".")
+	scope := ""
+	if w.env >= 0 {
+		scope = "env."
+		place = fmt.Sprintf("env[%d].%s", w.env, place)
+	}
+	last := names[len(names)-1]
+	// a.b = 1 also gives a.
+	for cut := strings.LastIndex(place, "."); cut > 0; cut = strings.LastIndex(place[:cut], ".") {
+		if !w.has(place[:cut]) {
+			w.at[place[:cut]] = at
+		}
+	}
+	w.at[place] = at
+	if w.env < 0 && place == "env" {
+		w.inlineEnvs(e.Value(), at)
+		return
+	}
+	if len(names) == 2 && names[0] == "generate" {
+		kind = "generate.*"
+	}
+	want, known := keyTypes[scope+kind]
+	switch {
+	case secretKeys[strings.ToLower(last)] && !known:
+		w.wrong(at, "a key must not stand in this file", `put it into an environment variable and write key_env = "STRAIT_PROD_KEY", or key_command = "a command that prints it"`)
+		return
+	case !known && w.env < 0 && keyTypes["env."+kind] != "":
+		w.wrong(at, fmt.Sprintf("%s belongs to an environment", last), "put it below a line [[env]]")
+		return
+	case !known && w.env >= 0 && keyTypes[kind] != "":
+		w.wrong(at, fmt.Sprintf("%s belongs to the whole file", last), "put it above the first [[env]]")
+		return
+	case !known:
+		w.wrong(at, fmt.Sprintf("unknown key %s", strings.Join(names, ".")), suggestion(last, scope))
+		return
+	}
+	w.value(e.Value(), names, place, at, scope+kind, want)
+}
+
+func (w *walker) value(v *unstable.Node, names []string, place string, at [2]int, key, want string) {
+	ok := false
+	switch want {
+	case "text":
+		ok = v.Kind == unstable.String
+	case "number":
+		ok = v.Kind == unstable.Integer
+	case "true or false":
+		ok = v.Kind == unstable.Bool
+	case "list of texts":
+		ok = v.Kind == unstable.Array
+		if ok {
+			i := 0
+			for it := v.Children(); it.Next(); {
+				n := it.Node()
+				if n.Kind == unstable.Comment {
+					continue
+				}
+				w.at[fmt.Sprintf("%s[%d]", place, i)] = at
+				ok = ok && n.Kind == unstable.String
+				i++
+			}
+		}
+	case "table":
+		ok = v.Kind == unstable.InlineTable
+		if ok {
+			for it := v.Children(); it.Next(); {
+				if it.Node().Kind == unstable.KeyValue {
+					w.keyValue(it.Node(), names)
+				}
+			}
+		}
+	}
+	if !ok {
+		last := names[len(names)-1]
+		w.wrong(at, fmt.Sprintf("%s must be a %s", last, want), fmt.Sprintf("write "+examples[want], last))
+	}
+}
+
+// inlineEnvs reads env = [ { … }, { … } ].
+func (w *walker) inlineEnvs(v *unstable.Node, at [2]int) {
+	if v.Kind != unstable.Array {
+		w.wrong(at, "env must be a list of tables", "write [[env]] once for each environment")
+		return
+	}
+	for it := v.Children(); it.Next(); {
+		table := it.Node()
+		if table.Kind == unstable.Comment {
+			continue
+		}
+		w.openEnv(at)
+		if table.Kind != unstable.InlineTable {
+			w.wrong(at, "env must be a list of tables", "write [[env]] once for each environment")
+			continue
+		}
+		for kv := table.Children(); kv.Next(); {
+			if kv.Node().Kind == unstable.KeyValue {
+				w.keyValue(kv.Node(), nil)
+			}
+		}
+	}
+	w.env = -1
+}
+
+func (w *walker) wrong(at [2]int, message, hint string) {
+	w.mistakes = append(w.mistakes, &ConfigError{File: w.file, Line: at[0], Column: at[1], Message: message, Hint: hint})
+}
+
+// suggestion names the known key that looks like name, else all of the scope.
+func suggestion(name, scope string) string {
+	var known []string
+	for key := range keyTypes {
+		short, inside := strings.CutPrefix(key, "env.")
+		if inside == (scope == "env.") && !strings.Contains(short, ".") {
+			known = append(known, short)
+		}
+	}
+	sort.Strings(known)
+	best, distance := "", 3
+	for _, k := range known {
+		if d := editDistance(strings.ToLower(name), k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best != "" {
+		return "did you mean " + best + "?"
+	}
+	where := "the file"
+	if scope == "env." {
+		where = "an environment"
+	}
+	return where + " may have " + strings.Join(known, ", ")
+}
+
+// editDistance is the Levenshtein distance.
+func editDistance(a, b string) int {
+	row := make([]int, len(b)+1)
+	for j := range row {
+		row[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		corner := row[0]
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := corner
+			if a[i-1] != b[j-1] {
+				cost++
+			}
+			corner = row[j]
+			row[j] = min(cost, row[j]+1, row[j-1]+1)
+		}
+	}
+	return row[len(b)]
+}
