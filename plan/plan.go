@@ -66,6 +66,7 @@ type Definition struct {
 	Driver string
 	Runner bool
 	Series []string
+	Source string // text of the function; tells which fields it touches
 }
 
 // Progress is a migration's state in one environment, as its driver tells it.
@@ -82,7 +83,7 @@ type Progress struct {
 // Group is one group of offenders of a census.
 type Group struct {
 	Table   string   `json:"table"`
-	Path    string   `json:"path"`
+	Path    string   `json:"path"` // as Change.Path: "" the whole document, else "users.profile.zip"
 	Reason  string   `json:"reason"`
 	Count   int64    `json:"count"`
 	Samples []Sample `json:"samples,omitempty"`
@@ -125,6 +126,7 @@ type Evidence struct {
 	Embedded    bool
 	Armed       bool
 	LastPush    time.Time
+	Compared    *Comparison // of Active and the target, when the caller keeps it; else made anew
 }
 
 // Input is everything a plan is made from.

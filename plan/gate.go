@@ -1,0 +1,258 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"strait/model/schema"
+)
+
+// Ask is everything the gate looks at before an action may go out.
+type Ask struct {
+	Action      Action
+	Migration   string // of dry-run, run, cancel
+	Typed       string // the environment's name as a person typed it
+	Override    string // reason for acting before the environment ahead is clean
+	Env         Evidence
+	Before      []Evidence // the environments ahead of it in promotion order
+	Target      *schema.Schema
+	Definitions []Definition
+}
+
+// Gate is the policy, whoever asks: the reasons why the action may not go out,
+// and what a person should know although it may. The first refusal is the one
+// to show when there is room for one.
+func Gate(a Ask) (refusals, warnings []Refusal) {
+	g := &gate{Ask: a}
+	if !a.Env.Reachable {
+		g.refuse("unreachable", nonEmpty(a.Env.Problem, a.Env.Env+" is not connected"), "wait until it is connected, or mend its entry in strait.toml")
+		return g.refusals, nil
+	}
+	g.s = newStand(Input{Target: a.Target, Definitions: a.Definitions}, a.Env)
+	switch a.Action {
+	case ActCensus:
+		g.needTarget()
+	case ActDryRun:
+		g.callable()
+	case ActRun:
+		g.run()
+	case ActCancel:
+		if p := a.Env.Progress[a.Migration]; p.State != "inProgress" {
+			g.refuse("not-running", fmt.Sprintf("%s is not running in %s", a.Migration, a.Env.Env), "")
+		}
+	case ActWiden:
+		g.widen()
+	case ActNarrow:
+		g.narrow()
+	default:
+		g.refuse("unknown-action", fmt.Sprintf("there is no action %q", a.Action), "")
+	}
+	return g.refusals, g.warnings
+}
+
+type gate struct {
+	Ask
+	s                  *stand
+	refusals, warnings []Refusal
+}
+
+func (g *gate) refuse(code, why, hint string) {
+	g.refusals = append(g.refusals, Refusal{Code: code, Why: why, Hint: hint})
+}
+
+func (g *gate) warn(code, why, hint string) {
+	g.warnings = append(g.warnings, Refusal{Code: code, Why: why, Hint: hint})
+}
+
+// firmly refuses in a protected environment and warns elsewhere.
+func (g *gate) firmly(code, why, hint string) {
+	if g.Env.Protected {
+		g.refuse(code, why, hint)
+	} else {
+		g.warn(code, why, hint)
+	}
+}
+
+func (g *gate) needTarget() bool {
+	if g.Target == nil {
+		g.refuse("no-target", "the target schema could not be loaded", "strait inspect says what is wrong with the project")
+	}
+	return g.Target != nil
+}
+
+// callable checks that the migration exists, is deployed and stands still.
+func (g *gate) callable() bool {
+	i := slices.IndexFunc(g.Definitions, func(d Definition) bool { return d.Name == g.Migration })
+	if i < 0 {
+		g.refuse("unknown-migration", fmt.Sprintf("the project has no migration %q", g.Migration), "strait inspect lists them")
+		return false
+	}
+	p := g.Env.Progress[g.Migration]
+	if !p.Deployed {
+		g.refuse("not-deployed", fmt.Sprintf("%s is not deployed in %s", g.Migration, g.Env.Env), "deploy the code that holds it, with the widened schema")
+	}
+	if p.State == "inProgress" {
+		g.refuse("running", fmt.Sprintf("%s is already running in %s", g.Migration, g.Env.Env), "cancel it first, or wait until it ends")
+	}
+	return p.Deployed
+}
+
+// write checks the right to write: a protected environment is armed, or its
+// name was typed for this very action.
+func (g *gate) write() {
+	switch {
+	case g.Typed != "" && g.Typed != g.Env.Env:
+		g.refuse("typed-wrong", fmt.Sprintf("%q is not the name of the environment", g.Typed), "type "+g.Env.Env)
+	case g.Env.Protected && !g.Env.Armed && g.Typed == "":
+		g.refuse("protected", g.Env.Env+" is protected and read-only", "type its name, "+g.Env.Env+", to write to it")
+	}
+}
+
+func (g *gate) run() {
+	if !g.callable() {
+		g.write()
+		return
+	}
+	g.write()
+	tables := g.tablesOf(g.Migration)
+	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
+		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), "deploy the widened schema first: "+g.deployHint(ActWiden))
+	}
+	if at, ok := g.Env.DryRuns[g.Migration]; !ok || at.Before(g.Env.LastPush) {
+		g.firmly("dry-run-missing", fmt.Sprintf("no dry run of %s in %s since the last push", g.Migration, g.Env.Env), "make a dry run first")
+	}
+	g.promotion(tables)
+	for _, d := range g.Definitions {
+		if d.Name != g.Migration && d.Table != "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
+			g.warn("table-busy", fmt.Sprintf("%s is running on table %s as well", d.Name, d.Table), "both will be retried whenever they touch the same documents")
+		}
+	}
+}
+
+// promotion wants the environment ahead clean in these tables.
+func (g *gate) promotion(tables []string) {
+	if len(g.Before) == 0 || g.Target == nil {
+		return
+	}
+	ev := g.Before[len(g.Before)-1]
+	s := newStand(Input{Target: g.Target, Definitions: g.Definitions}, ev)
+	st := s.migrate(tables, "", s.names(), s.widen(tables))
+	if st.State == Done {
+		return
+	}
+	why := fmt.Sprintf("%s comes first and is not clean: migrate is %s", ev.Env, st.State)
+	if st.Why != "" {
+		why += " (" + st.Why + ")"
+	}
+	if g.Override != "" {
+		g.warn("order", why, "overridden: "+g.Override)
+		return
+	}
+	g.firmly("order", why, "finish "+ev.Env+" and count it, or override with a reason")
+}
+
+// tablesOf are the tables of a migration, or of a series' members; all tables
+// that change when that is not known.
+func (g *gate) tablesOf(name string) []string {
+	var out []string
+	d := g.s.definition(name)
+	names := d.Series
+	if !d.Runner {
+		names = []string{name}
+	}
+	for _, n := range names {
+		if t := g.s.definition(n).Table; t != "" && g.Target.Table(t) != nil && !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	if len(out) > 0 || d.Table != "" {
+		return out
+	}
+	for _, c := range g.s.changes {
+		if c.NeedsMigration() && c.Table != "" && !slices.Contains(out, c.Table) {
+			out = append(out, c.Table)
+		}
+	}
+	return out
+}
+
+func (g *gate) widen() {
+	if !g.needTarget() || !g.deployable() {
+		return
+	}
+	g.write()
+	if w := g.s.widen(g.s.targetTables()); w.State == Done {
+		g.refuse("nothing-to-do", "the active schema already accepts the new shape", "")
+	}
+	g.idle()
+}
+
+func (g *gate) narrow() {
+	if !g.needTarget() || !g.deployable() {
+		return
+	}
+	g.write()
+	tables := g.s.targetTables()
+	w := g.s.widen(tables)
+	if m := (Step{State: Done}); g.s.narrow(tables, g.s.extra, m).State == Done {
+		g.refuse("nothing-to-do", "the target is already deployed", "")
+		return
+	}
+	if w.State == Unknown {
+		g.refuse("unknown", w.Why, "")
+	}
+	g.idle()
+	g.certificate(tables)
+	g.promotion(tables)
+}
+
+// certificate wants a full fresh census of zero, but for tables that the
+// active schema vouches for or that are empty.
+func (g *gate) certificate(tables []string) {
+	open := g.s.open(tables)
+	if len(open) == 0 {
+		return
+	}
+	switch why, n := g.s.counted(open, ""); {
+	case why != "" && g.Env.Census == nil:
+		g.refuse("census-missing", "it is not known how many documents misfit in "+strings.Join(open, ", "), "take a census")
+	case why != "":
+		g.refuse("census-stale", why, "take a census")
+	case n > 0:
+		g.refuse("offenders", fmt.Sprintf("%s do not fit the target, counted %s", documents(n), ago(g.Env.Now, g.Env.Census.At)), "migrate them, then take a census")
+	}
+}
+
+// idle wants no migration in progress while the schema changes.
+func (g *gate) idle() {
+	for _, name := range g.s.names() {
+		if g.Env.Progress[name].State == "inProgress" {
+			g.refuse("running", name+" is running in "+g.Env.Env, "cancel it first, or wait until it ends")
+		}
+	}
+}
+
+func (g *gate) deployable() bool {
+	if !g.Env.Embedded {
+		g.refuse("embedded-only", "Strait deploys schemas to embedded environments only", g.deployHint(g.Action))
+	}
+	return g.Env.Embedded
+}
+
+func (g *gate) deployHint(act Action) string {
+	switch {
+	case g.Env.Embedded:
+		return string(act)
+	case act == ActWiden:
+		return "put the widened schema into the project's schema file and run npx convex deploy"
+	}
+	return "run npx convex deploy with the target schema"
+}
+
+func nonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}

@@ -1,0 +1,146 @@
+package plan
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"unicode"
+)
+
+// rows are the union over the environments of what must be migrated, each with
+// its definitions, then the definitions that belong to no visible change.
+func rows(in Input, envs []EnvPlan) []Row {
+	var out []Row
+	at := map[[2]string]int{}
+	for _, e := range envs {
+		for _, c := range e.Changes {
+			if !c.NeedsMigration() {
+				continue
+			}
+			key := [2]string{c.Table, c.Path}
+			i, seen := at[key]
+			if !seen {
+				i = len(out)
+				at[key] = i
+				out = append(out, Row{Title: title(c), Table: c.Table, Path: c.Path, Class: c.Class, Migrations: []string{}})
+			}
+			r := &out[i]
+			if !slices.ContainsFunc(r.Changes, func(x Change) bool { return x.Kind == c.Kind }) {
+				r.Changes = append(r.Changes, c)
+				r.Class = worst(r.Changes)
+			}
+		}
+	}
+	for _, d := range in.Definitions {
+		if d.Runner {
+			continue
+		}
+		if !attach(out, d) {
+			out = append(out, Row{Title: shortName(d.Name), Table: d.Table, Migrations: []string{d.Name}})
+		}
+	}
+	slices.SortStableFunc(out, func(a, b Row) int {
+		return cmp.Or(cmp.Compare(a.Table, b.Table), cmpBool(len(a.Changes) == 0, len(b.Changes) == 0),
+			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Title, b.Title))
+	})
+	return out
+}
+
+// attach puts a definition into the rows it works on: those of its table whose
+// field its source names; all rows of its table when its source is not known.
+// It reports whether there was one.
+func attach(rows []Row, d Definition) bool {
+	if d.Table == "" && d.Source == "" {
+		return false
+	}
+	found := false
+	for i := range rows {
+		r := &rows[i]
+		if len(r.Changes) == 0 || d.Table != "" && r.Table != "" && r.Table != d.Table {
+			continue
+		}
+		if d.Source != "" && r.Path != "" && !mentions(d.Source, r.Path) {
+			continue
+		}
+		if d.Table == "" && !word(d.Source, r.Table) {
+			continue
+		}
+		r.Migrations = append(r.Migrations, d.Name)
+		found = true
+	}
+	return found
+}
+
+// mentions reports whether source names the first field of the path below the
+// table: a migration writes whole top-level fields.
+func mentions(source, path string) bool {
+	_, fields, _ := strings.Cut(path, ".")
+	field := strings.FieldsFunc(fields, func(r rune) bool { return r == '.' || r == '[' || r == '{' })
+	return len(field) == 0 || word(source, field[0])
+}
+
+// word reports whether text holds w as a whole identifier.
+func word(text, w string) bool {
+	letter := func(s string) bool {
+		r := []rune(s)
+		return len(r) > 0 && (r[0] == '_' || r[0] == '$' || unicode.IsLetter(r[0]) || unicode.IsDigit(r[0]))
+	}
+	for from := 0; w != ""; {
+		i := strings.Index(text[from:], w)
+		if i < 0 {
+			break
+		}
+		i += from
+		before := ""
+		if i > 0 {
+			before = text[i-1 : i]
+		}
+		if !letter(before) && !letter(text[i+len(w):]) {
+			return true
+		}
+		from = i + len(w)
+	}
+	return false
+}
+
+func title(c Change) string {
+	where := c.Path
+	if where == "" {
+		where = c.Table
+	}
+	switch c.Kind {
+	case RequiredFieldAdded:
+		return where + " is new and required"
+	case FieldRemoved:
+		return where + " is gone"
+	case OptionalToRequired:
+		return where + " becomes required"
+	case IDTargetChanged:
+		return where + " points elsewhere"
+	case LiteralsShrunk, UnionShrunk, TypeNarrowed:
+		return where + " narrows"
+	case TableAdded:
+		return where + " was never checked"
+	case ValidationOn:
+		return "schemaValidation is switched on"
+	}
+	return where + " changes type"
+}
+
+// shortName is a definition's name without its module when that is long.
+func shortName(name string) string {
+	if _, export, ok := strings.Cut(name, ":"); ok && export != "default" {
+		return export
+	}
+	return name
+}
+
+func cmpBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}

@@ -1,0 +1,287 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// notKnown is the step of an environment of which nothing can be said.
+func (s *stand) notKnown() (Step, bool) {
+	switch {
+	case s.target == nil:
+		return Step{State: Unknown, Why: "the target schema could not be loaded"}, true
+	case !s.Reachable:
+		why := s.Problem
+		if why == "" {
+			why = "not connected yet"
+		}
+		return Step{State: Unknown, Why: why}, true
+	case !s.known:
+		return Step{State: Unknown, Why: "the active schema is not known yet"}, true
+	}
+	return Step{}, false
+}
+
+// widen is done when active accepts, for every table, what target accepts.
+func (s *stand) widen(tables []string) Step {
+	if st, bad := s.notKnown(); bad {
+		return st
+	}
+	var missing []string
+	for _, t := range tables {
+		switch v := s.tables[t]; {
+		case v.err != nil && !v.widened:
+			return Step{State: Unknown, Why: fmt.Sprintf("table %s: %v", t, v.err)}
+		case !v.widened:
+			missing = append(missing, t)
+		}
+	}
+	if len(missing) > 0 {
+		return Step{
+			State: Todo, At: s.Now, Next: string(ActWiden),
+			Why:      "the active schema refuses documents of the new shape",
+			Evidence: "refused in " + strings.Join(missing, ", "),
+		}
+	}
+	st := Step{State: Done, At: s.Now, Evidence: "the active schema accepts the new shape"}
+	switch {
+	case s.Active == nil:
+		st.Evidence = "no schema was ever pushed: everything is accepted"
+	case !s.Active.Validation:
+		st.Evidence = "schemaValidation is off: everything is accepted"
+	}
+	return st
+}
+
+// migrate is done when no stored document misfits: enforced by the active
+// schema, no documents, or a full fresh census of zero. names are the
+// definitions that work on it.
+func (s *stand) migrate(tables []string, path string, names []string, widen Step) Step {
+	if st, bad := s.notKnown(); bad {
+		return st
+	}
+	open := s.open(tables)
+	if len(open) == 0 {
+		return Step{State: Done, At: s.Now, Evidence: s.whyClosed(tables)}
+	}
+	counted, n := s.counted(open, path)
+	if counted == "" && n == 0 {
+		return Step{State: Done, At: s.Census.At, Evidence: fmt.Sprintf(
+			"no document misfits; %s read, counted %s", documents(s.Census.Read), ago(s.Now, s.Census.At))}
+	}
+	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
+		d := s.definition(name)
+		return d.Table != "" && !slices.Contains(open, d.Table)
+	})
+	evidence := s.censusText(counted, n)
+	if st, ok := s.inFlight(names); ok {
+		return st
+	}
+	if st, ok := s.failed(names); ok {
+		return st
+	}
+	st := Step{State: Todo, Evidence: evidence}
+	if s.Census != nil {
+		st.At = s.Census.At
+	}
+	if widen.State == Todo {
+		st.State, st.Why, st.Next = Blocked, "the active schema refuses documents of the new shape: widen first", string(ActWiden)
+		return st
+	}
+	return s.todo(st, names, counted, n)
+}
+
+// todo says what would move a migrate step that nothing holds up.
+func (s *stand) todo(st Step, names []string, counted string, n int64) Step {
+	var done []string
+	var next, missing, ran string
+	for _, name := range names {
+		switch p := s.Progress[name]; {
+		case p.Done || p.State == "success":
+			done = append(done, name)
+		case !p.Deployed:
+			missing = name
+		case next == "":
+			next = name
+			if p.State == "canceled" || p.State == "unknown" && p.Processed > 0 {
+				ran = fmt.Sprintf("%s stopped after %s", name, documents(p.Processed))
+			}
+		}
+	}
+	switch {
+	case next != "":
+		st.Next = string(ActRun) + " " + next
+		st.Why = ran
+	case missing != "":
+		st.State, st.Why, st.Next = Blocked, missing+" is not deployed there", "deploy"
+	case len(done) > 0 && counted == "":
+		st.Why = fmt.Sprintf("%s ended with success, yet %s misfit", strings.Join(done, ", "), documents(n))
+		st.Next = string(ActRun) + " " + done[len(done)-1] + " again"
+	case len(done) > 0:
+		st.Why = "success is progress, not proof: nothing has been counted since"
+		st.Next = string(ActCensus)
+	default:
+		st.Why, st.Next = "no definition migrates it", "write a migration"
+	}
+	if st.Evidence == "" && len(done) > 0 {
+		st.Evidence = strings.Join(done, ", ") + " ended with success"
+	}
+	return st
+}
+
+func (s *stand) inFlight(names []string) (Step, bool) {
+	for _, name := range names {
+		if p := s.Progress[name]; p.State == "inProgress" {
+			return Step{State: Running, At: s.Now, Evidence: fmt.Sprintf("%s: %s processed", name, count(p.Processed)), Next: string(ActCancel)}, true
+		}
+	}
+	return Step{}, false
+}
+
+func (s *stand) failed(names []string) (Step, bool) {
+	for _, name := range names {
+		if p := s.Progress[name]; p.State == "failed" {
+			return Step{State: Failed, At: p.Ended, Why: fmt.Sprintf("%s failed: %s", name, firstLine(p.Error)),
+				Evidence: fmt.Sprintf("stopped after %s", documents(p.Processed)), Next: string(ActRun) + " " + name}, true
+		}
+	}
+	return Step{}, false
+}
+
+// narrow is done when active and target accept the same.
+func (s *stand) narrow(tables, extra []string, migrate Step) Step {
+	if st, bad := s.notKnown(); bad {
+		return st
+	}
+	var differ []string
+	for _, t := range tables {
+		switch v := s.tables[t]; {
+		case v.err != nil && !(v.widened && v.enforced):
+			return Step{State: Unknown, Why: fmt.Sprintf("table %s: %v", t, v.err)}
+		case !v.widened || !v.enforced:
+			differ = append(differ, t)
+		}
+	}
+	differ = append(differ, extra...)
+	if len(differ) == 0 {
+		st := Step{State: Done, At: s.Now, Evidence: "the active schema accepts what the target accepts, and nothing else"}
+		if n := s.indexChanges(tables); n > 0 {
+			st.Evidence += fmt.Sprintf("; %d index changes are not deployed", n)
+		}
+		return st
+	}
+	evidence := "the active schema differs in " + strings.Join(differ, ", ")
+	if migrate.State != Done {
+		return Step{State: Blocked, Why: "documents must fit first: migrate is " + string(migrate.State), Evidence: evidence, Next: string(ActCensus)}
+	}
+	return Step{State: Todo, Evidence: evidence, At: migrate.At, Next: string(ActNarrow)}
+}
+
+func (s *stand) indexChanges(tables []string) int {
+	n := 0
+	for _, c := range s.changes {
+		if c.Class == IndexOnly && slices.Contains(tables, c.Table) {
+			n++
+		}
+	}
+	return n
+}
+
+// open are the tables that may hold documents which do not fit.
+func (s *stand) open(tables []string) []string {
+	var out []string
+	for _, t := range tables {
+		if n, counted := s.Tables[t]; !s.tables[t].enforced && !(s.Tables != nil && (!counted || n == 0)) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+func (s *stand) whyClosed(tables []string) string {
+	for _, t := range tables {
+		if !s.tables[t].enforced {
+			return "no documents in " + t
+		}
+	}
+	return "the active schema enforces it on every document"
+}
+
+// counted is the number of documents of these tables that misfit, at or around
+// path ("" anywhere); why says why the census cannot be relied on, "" when it can.
+func (s *stand) counted(tables []string, path string) (why string, n int64) {
+	if why := staleness(s.Census, s.hash, s.Now); why != "" {
+		return why, 0
+	}
+	if path == "" {
+		for _, t := range tables {
+			n += s.Census.Tables[t]
+		}
+		return "", n
+	}
+	for _, g := range s.Census.Groups {
+		if slices.Contains(tables, g.Table) && related(g.Path, path) {
+			n += g.Count
+		}
+	}
+	return "", n
+}
+
+// staleness says why a census is no full and fresh one of this target; "" when
+// it is.
+func staleness(c *Census, hash string, now time.Time) string {
+	switch {
+	case c == nil:
+		return "not counted yet"
+	case c.Schema != hash:
+		return "the last census was taken against another target"
+	case !c.Full:
+		return "the last census was not full"
+	case c.Stale:
+		return "documents were written since the last census"
+	case now.Sub(c.At) > FreshFor:
+		return "the last census is older than an hour"
+	}
+	return ""
+}
+
+func (s *stand) censusText(why string, n int64) string {
+	switch {
+	case s.Census == nil:
+		return why
+	case why != "":
+		return fmt.Sprintf("%s (%s)", why, ago(s.Now, s.Census.At))
+	}
+	return fmt.Sprintf("%s misfit, counted %s", documents(n), ago(s.Now, s.Census.At))
+}
+
+// progress is the step of one definition, as its driver tells it.
+func (s *stand) progress(d Definition) Step {
+	if st, bad := s.notKnown(); bad && !s.Reachable {
+		return st
+	}
+	p := s.Progress[d.Name]
+	at := p.Ended
+	if at.IsZero() {
+		at = p.Started
+	}
+	n := count(p.Processed) + " processed"
+	switch {
+	case p.State == "success" || p.Done:
+		return Step{State: Done, At: at, Evidence: fmt.Sprintf("success, %s, ended %s", n, ago(s.Now, at))}
+	case p.State == "inProgress":
+		return Step{State: Running, At: s.Now, Evidence: n, Next: string(ActCancel)}
+	case p.State == "failed":
+		return Step{State: Failed, At: at, Why: firstLine(p.Error), Evidence: n, Next: string(ActRun) + " " + d.Name}
+	case !p.Deployed:
+		return Step{State: Blocked, Why: "the function is not deployed there", Next: "deploy"}
+	case p.State == "canceled":
+		return Step{State: Todo, At: at, Why: "canceled", Evidence: n, Next: string(ActRun) + " " + d.Name}
+	case p.State == "unknown" && p.Processed > 0:
+		return Step{State: Unknown, At: at, Evidence: n, Next: string(ActRun) + " " + d.Name,
+			Why: "the component no longer knows how it ended: run by hand batch by batch, canceled long ago, or its job was cleaned up after 7 days"}
+	}
+	return Step{State: Todo, Evidence: "never started", Next: string(ActRun) + " " + d.Name}
+}
