@@ -1,0 +1,288 @@
+package schema
+
+import (
+	"slices"
+
+	"strait/model/value"
+)
+
+// slot is what an object or record validator admits at one name: no field,
+// values of a type, or either.
+type slot struct {
+	absent bool
+	typ    *Validator
+}
+
+func (s *search) slot(v *Validator, name string) slot {
+	if v.Kind == Record {
+		if v.Key.Fits(name, s.tables) {
+			return slot{true, v.Element}
+		}
+		return slot{true, nothing}
+	}
+	if f := v.Field(name); f != nil {
+		return slot{f.Optional, f.Type}
+	}
+	return slot{true, nothing}
+}
+
+// objects is one search for an object of b outside all of as. At every name,
+// left holds the slots that the value there has to leave, and at the value
+// that does so at the moment (Undefined: no field).
+type objects struct {
+	*search
+	b     *Validator
+	as    []*Validator
+	names []string
+	left  map[string][]slot
+	at    map[string]value.Value
+	extra []value.Field // fields of fresh names, one for each record left there
+}
+
+func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, bool) {
+	o := &objects{search: s, b: b, left: map[string][]slot{}, at: map[string]value.Value{}}
+	for _, a := range flat {
+		if (a.Kind == Object || a.Kind == Record) && !s.disjoint(a, b) {
+			o.as = append(o.as, a)
+		}
+	}
+	o.collectNames()
+	for _, name := range o.names {
+		w, found := o.leave(name, nil)
+		if !found {
+			return nil, false // b itself accepts nothing
+		}
+		o.at[name] = w
+	}
+	if !o.order() || !o.solve(0) {
+		return nil, false
+	}
+	fields := slices.Clone(o.extra)
+	for _, name := range o.names {
+		if _, absent := o.at[name].(value.Undefined); !absent {
+			fields = append(fields, value.Field{Name: name, Value: o.at[name]})
+		}
+	}
+	return value.NewObject(fields...), true
+}
+
+// collectNames lists the names at which the validators may differ: b's fields
+// first, then the others by name. All further names are alike.
+func (o *objects) collectNames() {
+	seen := map[string]bool{}
+	add := func(name string) {
+		if !seen[name] {
+			seen[name] = true
+			o.names = append(o.names, name)
+		}
+	}
+	own := 0
+	for _, v := range append([]*Validator{o.b}, o.as...) {
+		for _, f := range v.Fields {
+			add(f.Name)
+		}
+		if v.Kind == Record {
+			v.Key.walk(func(k *Validator) {
+				if name, ok := k.Literal.(string); ok && k.Kind == Literal {
+					add(name)
+				}
+			})
+		}
+		if v == o.b {
+			own = len(o.names)
+		}
+	}
+	slices.Sort(o.names[own:])
+}
+
+// leave finds what b admits at name outside all the slots; no field is
+// preferred, as it makes the smallest witness.
+func (o *objects) leave(name string, slots []slot) (value.Value, bool) {
+	own := o.slot(o.b, name)
+	if own.absent && !slices.ContainsFunc(slots, func(s slot) bool { return s.absent }) {
+		return value.Undefined{}, true
+	}
+	types := make([]*Validator, len(slots))
+	for i, s := range slots {
+		types[i] = s.typ
+	}
+	return o.escape(own.typ, types)
+}
+
+func (o *objects) inside(s slot, w value.Value) bool {
+	if _, absent := w.(value.Undefined); absent {
+		return s.absent
+	}
+	return s.typ.Fits(w, o.tables)
+}
+
+// order puts the objects that are hardest to leave first. It is false when one
+// of them cannot be left at all: then it covers b.
+func (o *objects) order() bool {
+	ways := map[*Validator]int{}
+	for _, a := range o.as {
+		if _, found := o.fresh(a, 0); found {
+			ways[a] = len(o.names) + 1
+			continue
+		}
+		for _, name := range o.names {
+			if _, found := o.leave(name, []slot{o.slot(a, name)}); found {
+				ways[a]++
+			}
+		}
+		if ways[a] == 0 {
+			return false
+		}
+	}
+	slices.SortStableFunc(o.as, func(x, y *Validator) int { return ways[x] - ways[y] })
+	return true
+}
+
+// solve leaves the objects from the i-th on.
+func (o *objects) solve(i int) bool {
+	if i == len(o.as) {
+		return true
+	}
+	if o.steps++; o.steps > maxSteps {
+		return false
+	}
+	a := o.as[i]
+	if f, found := o.fresh(a, i); found {
+		o.extra = append(o.extra, f)
+		if o.solve(i + 1) {
+			return true
+		}
+		o.extra = o.extra[:len(o.extra)-1]
+		return false // a name of its own takes nothing from the others
+	}
+	for _, name := range o.names {
+		// A slot without common values costs nothing: no need to try others.
+		if s := o.slot(a, name); o.apart(o.slot(o.b, name), s) {
+			return o.take(i, name, s)
+		}
+	}
+	for _, again := range []bool{true, false} { // first where the value is outside already
+		for _, name := range o.names {
+			s := o.slot(a, name)
+			if o.inside(s, o.at[name]) != again && o.take(i, name, s) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// take leaves the i-th object at name, then the rest.
+func (o *objects) take(i int, name string, s slot) bool {
+	before, old := o.left[name], o.at[name]
+	slots := append(slices.Clone(before), s)
+	w := old
+	if o.inside(s, old) {
+		var found bool
+		if w, found = o.leave(name, slots); !found {
+			return false
+		}
+	}
+	o.left[name], o.at[name] = slots, w
+	if o.solve(i + 1) {
+		return true
+	}
+	o.left[name], o.at[name] = before, old
+	return false
+}
+
+// fresh finds a field under a name that no validator mentions at which a value
+// of b leaves a. There are always more such names, so that every object of as
+// can have its own.
+func (o *objects) fresh(a *Validator, i int) (value.Field, bool) {
+	if o.b.Kind != Record {
+		return value.Field{}, false
+	}
+	for _, name := range o.freshNames(i) {
+		own := o.slot(o.b, name)
+		if own.typ == nothing {
+			continue
+		}
+		if w, found := o.escape(own.typ, []*Validator{o.slot(a, name).typ}); found {
+			return value.Field{Name: name, Value: w}, true
+		}
+	}
+	return value.Field{}, false
+}
+
+// freshNames is one unused name of each sort that keys can tell apart: plain
+// ones, and the ids of each table.
+func (o *objects) freshNames(i int) []string {
+	n := i
+	for slices.Contains(o.names, numbered("key", n)) {
+		n += len(o.as) + 1
+	}
+	names := []string{numbered("key", n)}
+	for _, table := range o.tables {
+		names = append(names, o.id(table, i))
+	}
+	return names
+}
+
+func (o *objects) apart(x, y slot) bool {
+	return !(x.absent && y.absent) && o.disjoint(x.typ, y.typ)
+}
+
+// disjoint reports whether no value fits both; false when it is not plain to
+// see.
+func (s *search) disjoint(x, y *Validator) bool {
+	for _, a := range flatten(nil, x) {
+		for _, b := range flatten(nil, y) {
+			if !s.apartMembers(a, b) {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (s *search) apartMembers(a, b *Validator) bool {
+	s.steps++
+	switch {
+	case a.Kind == Any || b.Kind == Any:
+		return false
+	case a.Kind == Literal:
+		return !b.Fits(a.Literal, s.tables)
+	case b.Kind == Literal:
+		return !a.Fits(b.Literal, s.tables)
+	case a.Kind == ID && b.Kind == ID:
+		return a.Table != b.Table
+	case family(a) != family(b):
+		return true
+	case a.Kind == Object && b.Kind == Object:
+		return s.apartAtField(a, b) || s.apartAtField(b, a)
+	}
+	return false
+}
+
+// apartAtField looks for a field that a demands and at which b differs.
+func (s *search) apartAtField(a, b *Validator) bool {
+	for _, f := range a.Fields {
+		if f.Optional {
+			continue
+		}
+		if other := b.Field(f.Name); other == nil || s.disjoint(f.Type, other.Type) {
+			return true
+		}
+	}
+	return false
+}
+
+// family is the sort of values that a validator other than a literal, a union
+// or any accepts.
+func family(v *Validator) Kind {
+	switch v.Kind {
+	case ID:
+		return String
+	case CommitTs:
+		return Bigint
+	case Record:
+		return Object
+	}
+	return v.Kind
+}
