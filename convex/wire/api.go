@@ -2,7 +2,17 @@
 // calls, one WebSocket for live queries and mutations, following the client
 // rules of convex-wire.md 4.5.
 //
-// A Client is safe for concurrent use. It never prints, logs or returns its key.
+// Rules of the package:
+//   - A Client is safe for concurrent use and does nothing until it is asked:
+//     the WebSocket opens with the first subscription or mutation.
+//   - It never prints, logs or returns its key, not even inside an error that
+//     a server or a proxy sent back.
+//   - The reader of the WebSocket never waits for a subscriber: every
+//     subscription has one slot, in which the newest state takes the place of
+//     an older one that was not yet picked up.
+//   - A mutation is sent under one request id for its whole life, so that the
+//     deployment runs it once however often the connection breaks.
+//   - Errors say the operation, the object, the cause and what to do next.
 package wire
 
 import (
@@ -38,27 +48,19 @@ type Result struct {
 type Update struct {
 	Value    value.Value
 	JSON     json.RawMessage // the same, undecoded
-	Err      error           // *FunctionError: the query failed; the subscription goes on
+	Err      error           // *FunctionError: the query failed, the subscription goes on; *SessionError: the client is done
 	LogLines []string
 	At       time.Time
 }
 
-// FunctionError is a function that failed on the deployment.
-type FunctionError struct {
-	Message  string // whole text, request id line included
-	Data     value.Value
-	HasData  bool
-	LogLines []string
-}
-
-func (e *FunctionError) Error() string { return e.Message }
-
-// HTTPError is an answer outside of function execution (2.4).
-type HTTPError struct {
-	Operation string // "POST /api/function"
-	Status    int
-	Code      string
-	Message   string
+// ConnectionState is the state of the WebSocket.
+type ConnectionState struct {
+	Connected bool
+	Since     time.Time // of Connected
+	Retries   int       // attempts in a row that did not bring everything up to date
+	Err       string    // why it is not connected; "" connected, or not yet asked for
+	Heard     time.Time // last message from the deployment, pings included
+	Final     bool      // it will not try again: the key was refused, or the deployment said so
 }
 
 // Access is what an admin key may do (1.2).
@@ -67,39 +69,16 @@ type Access struct {
 	ReadOnly   bool
 }
 
-// ConnectionState is the state of the WebSocket.
-type ConnectionState struct {
-	Connected bool
-	Since     time.Time
-	Retries   int
-	Err       string // why it is not connected
-	Heard     time.Time
+// Allows reports whether the key may do op, a DeploymentOp name such as
+// "RunInternalMutations".
+func (a Access) Allows(op string) bool {
+	if len(a.AllowedOps) == 0 {
+		return true
+	}
+	for _, have := range a.AllowedOps {
+		if have == op {
+			return true
+		}
+	}
+	return false
 }
-
-// To be built here:
-//
-//	New(Options) *Client                          no I/O
-//	(c) Close() error
-//	(c) Version(ctx) (string, error)              GET /version
-//	(c) InstanceName(ctx) (string, error)
-//	(c) CheckAdminKey(ctx) (Access, error)
-//	(c) Query(ctx, Call) (Result, error)          POST /api/query (root; reaches _system)
-//	(c) Function(ctx, Call) (Result, error)       POST /api/function (any component)
-//	(c) Mutate(ctx, Call) (Result, error)         over the WebSocket: ordered, deduped across reconnects
-//	(c) Subscribe(Call, func(Update)) (stop func())   callbacks in order, one at a time per subscription, never after stop returns
-//	(c) OnState(func(ConnectionState)) (stop func())
-//	(c) State() ConnectionState
-//
-// and typed helpers over them (system.go), each with a fallback error that
-// says so when the backend lacks the system function:
-//
-//	(c) Components(ctx) ([]ComponentInfo, error)
-//	(c) Schemas(ctx, componentID) (Schemas, error);  (c) SubscribeSchemas(componentID, func(Schemas, error)) stop
-//	(c) Tables(ctx, component) ([]string, error);    (c) TableSize(ctx, component, table) (int64, error)
-//	(c) SubscribeTableSize(component, table, func(int64, error)) stop
-//	(c) TableData(ctx, component, table, order, cursor, n) (Page, error)
-//	(c) TableMapping(ctx, componentID) (map[uint32]string, error)
-//	(c) APISpec(ctx, componentID) ([]FunctionSpec, error)
-//	(c) Documents(ctx, componentID, ids []string) ([]value.Object, error)   listById
-//	(c) MigrationStatuses(ctx, component, names) ([]MigrationStatus, error); (c) SubscribeMigrations(component, names, func([]MigrationStatus, error)) stop
-//	ParseInspect(text) (value.Value, error)       reads object-inspect output (5.3) back into a value

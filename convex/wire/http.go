@@ -1,0 +1,312 @@
+package wire
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"mime"
+	"net/http"
+	"strings"
+	"time"
+
+	"strait/model/value"
+)
+
+const (
+	probeTimeout    = 15 * time.Second
+	functionTimeout = 310 * time.Second // the deployment gives up after 300 s (2.4)
+	maxResponse     = 64 << 20          // a system result is at most 24 MiB before encoding
+	queryAttempts   = 3
+)
+
+var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
+
+// Version is the backend's version text, GET /version.
+func (c *Client) Version(ctx context.Context) (string, error) { return c.text(ctx, "/version") }
+
+// InstanceName is the deployment's name, GET /instance_name.
+func (c *Client) InstanceName(ctx context.Context) (string, error) {
+	return c.text(ctx, "/instance_name")
+}
+
+func (c *Client) text(ctx context.Context, path string) (string, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	op := "GET " + path
+	r, err := c.retry(ctx, op, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
+	if err != nil {
+		return "", err
+	}
+	text := strings.TrimSpace(string(r.body))
+	if r.html() || len(text) > 200 || strings.ContainsAny(text, "<>\n") {
+		return "", c.notConvex(op, r)
+	}
+	return text, nil
+}
+
+// CheckAdminKey proves the key and says what it may do, GET /api/check_admin_key.
+func (c *Client) CheckAdminKey(ctx context.Context) (Access, error) {
+	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	defer cancel()
+	const path = "/api/check_admin_key"
+	r, err := c.retry(ctx, "GET "+path, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
+	if err != nil {
+		return Access{}, err
+	}
+	var body struct {
+		Success    bool     `json:"success"`
+		AllowedOps []string `json:"allowedOps"`
+		ReadOnly   bool     `json:"isReadOnly"`
+	}
+	if err := json.Unmarshal(r.body, &body); err != nil || r.html() {
+		return Access{}, c.notConvex("GET "+path, r)
+	}
+	return Access{AllowedOps: body.AllowedOps, ReadOnly: body.ReadOnly}, nil
+}
+
+// Query runs a query of the root component, POST /api/query; it reaches
+// _system functions. It may be tried up to three times.
+func (c *Client) Query(ctx context.Context, call Call) (Result, error) {
+	if call.Component != "" {
+		return Result{}, fmt.Errorf("query %s: POST /api/query reaches the root component only, not %q; use Function or Subscribe", call.Path, call.Component)
+	}
+	const path = "/api/query"
+	body := functionBody(call)
+	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	defer cancel()
+	r, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
+	if err != nil {
+		return Result{}, err
+	}
+	return c.result("POST "+path, r)
+}
+
+// Function runs any function of any component, POST /api/function. It is sent
+// once: over HTTP a mutation may have run although its answer was lost.
+func (c *Client) Function(ctx context.Context, call Call) (Result, error) {
+	const path = "/api/function"
+	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	defer cancel()
+	r, err := c.send(ctx, http.MethodPost, path, functionBody(call))
+	if err != nil {
+		return Result{}, err
+	}
+	return c.result("POST "+path, r)
+}
+
+// functionBody is the body of 2.1.
+func functionBody(call Call) []byte {
+	b := []byte(`{"path":`)
+	b = appendJSON(b, call.Path)
+	if call.Component != "" {
+		b = append(b, `,"componentPath":`...)
+		b = appendJSON(b, call.Component)
+	}
+	b = append(b, `,"args":`...)
+	b = appendArgs(b, call.Args)
+	return append(b, `,"format":"convex_encoded_json"}`...)
+}
+
+func appendArgs(b []byte, args value.Object) []byte {
+	if args == nil {
+		return append(b, "{}"...)
+	}
+	return value.Append(b, args)
+}
+
+func appendJSON(b []byte, s string) []byte {
+	text, err := json.Marshal(s)
+	if err != nil { // a string always marshals
+		return append(b, `""`...)
+	}
+	return append(b, text...)
+}
+
+// response is an answer with status 2xx, or 560 (2.3).
+type response struct {
+	status      int
+	contentType string
+	body        []byte
+}
+
+func (r response) html() bool { return r.contentType == "text/html" }
+
+// send sends one request and reads its whole answer.
+func (c *Client) send(ctx context.Context, method, path string, body []byte) (response, error) {
+	op := method + " " + path
+	if err := c.usable(); err != nil {
+		return response{}, fmt.Errorf("%s: %w", op, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err != nil {
+		return response{}, c.transport(op, err)
+	}
+	req.Header.Set("Convex-Client", clientHeader)
+	if c.key != "" {
+		req.Header.Set("Authorization", "Convex "+c.key)
+	}
+	if body != nil {
+		req.Header.Set("Content-Type", "application/json")
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return response{}, c.transport(op, err)
+	}
+	defer resp.Body.Close()
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	if err == nil && len(text) > maxResponse {
+		err = errTooLarge
+	}
+	if err != nil {
+		return response{}, c.transport(op, err)
+	}
+	ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	r := response{resp.StatusCode, ct, text}
+	const udfFailed = 560 // older backends: the function failed, the body says how
+	if r.status/100 != 2 && r.status != udfFailed {
+		return response{}, c.refused(op, r)
+	}
+	return r, nil
+}
+
+func (c *Client) usable() error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.closed {
+		return ErrClosed
+	}
+	return c.urlErr
+}
+
+// refused reads an error body of 2.4, or says that it is none.
+func (c *Client) refused(op string, r response) error {
+	e := &HTTPError{Operation: op, URL: c.base, Status: r.status}
+	var body struct{ Code, Message string }
+	if json.Unmarshal(r.body, &body) == nil && (body.Code != "" || body.Message != "") {
+		e.Code, e.Message = c.clean(body.Code), c.clean(body.Message)
+		return e
+	}
+	e.Message = c.describe(r)
+	return e
+}
+
+func (c *Client) notConvex(op string, r response) error {
+	return &HTTPError{Operation: op, URL: c.base, Status: r.status, Message: c.describe(r)}
+}
+
+// describe says what an answer is that is not Convex's.
+func (c *Client) describe(r response) string {
+	if r.html() {
+		return "answered with a web page, not with Convex's JSON"
+	}
+	if len(r.body) == 0 {
+		return "empty answer"
+	}
+	text := r.body
+	if len(text) > 200 {
+		text = text[:200]
+	}
+	return fmt.Sprintf("not Convex's answer: %q", c.clean(strings.ToValidUTF8(string(text), "")))
+}
+
+// retry repeats an idempotent request while its failure is a passing one.
+func (c *Client) retry(ctx context.Context, op string, do func() (response, error)) (response, error) {
+	for attempt := 1; ; attempt++ {
+		r, err := do()
+		if err == nil || attempt == queryAttempts || !passing(err) {
+			return r, err
+		}
+		base := 200 * time.Millisecond << (attempt - 1)
+		select {
+		case <-ctx.Done():
+			return response{}, c.transport(op, errors.Join(ctx.Err(), err))
+		case <-time.After(base/2 + rand.N(base)):
+		}
+	}
+}
+
+// passing reports whether the same request may succeed in a moment: an
+// overloaded deployment, or a connection that broke while it was in use. A
+// refused connection or an unknown host is told at once.
+func passing(err error) bool {
+	var h *HTTPError
+	if errors.As(err, &h) {
+		return h.Status == http.StatusTooManyRequests || h.Status == http.StatusBadGateway ||
+			h.Status == http.StatusServiceUnavailable || h.Status == http.StatusGatewayTimeout
+	}
+	return errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) || isReset(err)
+}
+
+// result reads the body of 2.3.
+func (c *Client) result(op string, r response) (Result, error) {
+	var body struct {
+		Status       string          `json:"status"`
+		Value        json.RawMessage `json:"value"`
+		ErrorMessage string          `json:"errorMessage"`
+		ErrorData    json.RawMessage `json:"errorData"`
+		LogLines     logLines        `json:"logLines"`
+	}
+	if err := json.Unmarshal(r.body, &body); err != nil || r.html() {
+		return Result{}, c.notConvex(op, r)
+	}
+	switch body.Status {
+	case "success":
+		v, err := decode(body.Value)
+		if err != nil {
+			return Result{}, fmt.Errorf("%s on %s: read the value: %w", op, c.base, err)
+		}
+		return Result{Value: v, LogLines: body.LogLines}, nil
+	case "error":
+		return Result{LogLines: body.LogLines}, c.functionError(body.ErrorMessage, body.ErrorData, body.LogLines)
+	}
+	return Result{}, c.notConvex(op, r)
+}
+
+// decode reads a value; an absent one is null, as in JavaScript.
+func decode(text json.RawMessage) (value.Value, error) {
+	if len(text) == 0 {
+		return nil, nil
+	}
+	return value.Decode(text)
+}
+
+func (c *Client) functionError(message string, data json.RawMessage, lines []string) *FunctionError {
+	e := &FunctionError{Message: message, LogLines: lines}
+	if len(data) > 0 && string(data) != "null" {
+		if v, err := value.Decode(data); err == nil {
+			e.Data, e.HasData = v, true
+		}
+	}
+	return e
+}
+
+// logLines reads log lines as strings; some answers hold the structured form
+// of 5.3.
+type logLines []string
+
+func (l *logLines) UnmarshalJSON(text []byte) error {
+	var raw []json.RawMessage
+	if err := json.Unmarshal(text, &raw); err != nil {
+		return err
+	}
+	for _, line := range raw {
+		var s string
+		if json.Unmarshal(line, &s) == nil {
+			*l = append(*l, s)
+			continue
+		}
+		var o struct {
+			Messages []string `json:"messages"`
+			Level    string   `json:"level"`
+		}
+		if err := json.Unmarshal(line, &o); err != nil {
+			return err
+		}
+		*l = append(*l, "["+o.Level+"] "+strings.Join(o.Messages, " "))
+	}
+	return nil
+}
