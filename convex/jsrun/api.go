@@ -159,7 +159,13 @@ type Error struct {
 	// Kind tells failures of the run from those the code threw: "" thrown,
 	// "timeout", "memory", "deadlock" (a promise that never settles), "stack".
 	Kind string
+
+	problem *Problem // of the bundle, when that is what was thrown
 }
+
+// Problem is the problem of the bundle that the error comes from: a package
+// that is not installed, a file that does not parse; nil for other errors.
+func (e *Error) Problem() *Problem { return e.problem }
 
 // Frame is one stack frame, mapped to a source file.
 type Frame struct {
@@ -173,11 +179,15 @@ type Frame struct {
 // "Uncaught Error: boom\n    at handler (../convex/m.ts:3:9)\n".
 func (e *Error) Error() string {
 	var b strings.Builder
-	b.WriteString("Uncaught ")
-	b.WriteString(e.Name)
-	if e.Message != "" {
-		b.WriteString(": ")
+	if e.Name == "" { // the run failed, nothing was thrown
 		b.WriteString(e.Message)
+	} else {
+		b.WriteString("Uncaught ")
+		b.WriteString(e.Name)
+		if e.Message != "" {
+			b.WriteString(": ")
+			b.WriteString(e.Message)
+		}
 	}
 	for _, f := range e.Frames {
 		fn := f.Function

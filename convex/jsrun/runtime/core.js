@@ -1,0 +1,393 @@
+// The floor under every program: what the host hands in, the life of one call,
+// the registry of modules, and what analysis records. The files of this folder
+// are joined into one function scope in the order that runtime.go lists; G is
+// the global object.
+
+const RealDate = G.Date;
+const take = (name) => {
+  const f = G[name];
+  delete G[name];
+  return f;
+};
+const host = {
+  syscall: take("__host_syscall"), // (op, args) -> text, or null after a failure
+  async: take("__host_async"), // (op, args) -> text, or null after a failure
+  failure: take("__host_failure"), // () -> {message, data?} of the last failure, as text
+  log: take("__host_log"), // (level, texts as JSON)
+  digest: take("__host_digest"), // (algorithm, hex, key as hex) -> hex
+  intl: take("__host_intl"), // () installs Intl
+  env: take("__host_env"), // () -> process.env as JSON
+};
+
+const hidden = (object, name, value) =>
+  Object.defineProperty(object, name, { value, writable: true, configurable: true, enumerable: false });
+
+// What a getter makes on first use; most programs never touch most of these.
+const lazy = (name, make) =>
+  Object.defineProperty(G, name, {
+    configurable: true,
+    enumerable: false,
+    get() {
+      const value = make();
+      hidden(G, name, value);
+      return value;
+    },
+    set(value) {
+      hidden(G, name, value);
+    },
+  });
+
+// --- One call -------------------------------------------------------------
+
+const call = {
+  generation: 0,
+  type: "", // Query, Mutation, Action; "" while a module is analysed
+  now: 0, // what Date.now() says
+  started: 0, // real time at the start
+  outcome: null, // {value} or {error} once the function has settled
+  queue: [], // async syscalls that wait for the host
+  timers: new Map(), // of actions
+  nextTimer: 1,
+  unhandled: new Map(), // rejected promise -> reason
+};
+let importing = 0; // depth of modules being evaluated
+let modules = {}; // path -> function that evaluates it and returns its exports
+
+const frozen = () => call.type === "Query" || call.type === "Mutation";
+
+function loadModule(path) {
+  if (!Object.hasOwn(modules, path)) throw new Error(`Could not find module '${path}'`);
+  importing++;
+  try {
+    return modules[path]();
+  } finally {
+    importing--;
+  }
+}
+
+const invokers = { Query: "invokeQuery", Mutation: "invokeMutation", Action: "invokeAction" };
+
+function start(path, name, type, args, requestId, now, s0, s1, s2, s3) {
+  const generation = ++call.generation;
+  call.type = type;
+  call.now = now;
+  call.started = RealDate.now();
+  call.outcome = null;
+  call.queue = [];
+  call.timers.clear();
+  call.unhandled.clear();
+  seedRandom(s0, s1, s2, s3);
+  resetConsole();
+  const settle = (outcome) => {
+    if (generation === call.generation && call.outcome === null) call.outcome = outcome;
+  };
+  try {
+    const exported = loadModule(path)[name];
+    const invoker = invokers[type];
+    if (exported === null || (typeof exported !== "function" && typeof exported !== "object")) {
+      throw new Error(`Couldn't find \`${name}\` in module \`${path}\`. Did you forget to export it?`);
+    }
+    if (typeof exported[invoker] !== "function") {
+      throw new Error(
+        `Function ${path}:${name} is neither a query or mutation. Did you forget to wrap it with \`query\` or \`mutation\`?`,
+      );
+    }
+    const promise = type === "Action" ? exported[invoker](requestId, args) : exported[invoker](args);
+    promise.then(
+      (value) => settle({ value: String(value) }),
+      (thrown) => settle({ error: describe(thrown) }),
+    );
+  } catch (thrown) {
+    settle({ error: describe(thrown) });
+  }
+}
+
+// step is called when no job is left to run. It answers 0 for a deadlock, 1 to
+// go on, 2 when the call has its outcome, and 3 + ms to sleep first.
+function step() {
+  if (call.outcome === null) {
+    for (const reason of call.unhandled.values()) {
+      call.outcome = { error: describe(reason) };
+      break;
+    }
+  }
+  if (call.outcome !== null) return 2;
+  if (call.queue.length > 0) {
+    const batch = call.queue;
+    call.queue = [];
+    for (const { op, args, resolve, reject } of batch) {
+      const answer = host.async(op, args);
+      if (answer === null) reject(failure());
+      else resolve(answer);
+    }
+    return 1;
+  }
+  return stepTimers();
+}
+
+function stepTimers() {
+  let next = null;
+  for (const timer of call.timers.values()) {
+    if (next === null || timer.due < next.due) next = timer;
+  }
+  if (next === null) return 0;
+  const wait = next.due - (RealDate.now() - call.started);
+  if (wait > 0) return 3 + Math.ceil(wait);
+  if (next.every === null) call.timers.delete(next.id);
+  else next.due += Math.max(1, next.every);
+  next.run();
+  return 1;
+}
+
+// outcome ends the call and frees what it holds.
+function outcome() {
+  const { value, error } = call.outcome;
+  call.outcome = null;
+  const unawaited = call.queue.map((c) => c.op);
+  call.queue = [];
+  call.timers.clear();
+  call.unhandled.clear();
+  call.type = "";
+  return error !== undefined ? "E" + error : unawaited.length > 0 ? "U" + JSON.stringify(unawaited) + "\n" + value : "V" + value;
+}
+
+function failure() {
+  const { message, data } = JSON.parse(host.failure());
+  const error = new Error(message);
+  if (data !== undefined) error.data = data;
+  return error;
+}
+
+function rejected(promise, reason, handled) {
+  if (handled) call.unhandled.delete(promise);
+  else call.unhandled.set(promise, reason);
+}
+
+// describe turns what was thrown into text for the host. It must survive
+// hostile getters and proxies.
+function describe(thrown) {
+  const read = (key) => {
+    try {
+      const value = thrown[key];
+      return value === undefined ? undefined : String(value);
+    } catch {
+      return undefined;
+    }
+  };
+  const out = { name: "", message: "", stack: "" };
+  if ((typeof thrown === "object" && thrown !== null) || typeof thrown === "function") {
+    out.name = read("name") ?? "Error";
+    out.message = read("message") ?? "";
+    out.stack = read("stack") ?? "";
+    try {
+      if (!(thrown instanceof Error) && !("stack" in thrown)) {
+        out.name = typeof thrown === "function" ? "[Function]" : "#<" + (thrown.constructor?.name || "Object") + ">";
+      }
+      if (Symbol.for("ConvexError") in thrown && typeof thrown.data === "string") out.data = thrown.data;
+      if (problems.has(thrown)) out.problem = problems.get(thrown);
+    } catch {
+      // A proxy that refuses: what was read so far is enough.
+    }
+  } else {
+    try {
+      out.name = typeof thrown === "symbol" ? thrown.toString() : String(thrown);
+    } catch {
+      out.name = "Error";
+    }
+  }
+  return JSON.stringify(out);
+}
+
+const atImport = (what) => new Error(`Can't use ${what} at import time`);
+
+hidden(G, "Convex", {
+  syscall(op, args) {
+    if (importing > 0 || call.type === "") throw atImport("database");
+    const answer = host.syscall(String(op), String(args));
+    if (answer === null) throw failure();
+    return answer;
+  },
+  asyncSyscall(op, args) {
+    if (importing > 0 || call.type === "") return Promise.reject(atImport("database"));
+    return new Promise((resolve, reject) => {
+      call.queue.push({ op: String(op), args: String(args), resolve, reject });
+    });
+  },
+  jsSyscall(op) {
+    throw new Error(`${op} is not available in the embedded deployment: it stores no files`);
+  },
+});
+
+// --- What the bundle and analysis use -------------------------------------
+
+const problems = new WeakMap(); // error -> index of the bundle's problem
+const records = []; // {kind, fn, info, stack}
+let recording = false;
+
+const attempt = (f, otherwise) => {
+  try {
+    return f();
+  } catch {
+    return otherwise;
+  }
+};
+
+const nameOf = (ref) =>
+  attempt(() => {
+    if (typeof ref === "string") return ref;
+    return ref[Symbol.for("functionName")] ?? ref[Symbol.for("toReferencePath")] ?? "";
+  }, "");
+
+const number = (n) => (typeof n === "number" && Number.isFinite(n) ? n : 0);
+
+function recordDefinition(fn, given, options, helpers) {
+  records.push({
+    fn,
+    stack: new Error().stack,
+    kind: "definition",
+    info: attempt(
+      () => ({
+        table: String(given?.table ?? ""),
+        batchSize: number(given?.batchSize),
+        defaultBatch: number(options?.defaultBatchSize),
+        customRange: typeof given?.customRange === "function",
+        parallelize: given?.parallelize === true,
+        prefix: String(options?.migrationsLocationPrefix ?? ""),
+        source: typeof given?.migrateOne === "function" ? Function.prototype.toString.call(given.migrateOne) : "",
+        line: given?.migrateOne?.lineNumber ?? 0,
+        column: given?.migrateOne?.columnNumber ?? 0,
+        helpers,
+      }),
+      { helpers },
+    ),
+  });
+}
+
+function recordRunner(fn, series) {
+  const names =
+    series === undefined ? null : attempt(() => (Array.isArray(series) ? series : [series]).map(nameOf), null);
+  records.push({ fn, stack: new Error().stack, kind: "runner", info: { series: names } });
+}
+
+function observeMigrations(Base) {
+  if (typeof Base !== "function") return Base;
+  return class Migrations extends Base {
+    define(given) {
+      const fn = super.define(given);
+      if (recording) recordDefinition(fn, given, this.options, false);
+      return fn;
+    }
+    runner(...series) {
+      const fn = super.runner(...series);
+      if (recording) recordRunner(fn, series[0]);
+      return fn;
+    }
+  };
+}
+
+function observeMakeMigration(make) {
+  if (typeof make !== "function") return make;
+  return function makeMigration(builder, options) {
+    const define = make(builder, options);
+    return function migration(given) {
+      const fn = define(given);
+      if (recording) recordDefinition(fn, given, options, true);
+      return fn;
+    };
+  };
+}
+
+function component(definition, path) {
+  if (definition === null || (typeof definition !== "object" && typeof definition !== "function")) return;
+  definition.componentDefinitionPath = path;
+  const own = definition._name;
+  definition.defaultName ??= typeof own === "string" && own !== "" ? own : path.split(/[\\/]/).pop();
+}
+
+const kinds = [
+  ["isQuery", "Query"],
+  ["isMutation", "Mutation"],
+  ["isAction", "Action"],
+  ["isHttp", "HttpAction"],
+];
+
+const examined = new Map(); // path -> exports
+
+// examine evaluates one module and answers what it exports, as JSON.
+function examine(path) {
+  recording = true;
+  const exported = loadModule(path);
+  examined.set(path, exported);
+  const out = { exports: {}, functions: [], problems: [] };
+  for (const name of Object.keys(exported)) {
+    const value = attempt(() => exported[name], undefined);
+    out.exports[name] = value === null ? "null" : typeof value;
+    if (value === null || (typeof value !== "function" && typeof value !== "object")) continue;
+    const kind = kinds.find(([flag]) => attempt(() => value[flag] === true, false));
+    if (kind === undefined) continue;
+    const fn = { name, type: kind[1], public: value.isPublic === true, args: "", returns: "", source: "", line: 0, column: 0 };
+    for (const [key, method] of [["args", "exportArgs"], ["returns", "exportReturns"]]) {
+      try {
+        if (typeof value[method] === "function") fn[key] = String(value[method]());
+      } catch (thrown) {
+        out.problems.push({ name, thrown: describe(thrown) });
+      }
+    }
+    const handler = attempt(() => value._handler, undefined);
+    if (typeof handler === "function") {
+      fn.source = attempt(() => Function.prototype.toString.call(handler), "");
+      fn.line = handler.lineNumber ?? 0;
+      fn.column = handler.columnNumber ?? 0;
+    }
+    out.functions.push(fn);
+  }
+  return JSON.stringify(out);
+}
+
+// exported answers what the default export's export() gives, as JSON text, or
+// "" when it has none.
+function exportDefault(path) {
+  const value = examined.get(path)?.default;
+  if (value === undefined || value === null || typeof value.export !== "function") return "";
+  const text = value.export();
+  return typeof text === "string" ? text : (JSON.stringify(text) ?? "");
+}
+
+// recorded answers the definitions and runners seen, each with the names under
+// which modules export them.
+function recorded() {
+  return JSON.stringify(
+    records.map(({ kind, fn, info, stack }) => {
+      const names = [];
+      for (const [path, exported] of examined) {
+        for (const name of Object.keys(exported)) {
+          const value = attempt(() => exported[name], undefined);
+          if (value === fn || (value?._handler !== undefined && value._handler === fn?._handler)) names.push([path, name]);
+        }
+      }
+      return { kind, names, stack, ...info };
+    }),
+  );
+}
+
+// What the engine calls, and what the bundle finds on the global object.
+hidden(G, "__strait", {
+  start,
+  step,
+  outcome,
+  rejected,
+  examine,
+  exportDefault,
+  recorded,
+  program(table) {
+    modules = table;
+  },
+  problem(index, message) {
+    const error = new Error(message);
+    problems.set(error, index);
+    return error;
+  },
+  observeMigrations,
+  observeMakeMigration,
+  component,
+});
