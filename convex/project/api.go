@@ -50,10 +50,15 @@ type Migration struct {
 	CursorArg   string   `json:"cursorArg,omitempty"` // paged: name of its cursor argument, "paginationOpts" for a whole one
 	SizeArg     string   `json:"sizeArg,omitempty"`   // paged: name of its batch size argument
 	DryRunArg   string   `json:"dryRunArg,omitempty"` // name of its own dry run argument
-	Public      bool     `json:"public,omitempty"`
-	File        string   `json:"file"` // relative to Root
-	Line        int      `json:"line"`
-	Source      string   `json:"-"` // text of the function, for people and for advice
+	// Continues says that a hand-written one schedules its own next batch: one
+	// call starts it, and it goes on by itself.
+	Continues bool `json:"continues,omitempty"`
+	// Action says that it is an action, so nothing rolls back as a whole.
+	Action bool   `json:"action,omitempty"`
+	Public bool   `json:"public,omitempty"`
+	File   string `json:"file"` // relative to Root
+	Line   int    `json:"line"`
+	Source string `json:"-"` // text of the function, for people and for advice
 }
 
 // Config is strait.toml.
