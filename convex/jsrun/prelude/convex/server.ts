@@ -10,7 +10,13 @@ export {
   mutationGeneric,
   queryGeneric,
 } from "./server/functions";
-export { anyApi, filterApi, getFunctionAddress, getFunctionName, makeFunctionReference } from "./server/references";
+export {
+  anyApi,
+  filterApi,
+  getFunctionAddress,
+  getFunctionName,
+  makeFunctionReference,
+} from "./server/references";
 export {
   componentsGeneric,
   createFunctionHandle,

@@ -9,6 +9,8 @@ import {
   queryGeneric,
 } from "convex/server";
 
+declare const process: { env: Record<string, string | undefined> };
+
 export const query = queryGeneric;
 export const internalQuery = internalQueryGeneric;
 export const mutation = mutationGeneric;

@@ -12,7 +12,14 @@ import {
 } from "convex/server";
 import { ConvexError } from "convex/values";
 import { isReadableCursor, pages } from "./pager";
-import { dryRunKind, migrationArgs, type MigrationArgs, type MigrationResult, type MigrationStatus, type Next } from "./protocol";
+import {
+  dryRunKind,
+  migrationArgs,
+  type MigrationArgs,
+  type MigrationResult,
+  type MigrationStatus,
+  type Next,
+} from "./protocol";
 import { report } from "./report";
 
 export type { MigrationArgs, MigrationResult, MigrationStatus };
@@ -121,7 +128,11 @@ export class Migrations {
     return await this._runInteractive(ctx, args, makeFunctionReference(name));
   }
 
-  private async _batch(ctx: any, args: MigrationArgs, { table, migrateOne, customRange, batchSize, parallelize }: Definition) {
+  private async _batch(
+    ctx: any,
+    args: MigrationArgs,
+    { table, migrateOne, customRange, batchSize, parallelize }: Definition,
+  ) {
     const numItems = args.batchSize || (batchSize ?? this.options?.defaultBatchSize ?? DEFAULT_BATCH_SIZE);
     const { cursor, dryRun } = whereToBegin(args);
     const { page, isDone, continueCursor } = await this._page(ctx, table, customRange, { cursor, numItems });
@@ -267,7 +278,10 @@ export class Migrations {
   }
 }
 
-function whereToBegin({ cursor, dryRun }: MigrationArgs): { cursor: string | null; dryRun: boolean | undefined } {
+function whereToBegin({ cursor, dryRun }: MigrationArgs): {
+  cursor: string | null;
+  dryRun: boolean | undefined;
+} {
   if (cursor !== undefined && cursor !== "") return { cursor, dryRun };
   if (dryRun === false) {
     throw new Error(`Cursor must be specified for a one-off execution.

@@ -37,7 +37,8 @@ function between(fields: string[], from: Place, to: Place): Bound[][] {
   ) {
     common++;
   }
-  const equal = (key: Key, n: number): Bound[] => key.slice(0, n).map((value, i) => ["eq", fields[i]!, value]);
+  const equal = (key: Key, n: number): Bound[] =>
+    key.slice(0, n).map((value, i) => ["eq", fields[i]!, value]);
   // The innermost bound of a key keeps or leaves out the key itself; the
   // others leave it out, for the ranges inside have it.
   const low = (n: number): Bound => {
@@ -221,7 +222,10 @@ class Table extends Ordered {
 export function pages(db: any, schema: any, table: string) {
   const index = "by_creation_time";
   const fields = indexFields(schema, table, index);
-  const ends = { low: { key: [], side: -1 }, high: { key: [], side: 1 } } satisfies { low: Place; high: Place };
+  const ends = { low: { key: [], side: -1 }, high: { key: [], side: 1 } } satisfies {
+    low: Place;
+    high: Place;
+  };
   return new Table({ db, schema, table, index, fields, ...ends, order: "asc" });
 }
 

@@ -22,7 +22,9 @@ export function report(name: string, status: MigrationStatus, args: MigrationArg
   const upNext = next.length > 0 ? { [status.isDone ? "nowUp" : "nextUp"]: next } : {};
   const head = headline(status);
   const facts = {
-    ...(args.dryRun ? { Status: `DRY RUN: ${head}`, DryRun: "No changes were committed." } : { Status: head }),
+    ...(args.dryRun
+      ? { Status: `DRY RUN: ${head}`, DryRun: "No changes were committed." }
+      : { Status: head }),
     Name: name,
     lastStarted: date(status.latestStart),
     ...(status.latestEnd ? { lastFinished: date(status.latestEnd) } : {}),

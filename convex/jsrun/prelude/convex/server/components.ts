@@ -101,7 +101,8 @@ function parent() {
         );
       }
       const name = options?.name ?? definition.defaultName ?? path.split("/").pop();
-      if (typeof name !== "string") throw new Error(`Component name must be a string. Received: ${typeof name}`);
+      if (typeof name !== "string")
+        throw new Error(`Component name must be a string. Received: ${typeof name}`);
       if (name.length === 0) throw new Error("Component name cannot be empty.");
       checkPrefix(options?.httpPrefix);
       children.push({ name, definition, env: options?.env ?? {}, httpPrefix: options?.httpPrefix });

@@ -87,7 +87,8 @@ export function writer() {
     ...reader(),
     insert: async (table: string, value: any) => insert(table, value),
     patch: async (a: any, b: any, c?: any) => (c === undefined ? patch(undefined, a, b) : patch(a, b, c)),
-    replace: async (a: any, b: any, c?: any) => (c === undefined ? replace(undefined, a, b) : replace(a, b, c)),
+    replace: async (a: any, b: any, c?: any) =>
+      c === undefined ? replace(undefined, a, b) : replace(a, b, c),
     delete: async (a: any, b?: any) => (b === undefined ? remove(undefined, a) : remove(a, b)),
     table: (tableName: string) => ({
       ...readTable(tableName, false),

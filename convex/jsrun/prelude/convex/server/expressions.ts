@@ -14,7 +14,10 @@ export function expressionJson(e: unknown): unknown {
 const pair = (op: string) => (l: unknown, r: unknown) =>
   new Expression({ [op]: [expressionJson(l), expressionJson(r)] });
 const one = (op: string) => (x: unknown) => new Expression({ [op]: expressionJson(x) });
-const many = (op: string) => (...xs: unknown[]) => new Expression({ [op]: xs.map(expressionJson) });
+const many =
+  (op: string) =>
+  (...xs: unknown[]) =>
+    new Expression({ [op]: xs.map(expressionJson) });
 
 /** The `q` of `.filter(q => …)`. */
 export const filters = {

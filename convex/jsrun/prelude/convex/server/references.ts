@@ -36,7 +36,9 @@ export function makeFunctionReference(name: string): any {
 function nameOf(path: string[]): string {
   if (path.length < 2) {
     const found = ["api", ...path].join(".");
-    throw new Error(`API path is expected to be of the form \`api.moduleName.functionName\`. Found: \`${found}\``);
+    throw new Error(
+      `API path is expected to be of the form \`api.moduleName.functionName\`. Found: \`${found}\``,
+    );
   }
   const module = path.slice(0, -1).join("/");
   const name = path[path.length - 1];

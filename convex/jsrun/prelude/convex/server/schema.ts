@@ -4,7 +4,12 @@ import { isValidator, v, type Fields, type ObjectOf, type Union, type Validator 
 
 type DbIndex = { indexDescriptor: string; fields: string[] };
 type SearchIndex = { indexDescriptor: string; searchField: string; filterFields: string[] };
-type VectorIndex = { indexDescriptor: string; vectorField: string; dimensions: number; filterFields: string[] };
+type VectorIndex = {
+  indexDescriptor: string;
+  vectorField: string;
+  dimensions: number;
+  filterFields: string[];
+};
 
 function jsonOf(validator: Validator, what: string, where: string): any {
   const { json } = validator;
@@ -59,8 +64,11 @@ class TableDefinition {
 
   /** The validator that is to come: whole, or as changes to fields. */
   staged(next: Validator | Record<string, Validator | undefined>) {
-    if (this.stagedValidator !== undefined) throw new Error("Table cannot have more than one staged validator.");
-    this.stagedValidator = isValidator(next) ? next : this._changed(next as Record<string, Validator | undefined>);
+    if (this.stagedValidator !== undefined)
+      throw new Error("Table cannot have more than one staged validator.");
+    this.stagedValidator = isValidator(next)
+      ? next
+      : this._changed(next as Record<string, Validator | undefined>);
     return this;
   }
 

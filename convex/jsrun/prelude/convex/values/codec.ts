@@ -4,14 +4,7 @@
 import * as Base64 from "./base64";
 
 export type Value =
-  | null
-  | boolean
-  | number
-  | bigint
-  | string
-  | ArrayBuffer
-  | Value[]
-  | { [field: string]: Value | undefined };
+  null | boolean | number | bigint | string | ArrayBuffer | Value[] | { [field: string]: Value | undefined };
 
 const learnMore = "To learn about Convex's supported types, see https://docs.convex.dev/using/types.";
 const minInt64 = -(2n ** 63n);
@@ -80,7 +73,12 @@ function decodeTagged(tag: string, inner: any): any {
 /** The value that a JSON form stands for. */
 export function jsonToConvex(json: any): any {
   if (typeof json !== "object" || json === null) {
-    if (json === undefined || typeof json === "function" || typeof json === "symbol" || typeof json === "bigint") {
+    if (
+      json === undefined ||
+      typeof json === "function" ||
+      typeof json === "symbol" ||
+      typeof json === "bigint"
+    ) {
       throw new Error(`Unexpected type of ${String(json)}`);
     }
     return json;

@@ -2,7 +2,13 @@
 // batch a transaction, by scheduling itself (convex-wire.md 13.1).
 import { anyApi, mutationGeneric as mutation, queryGeneric as query } from "convex/server";
 import { ConvexError, v } from "convex/values";
-import { dryRunKind, migrationStatus, type MigrationResult, type MigrationStatus, type Next } from "../protocol";
+import {
+  dryRunKind,
+  migrationStatus,
+  type MigrationResult,
+  type MigrationStatus,
+  type Next,
+} from "../protocol";
 
 type Row = {
   _id: string;

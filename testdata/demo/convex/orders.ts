@@ -1,0 +1,43 @@
+import { paginationOptsValidator } from "convex/server";
+import { ConvexError, v } from "convex/values";
+import { mutation, query } from "./_generated/server";
+import { orderLine } from "./validators";
+
+export const list = query({
+  args: { teamId: v.id("teams"), paginationOpts: paginationOptsValidator },
+  handler: async (ctx, { teamId, paginationOpts }) =>
+    await ctx.db
+      .query("orders")
+      .withIndex("by_team", (q) => q.eq("teamId", teamId))
+      .order("desc")
+      .paginate(paginationOpts),
+});
+
+export const place = mutation({
+  args: {
+    customerId: v.id("users"),
+    code: v.string(),
+    lines: v.array(orderLine),
+    note: v.optional(v.string()),
+  },
+  handler: async (ctx, order) => {
+    const customer = await ctx.db.get(order.customerId);
+    if (customer === null) throw new ConvexError({ code: "no-customer", id: order.customerId });
+    return await ctx.db.insert("orders", {
+      ...order,
+      teamId: customer.teamId,
+      customerName: customer.name,
+      status: "open",
+      placedAt: Date.now(),
+    });
+  },
+});
+
+export const ship = mutation({
+  args: { id: v.id("orders") },
+  handler: async (ctx, { id }) => {
+    const order = await ctx.db.get(id);
+    if (order?.status !== "paid") throw new ConvexError("Only a paid order can be shipped.");
+    await ctx.db.patch(id, { status: "shipped" });
+  },
+});
