@@ -1,145 +1,71 @@
-// Package npmtest gives tests the unmodified npm packages that testdata/npm
-// pins. Nothing but tests imports it.
+// Package npmtest gives tests the unmodified npm packages of testdata/npm,
+// installed once by npm ci from the committed lock file. Only tests import it.
 package npmtest
 
 import (
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
 	"sync"
+	"syscall"
 	"testing"
 )
 
-// Dir returns testdata/npm, absolute, with its node_modules installed: by
-// npm ci when they are missing or of another lock file. The test is skipped
-// where node or npm is missing, and fails there when STRAIT_NPM=require.
+// Dir returns the absolute path of testdata/npm with its node_modules
+// installed. Where node or npm is missing the test is skipped, saying so; with
+// STRAIT_NPM=require, as in CI, it fails instead.
 func Dir(t testing.TB) string {
 	t.Helper()
-	dir, missing, err := install()
-	switch {
-	case err != nil:
-		t.Fatal(err)
-	case missing != "" && os.Getenv("STRAIT_NPM") == "require":
-		t.Fatal(missing)
-	case missing != "":
-		t.Skip(missing)
+	for _, tool := range []string{"node", "npm"} {
+		if _, err := exec.LookPath(tool); err != nil {
+			missing(t, "this test runs the unmodified npm packages and %s is not on the PATH: install Node 20 or newer", tool)
+		}
+	}
+	dir, err := install()
+	if err != nil {
+		missing(t, "this test runs the unmodified npm packages: %v", err)
 	}
 	return dir
 }
 
-// Project copies a project to a temporary folder and gives it the packages,
-// as an installation of its own would. It returns the copy's root.
-func Project(t testing.TB, from string) string {
+func missing(t testing.TB, format string, args ...any) {
 	t.Helper()
-	modules := filepath.Join(Dir(t), "node_modules")
-	root := filepath.Join(t.TempDir(), filepath.Base(from))
-	if err := os.CopyFS(root, os.DirFS(from)); err != nil {
-		t.Fatal(err)
+	if os.Getenv("STRAIT_NPM") == "require" {
+		t.Fatalf(format, args...)
 	}
-	if err := os.Symlink(modules, filepath.Join(root, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
-	return root
+	t.Skipf(format, args...)
 }
 
-// install does its work once; later calls answer the same.
-func install() (dir, missing string, err error) {
-	once.Do(func() { found.dir, found.missing, found.err = find() })
-	return found.dir, found.missing, found.err
-}
-
-var (
-	once  sync.Once
-	found struct {
-		dir, missing string
-		err          error
+var install = sync.OnceValues(func() (string, error) {
+	_, here, _, ok := runtime.Caller(0)
+	if !ok {
+		return "", fmt.Errorf("find testdata/npm: no caller information in this build")
 	}
-)
-
-func find() (dir, missing string, err error) {
-	for _, tool := range []string{"node", "npm"} {
-		if _, err := exec.LookPath(tool); err != nil {
-			return "", fmt.Sprintf("%s is not installed: this test needs Node 20 or newer, with npm", tool), nil
-		}
-	}
-	_, file, _, _ := runtime.Caller(0)
-	dir = filepath.Join(filepath.Dir(file), "..", "..", "..", "testdata", "npm")
-	if dir, err = filepath.Abs(dir); err != nil {
-		return "", "", err
-	}
-	if installed(dir) {
-		return dir, "", nil
-	}
-	return dir, "", npmCI(dir)
-}
-
-// installed reports whether node_modules holds what the lock file says.
-func installed(dir string) bool {
-	want, err1 := versions(filepath.Join(dir, "package-lock.json"))
-	have, err2 := versions(filepath.Join(dir, "node_modules", ".package-lock.json"))
-	if err1 != nil || err2 != nil {
-		return false
-	}
-	for name, p := range want {
-		if name != "" && !p.Optional && !p.Peer && have[name].Version != p.Version {
-			return false
-		}
-	}
-	return true
-}
-
-type pinned struct {
-	Version  string `json:"version"`
-	Optional bool   `json:"optional"`
-	Peer     bool   `json:"peer"`
-}
-
-func versions(lock string) (map[string]pinned, error) {
-	text, err := os.ReadFile(lock)
+	dir := filepath.Join(filepath.Dir(here), "..", "..", "..", "testdata", "npm")
+	// Test binaries of several packages run at once: one installs, the rest wait.
+	lock, err := os.OpenFile(filepath.Join(dir, ".install-lock"), os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
-		return nil, err
+		return "", fmt.Errorf("open the lock of testdata/npm: %w", err)
 	}
-	var file struct {
-		Packages map[string]pinned `json:"packages"`
+	defer lock.Close()
+	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
+		return "", fmt.Errorf("lock testdata/npm: %w", err)
 	}
-	return file.Packages, json.Unmarshal(text, &file)
-}
-
-// npmCI installs beside the real place and moves it there, for several test
-// binaries may do so at once.
-func npmCI(dir string) (err error) {
-	aside, err := os.MkdirTemp(dir, "node_modules.")
+	want, err := os.Stat(filepath.Join(dir, "package-lock.json"))
 	if err != nil {
-		return err
+		return "", fmt.Errorf("read testdata/npm: %w", err)
 	}
-	defer func() { err = errors.Join(err, os.RemoveAll(aside)) }()
-	for _, name := range []string{"package.json", "package-lock.json", ".npmrc"} {
-		text, err := os.ReadFile(filepath.Join(dir, name))
-		if err != nil {
-			return err
-		}
-		if err := os.WriteFile(filepath.Join(aside, name), text, 0o644); err != nil {
-			return err
-		}
+	// npm writes this file last.
+	have, err := os.Stat(filepath.Join(dir, "node_modules", ".package-lock.json"))
+	if err == nil && !have.ModTime().Before(want.ModTime()) {
+		return dir, nil
 	}
-	npm := exec.Command("npm", "ci", "--ignore-scripts")
-	npm.Dir = aside
-	if out, err := npm.CombinedOutput(); err != nil {
-		return fmt.Errorf("npm ci in %s: %w\n%s", dir, err, out)
+	cmd := exec.Command("npm", "ci", "--ignore-scripts", "--no-audit", "--no-fund")
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("npm ci in testdata/npm: %w\n%s", err, out)
 	}
-	modules := filepath.Join(dir, "node_modules")
-	if !installed(dir) {
-		if err := os.RemoveAll(modules); err != nil {
-			return err
-		}
-		if err := os.Rename(filepath.Join(aside, "node_modules"), modules); err != nil && !(errors.Is(err, fs.ErrExist) && installed(dir)) {
-			return fmt.Errorf("put the packages into place: %w", err)
-		}
-	}
-	return nil
-}
+	return dir, nil
+})
