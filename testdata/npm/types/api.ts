@@ -1,0 +1,12 @@
+import type { ApiFromModules, FilterApi, FunctionReference } from "convex/server";
+import { anyApi, componentsGeneric } from "convex/server";
+import type * as embeddings from "../embeddings";
+import type * as migrations from "../migrations";
+import type * as orders from "../orders";
+import type * as morders from "../migrations/orders";
+import type * as sessions from "../sessions";
+import type { ComponentApi } from "@convex-dev/migrations/_generated/component.js";
+type Full = ApiFromModules<{ embeddings: typeof embeddings; migrations: typeof migrations; orders: typeof orders; "migrations/orders": typeof morders; sessions: typeof sessions }>;
+export const api = anyApi as unknown as FilterApi<Full, FunctionReference<any, "public">>;
+export const internal = anyApi as unknown as FilterApi<Full, FunctionReference<any, "internal">>;
+export const components = componentsGeneric() as unknown as { migrations: ComponentApi<"migrations"> };
