@@ -214,10 +214,12 @@ func (b *bundler) build() api.BuildResult {
 		Define:         map[string]string{"process.env.NODE_ENV": `"production"`},
 		Sourcemap:      api.SourceMapExternal,
 		SourcesContent: api.SourcesContentExclude,
-		LegalComments:  api.LegalCommentsNone,
-		Charset:        api.CharsetUTF8,
-		LogLevel:       api.LogLevelSilent,
-		LogLimit:       1000,
+		// On Convex every module is strict; in this format esbuild leaves that out.
+		Banner:        map[string]string{"js": `"use strict";`},
+		LegalComments: api.LegalCommentsNone,
+		Charset:       api.CharsetUTF8,
+		LogLevel:      api.LogLevelSilent,
+		LogLimit:      1000,
 		Loader: map[string]api.Loader{
 			".css": api.LoaderEmpty, ".svg": api.LoaderText, ".md": api.LoaderText, ".txt": api.LoaderText,
 			".wasm": api.LoaderBinary,

@@ -3,7 +3,6 @@ package jsrun
 import (
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path"
 	"strings"
 	"time"
@@ -112,9 +111,3 @@ func (vm *VM) hostEnv([]any) (any, error) {
 func operationName(op string) string { return path.Base(op) }
 
 func join(words []string) string { return strings.Join(words, ", ") }
-
-func hostDigest(args []any) (any, error) {
-	return nil, fmt.Errorf("not yet")
-}
-
-func (vm *VM) hostIntl([]any) (any, error) { return nil, nil }

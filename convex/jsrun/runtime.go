@@ -17,7 +17,7 @@ import (
 var runtimeFiles embed.FS
 
 // runtimeOrder is how the runtime's files are joined; they share one scope.
-var runtimeOrder = []string{"core", "clock", "console", "last"}
+var runtimeOrder = []string{"core", "clock", "console", "encoding", "crypto", "url", "web", "last"}
 
 // runtimeCode is the compiled runtime.
 var runtimeCode = sync.OnceValues(func() ([]byte, error) {

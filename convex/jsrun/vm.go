@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"sync"
 	"time"
 
 	"modernc.org/quickjs"
@@ -284,11 +283,13 @@ func (vm *VM) thrown(text string) *Error {
 		return &Error{Name: "Error", Message: "an error that could not be read"}
 	}
 	e := &Error{Name: t.Name, Message: t.Message, Frames: vm.program.frames(t.Stack)}
+	vm.program.reword(e, t.Stack)
 	if t.Data != nil && json.Valid([]byte(*t.Data)) {
 		e.Data = json.RawMessage(*t.Data)
 	}
 	if t.Problem != nil && *t.Problem < len(vm.program.problems) {
 		e.problem = &vm.program.problems[*t.Problem]
+		e.Frames = []Frame{{File: "../" + e.problem.File, Line: e.problem.Line, Column: e.problem.Column}}
 	}
 	return classify(e)
 }
@@ -303,7 +304,9 @@ func (vm *VM) jsError(err error) error {
 	if name == "" {
 		name = "Error"
 	}
-	return classify(&Error{Name: name, Message: q.Message, Frames: vm.program.frames(q.Stack)})
+	e := &Error{Name: name, Message: q.Message, Frames: vm.program.frames(q.Stack)}
+	vm.program.reword(e, q.Stack)
+	return classify(e)
 }
 
 // classify gives the engine's own failures the words of Convex's engine.
@@ -319,11 +322,3 @@ func classify(e *Error) *Error {
 	}
 	return e
 }
-
-// closeOnce guards a channel that two sides may close.
-type closeOnce struct {
-	once sync.Once
-	ch   chan struct{}
-}
-
-func (c *closeOnce) close() { c.once.Do(func() { close(c.ch) }) }

@@ -91,6 +91,7 @@ function inspectAny(value, depth, seen) {
   if (value === null) return "null";
   if (depth >= 5) return Array.isArray(value) ? "[Array]" : "[Object]";
   if (seen.includes(value)) return "[Circular]";
+  if (typeof value.inspect === "function") return String(value.inspect());
   return inspectObject(value, depth, [...seen, value]);
 }
 
@@ -103,7 +104,7 @@ function inspectFunction(value, depth, seen) {
 function inspectObject(value, depth, seen) {
   if (Array.isArray(value)) {
     const items = properties(value, depth, seen);
-    return items.length === 0 ? "[]" : block("[", items, "]", depth, items.some(singleLine) === false);
+    return items.length === 0 ? "[]" : block("[", items, "]", depth, !items.every(singleLine));
   }
   const kind = tag(value);
   if (value instanceof Error || kind === "Error") return inspectError(value, depth, seen);
@@ -121,10 +122,11 @@ function inspectObject(value, depth, seen) {
   if (kind === "RegExp") return String(value);
   const items = properties(value, depth, seen);
   const proto = Object.getPrototypeOf(value);
-  const plain = proto === Object.prototype || proto === null || value.constructor === Object;
-  const label = value[Symbol.toStringTag] !== undefined && !plain ? String(value[Symbol.toStringTag]) : "";
-  const name = plain || typeof value.constructor !== "function" ? "" : value.constructor.name ? value.constructor.name + " " : "";
-  const head = name + (label || (proto === null ? "null prototype" : "") ? `[${[label, proto === null ? "null prototype" : ""].filter(Boolean).join(": ")}] ` : "");
+  const plain = proto === Object.prototype;
+  const bare = value instanceof Object ? [] : ["null prototype"];
+  const label = !plain && Symbol.toStringTag in value ? [kind] : bare.length > 0 ? ["Object"] : [];
+  const name = !plain && typeof value.constructor === "function" && value.constructor.name ? value.constructor.name + " " : "";
+  const head = name + (label.length > 0 ? `[${[...label, ...bare].join(": ")}] ` : "");
   return items.length === 0 ? head + "{}" : head + block("{", items, "}", depth, true);
 }
 
