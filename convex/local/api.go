@@ -50,6 +50,9 @@ type Request struct {
 	Program *jsrun.Program
 	// Function describes the function in Program.
 	Function *jsrun.Function
+	// Journal is the Response.Journal of the first execution of a live query,
+	// so that its page keeps its end.
+	Journal string
 	// Parent is the execution id of the action that calls.
 	Parent string
 }
@@ -61,6 +64,7 @@ type Response struct {
 	Log       []FunctionLogLine // lines of nested calls included
 	Timestamp uint64            // commit's for a mutation, snapshot's for a query; nanoseconds
 	Reads     *ReadSet          // of a query: what its result rests on
+	Journal   string            // of a query that paginates; give it back when it runs again
 	Type      jsrun.FunctionType
 	RequestID string
 	JSTime    time.Duration // JavaScript, syscalls not counted

@@ -1,0 +1,258 @@
+package local
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"strait/convex/jsrun"
+	"strait/model/value"
+)
+
+// maxRetries is how often a client's mutation is run again after a conflict.
+const maxRetries = 4
+
+// pausedText is Convex's answer while a deployment is paused.
+const pausedText = "Cannot run functions while this deployment is paused. Resume the deployment in the dashboard settings to allow functions to run."
+
+// call is a Request with what only the deployment itself says.
+type call struct {
+	Request
+	depth int
+	job   *jobRun // the scheduled function that this is
+}
+
+// Run runs a function: queries, mutations (retried on conflicts) and actions.
+func (d *Deployment) Run(ctx context.Context, r Request) Response {
+	ctx, leave, err := d.enter(ctx)
+	if err != nil {
+		return Response{Err: failure(err.Error()), RequestID: r.RequestID}
+	}
+	defer leave()
+	return d.run(ctx, call{Request: r})
+}
+
+func (d *Deployment) run(ctx context.Context, c call) Response {
+	started := d.now()
+	if c.RequestID == "" {
+		c.RequestID = d.random.hex(8)
+	}
+	c.Path = canonicalPath(c.Path)
+	snap, err := d.at(c.At)
+	if err != nil {
+		return Response{Err: &FunctionError{Message: err.Error(), Code: "OutOfRetention"}, RequestID: c.RequestID}
+	}
+	component, fn, fail := d.resolve(snap.code, c)
+	if fail != nil {
+		return Response{Err: fail, RequestID: c.RequestID, Timestamp: snap.ts, Reads: codeReads()}
+	}
+	var r Response
+	switch fn.Type {
+	case jsrun.Query:
+		r = d.runQuery(ctx, c, snap, component, fn)
+	case jsrun.Mutation:
+		r = d.runMutation(ctx, c, component, fn)
+	case jsrun.Action:
+		r = d.runAction(ctx, c, snap, component, fn)
+	default:
+		r.Err = failure("HTTP actions cannot be called here; they are reached by their path")
+	}
+	r.Type, r.RequestID, r.Took = fn.Type, c.RequestID, d.now().Sub(started)
+	return r
+}
+
+// codeReads is what an answer rests on that only looked at the code.
+func codeReads() *ReadSet { return &ReadSet{anyCode: true} }
+
+// resolve finds the function and checks whether the caller may have it
+// (convex-wire.md 2.5).
+func (d *Deployment) resolve(code *code, c call) (*jsrun.Component, jsrun.Function, *FunctionError) {
+	var none jsrun.Function
+	if d.paused.Load() && c.Program == nil {
+		return nil, none, failure(pausedText)
+	}
+	component := code.component(c.Component)
+	if component == nil && (c.Program == nil || c.Component != "") {
+		if c.Component != "" {
+			return nil, none, &FunctionError{Message: "Component path '" + c.Component + "' not found", Code: "ComponentPathNotFound"}
+		}
+		return nil, none, d.notFound(c)
+	}
+	if c.Program != nil {
+		if component == nil {
+			component = &jsrun.Component{}
+		}
+		if c.Function == nil || c.Function.Type != jsrun.Query {
+			return nil, none, &FunctionError{Message: "Only queries can be run as a test function", Code: "UnsupportedTestQuery"}
+		}
+		return component, *c.Function, nil
+	}
+	fn, ok := component.Function(c.Path)
+	if !ok || !c.Admin && (!fn.Public || c.Component != "") {
+		return nil, none, d.notFound(c)
+	}
+	if c.Type != "" && c.Type != fn.Type {
+		return nil, none, failure(wrongType(functionAddress{c.Component, fn.Path()}, c.Type, fn.Type))
+	}
+	return component, fn, nil
+}
+
+func (d *Deployment) notFound(c call) *FunctionError {
+	a := functionAddress{c.Component, c.Path}
+	if c.Type == "" {
+		return failure(missingFunction(a))
+	}
+	return failure("Could not find public function for '" + shortPath(a.path) + "'" + inComponent(a.component) + ".")
+}
+
+// execution begins one execution of a call.
+func (d *Deployment) execution(c call, code *code) *execution {
+	x := &execution{
+		d: d, code: code, now: d.now(), requestID: c.RequestID, id: d.random.hex(8),
+		caller: c.Caller, identity: c.Identity, admin: c.Admin,
+	}
+	if c.job != nil {
+		x.job, x.jobOf = c.job.id.String(), c.job.component
+	}
+	return x
+}
+
+func (x *execution) root(c call, tx *transaction, component *jsrun.Component, fn jsrun.Function) *function {
+	f := &function{
+		run: x, tx: tx, component: component, program: component.Program, fn: fn,
+		depth: c.depth, seed: x.d.random.uint64(), journal: c.Journal,
+	}
+	if c.Program != nil {
+		f.program = c.Program
+	}
+	return f
+}
+
+func arguments(c call) string {
+	if c.Args == "" {
+		return "{}"
+	}
+	return c.Args
+}
+
+func (d *Deployment) runQuery(ctx context.Context, c call, snap *snapshot, component *jsrun.Component, fn jsrun.Function) Response {
+	x := d.execution(c, snap.code)
+	tx := d.begin(snap)
+	f := x.root(c, tx, component, fn)
+	text, fail := f.call(ctx, arguments(c))
+	tx.usage.IndexRanges = tx.reads.count
+	tx.reads.anyCode = true
+	tx.reads.addSchema(component.Path)
+	r := Response{
+		Value: text, Err: fail, Log: f.lines, Timestamp: snap.ts, Reads: &tx.reads,
+		JSTime: f.jsTime, Usage: tx.usage.Usage, Journal: f.cursor,
+	}
+	d.record(c, x, f, r, nil)
+	return r
+}
+
+func (d *Deployment) runMutation(ctx context.Context, c call, component *jsrun.Component, fn jsrun.Function) Response {
+	for n := 0; ; n++ {
+		snap := d.latest.Load()
+		if n > 0 { // the code may have changed with what was read
+			var fail *FunctionError
+			if component, fn, fail = d.resolve(snap.code, c); fail != nil {
+				return Response{Err: fail, Timestamp: snap.ts}
+			}
+		}
+		x := d.execution(c, snap.code)
+		tx := d.begin(snap)
+		r, lost := d.attempt(ctx, x, c, tx, component, fn, n)
+		if lost == nil {
+			return r
+		}
+		limit := 2 * time.Second
+		if c.job != nil {
+			limit = time.Minute
+		}
+		select {
+		case <-ctx.Done():
+			r.Err = failure("The mutation was stopped: " + ctx.Err().Error())
+			return r
+		case <-time.After(backoff(n, limit)):
+		}
+	}
+}
+
+// attempt runs a mutation once. It returns the conflict when it must be run
+// again.
+func (d *Deployment) attempt(ctx context.Context, x *execution, c call, tx *transaction, component *jsrun.Component, fn jsrun.Function, n int) (Response, *conflict) {
+	if c.job != nil {
+		if !c.job.claim(tx) {
+			return Response{Err: &FunctionError{Message: "The scheduled function is no longer pending", Code: jobGone}, Timestamp: tx.base.ts}, nil
+		}
+	}
+	f := x.root(c, tx, component, fn)
+	text, fail := f.call(ctx, arguments(c))
+	tx.usage.IndexRanges = tx.reads.count
+	r := Response{
+		Value: text, Err: fail, Log: f.lines, Timestamp: tx.base.ts,
+		JSTime: f.jsTime, Usage: tx.usage.Usage,
+	}
+	if fail != nil {
+		d.record(c, x, f, r, nil)
+		return r, nil
+	}
+	if c.job != nil {
+		c.job.succeed(tx)
+	}
+	ts, err := d.commit(tx, fn.Path())
+	var lost *conflict
+	switch {
+	case err == nil:
+		r.Timestamp = ts
+		d.record(c, x, f, r, nil)
+		return r, nil
+	case !errors.As(err, &lost):
+		r.Value, r.Err = "", failure(err.Error())
+	default:
+		r.Value = ""
+		r.Err = &FunctionError{Message: lost.Error(), Code: "OptimisticConcurrencyControlFailure"}
+	}
+	info := &retry{lost, n, lost != nil && (n < maxRetries || c.job != nil)}
+	d.record(c, x, f, r, info)
+	if info.again {
+		return r, lost
+	}
+	return r, nil
+}
+
+func (d *Deployment) runAction(ctx context.Context, c call, snap *snapshot, component *jsrun.Component, fn jsrun.Function) Response {
+	x := d.execution(c, snap.code)
+	f := x.root(c, nil, component, fn)
+	x.progress = func(l FunctionLogLine) { d.recordProgress(c, x, f, l) }
+	f.depth = c.depth
+	text, fail := f.call(ctx, arguments(c))
+	r := Response{Value: text, Err: fail, Log: f.lines, Timestamp: d.latest.Load().ts, JSTime: f.jsTime}
+	d.record(c, x, f, r, nil)
+	return r
+}
+
+// jobRun ties an execution to its scheduled function.
+type jobRun struct {
+	component string
+	id        value.ID
+}
+
+// claim moves the job to inProgress within the transaction; false when it is
+// no longer there or no longer pending.
+func (j *jobRun) claim(tx *transaction) bool {
+	old, doc, err := tx.job(j.component, j.id)
+	if err != nil || old == nil || stateOf(doc) != jobPending {
+		return false
+	}
+	tx.setJob(j.component, old, doc, jobInProgress, "")
+	return true
+}
+
+// succeed completes the job in the transaction of its mutation.
+func (j *jobRun) succeed(tx *transaction) {
+	if old, doc, err := tx.job(j.component, j.id); err == nil && old != nil {
+		tx.setJob(j.component, old, doc, jobSuccess, "")
+	}
+}
