@@ -51,8 +51,10 @@ func display(b *strings.Builder, v Value) {
 			display(b, f.Value)
 		}
 		b.WriteByte('}')
-	default:
+	case Undefined:
 		b.WriteString("undefined")
+	default:
+		panic(notValue(v))
 	}
 }
 

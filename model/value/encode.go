@@ -65,9 +65,10 @@ func appendEncodedScalar(dst []byte, v Value) []byte {
 		return appendWord(dst, "$integer", uint64(v))
 	case Bytes:
 		return appendBytes(dst, v)
-	default:
+	case Undefined:
 		return append(dst, `{"$undefined":null}`...)
 	}
+	panic(notValue(v))
 }
 
 func appendCleanScalar(dst []byte, v Value) []byte {
@@ -88,9 +89,10 @@ func appendCleanScalar(dst []byte, v Value) []byte {
 	case Bytes:
 		dst = append(dst, '"')
 		return append(base64.StdEncoding.AppendEncode(dst, v), '"')
-	default:
+	case Undefined:
 		return append(dst, "null"...)
 	}
+	panic(notValue(v))
 }
 
 func appendExportScalar(dst []byte, v Value) []byte {
@@ -111,14 +113,18 @@ func appendExportScalar(dst []byte, v Value) []byte {
 // special reports whether plain JSON numbers cannot carry f.
 func special(f float64) bool { return f-f != 0 || f == 0 && math.Signbit(f) }
 
-// appendNumber writes a finite float64 so that JSON.parse gives it back.
+// appendNumber writes a finite float64 as JSON.stringify does, but for -0,
+// which JSON.parse reads back.
 func appendNumber(dst []byte, f float64) []byte {
 	abs := math.Abs(f)
 	if abs < 1<<53 && f == math.Trunc(f) && !(f == 0 && math.Signbit(f)) {
 		return strconv.AppendInt(dst, int64(f), 10)
 	}
-	if abs >= 1e21 || abs < 1e-6 && f != 0 {
+	switch {
+	case abs >= 1e21:
 		return strconv.AppendFloat(dst, f, 'e', -1, 64)
+	case abs < 1e-6 && f != 0:
+		return appendExponent(dst, f)
 	}
 	return strconv.AppendFloat(dst, f, 'f', -1, 64)
 }

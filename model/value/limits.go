@@ -51,9 +51,10 @@ func Size(v Value) int {
 			size += len(f.Name) + 1 + Size(f.Value)
 		}
 		return size
-	default:
+	case Undefined:
 		return 0
 	}
+	panic(notValue(v))
 }
 
 // CheckValue reports the first limit that v breaks as an argument or a result

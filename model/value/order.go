@@ -46,9 +46,10 @@ func tag(v Value) byte {
 		return tagArray
 	case Object:
 		return tagObject
-	default:
+	case Undefined:
 		return tagUndefined
 	}
+	panic(notValue(v))
 }
 
 // Compare orders two values as Convex does (8.4); Undefined comes first. It is

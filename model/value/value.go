@@ -6,14 +6,19 @@
 package value
 
 import (
+	"fmt"
 	"sort"
 	"strings"
 )
 
 // Value is a Convex value: nil (null), bool, float64, int64, string, Bytes,
 // Array or Object. Undefined stands for an absent field where the wire allows
-// one: in patches, filter literals and index ranges.
+// one: in patches, filter literals and index ranges. Anything else, an int for
+// instance, is a mistake of the program: the functions of this package panic on
+// it rather than lose data.
 type Value any
+
+func notValue(v any) string { return fmt.Sprintf("value: a Go %T is not a Convex value", v) }
 
 // Bytes is a Convex bytes value (ArrayBuffer).
 type Bytes []byte
