@@ -306,6 +306,13 @@ func (vm *VM) jsError(err error) error {
 	}
 	e := &Error{Name: name, Message: q.Message, Frames: vm.program.frames(q.Stack)}
 	vm.program.reword(e, q.Stack)
+	for i := range vm.program.problems { // the error itself is not at hand, only its text
+		if p := &vm.program.problems[i]; q.Message == p.Error() {
+			e.problem = p
+			e.Frames = []Frame{{File: "../" + p.File, Line: p.Line, Column: p.Column}}
+			break
+		}
+	}
 	return classify(e)
 }
 

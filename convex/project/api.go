@@ -67,8 +67,11 @@ type Config struct {
 	Target string `toml:"target"`
 	// Functions is the functions folder, when convex.json does not say it.
 	Functions string `toml:"functions"`
-	Envs      []Env  `toml:"env"`
-	FromFile  bool   `toml:"-"`
+	// Variables are what process.env holds where Strait evaluates and rehearses
+	// the project's code.
+	Variables map[string]string `toml:"variables"`
+	Envs      []Env             `toml:"env"`
+	FromFile  bool              `toml:"-"`
 }
 
 // Env is one environment of strait.toml, in promotion order. Exactly one of

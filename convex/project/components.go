@@ -3,9 +3,13 @@ package project
 import (
 	"fmt"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sort"
 	"strings"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"strait/convex/jsrun"
 )
@@ -25,35 +29,53 @@ const (
 
 // componentSpec says which component to load.
 type componentSpec struct {
-	path  string   // "" the root
-	dir   string   // absolute, or of the prelude
-	chain []string // folders of the components around it, to find cycles
-	env   map[string]string
+	path string // "" the root
+	dir  string // absolute, or of the prelude
+	env  map[string]string
 }
 
-// component bundles and evaluates one component.
-func (l *loader) component(s componentSpec) (*jsrun.Component, *jsrun.Analysis, error) {
+// loaded is one component, or why there is none.
+type loaded struct {
+	component *jsrun.Component
+	analysis  *jsrun.Analysis
+	problems  []jsrun.Problem
+	err       error
+}
+
+// component bundles and evaluates one component. It changes nothing of l, so
+// that several can be loaded at once.
+func (l *loader) component(s componentSpec) (out loaded) {
+	defer recovered("load the component in "+s.dir, &out.err)
 	modules, err := jsrun.ListModules(s.dir)
 	if err != nil {
-		return nil, nil, err
+		return loaded{err: err}
 	}
 	program, problems, err := jsrun.Bundle(l.ctx, jsrun.Options{Root: l.p.Root, Dir: s.dir, Modules: modules, Env: s.env, Component: s.path})
-	l.p.Problems = append(l.p.Problems, l.within(s, problems)...)
+	out.problems = l.within(s, problems)
 	if err != nil {
-		return nil, nil, err
+		out.err = err
+		return out
 	}
-	analysis, err := program.Analyze(l.ctx)
-	if err != nil {
-		return nil, nil, err
+	out.analysis, out.err = program.Analyze(l.ctx)
+	if out.err != nil {
+		return out
 	}
-	l.p.Problems = append(l.p.Problems, l.within(s, analysis.Problems)...)
-	c := &jsrun.Component{Path: s.path, Name: s.path[strings.LastIndex(s.path, "/")+1:], Program: program, Functions: analysis.Functions, Children: map[string]string{}, Env: s.env}
-	parsed, problem := parseSchema(analysis.SchemaFile, analysis.Schema)
+	a := out.analysis
+	out.problems = append(out.problems, l.within(s, a.Problems)...)
+	parsed, problem := parseSchema(a.SchemaFile, a.Schema)
 	if problem != nil {
-		l.problem(*problem)
+		out.problems = append(out.problems, *problem)
 	}
-	c.Schema = parsed
-	return c, analysis, nil
+	out.component = &jsrun.Component{Program: program, Schema: parsed, Functions: a.Functions, Env: s.env}
+	return out
+}
+
+// at is the component under a path of its own: one definition may be used
+// under several names.
+func (o loaded) at(path string) *jsrun.Component {
+	c := *o.component
+	c.Path, c.Name, c.Children = path, path[strings.LastIndex(path, "/")+1:], map[string]string{}
+	return &c
 }
 
 // within marks a child component's problems: it is not the project's own
@@ -72,45 +94,97 @@ func (l *loader) within(s componentSpec, problems []jsrun.Problem) []jsrun.Probl
 	return out
 }
 
+// use is one app.use(...) of a convex.config.
+type use struct {
+	parent *jsrun.Component
+	child  jsrun.Child
+	path   string
+	chain  []string
+	env    map[string]string
+}
+
 // children loads what the root's convex.config uses, level by level, so that
 // each component comes after its parent.
 func (l *loader) children(root *jsrun.Component, analysis *jsrun.Analysis) {
-	type job struct {
-		parent *jsrun.Component
-		child  jsrun.Child
-		chain  []string
-	}
-	var queue []job
-	add := func(parent *jsrun.Component, a *jsrun.Analysis, chain []string) {
-		for _, child := range a.Children {
-			queue = append(queue, job{parent, child, chain})
-		}
-	}
-	add(root, analysis, []string{l.p.FunctionsDir})
+	known := map[string]loaded{}
+	level := l.uses(root, analysis, []string{l.p.FunctionsDir})
 	if len(analysis.Children) == 0 && analysis.AppConfig == nil && usesComponent(l.p.Migrations) {
-		queue = append(queue, job{root, l.lostMigrations(), []string{l.p.FunctionsDir}})
+		lost := jsrun.Analysis{Children: []jsrun.Child{l.lostMigrations()}}
+		level = l.uses(root, &lost, []string{l.p.FunctionsDir})
 	}
-	for len(queue) > 0 && l.ctx.Err() == nil {
-		j := queue[0]
-		queue = queue[1:]
-		path := strings.TrimPrefix(j.parent.Path+"/"+j.child.Name, "/")
+	for len(level) > 0 && l.ctx.Err() == nil {
+		l.loadAll(level, known)
+		var next []use
+		for _, u := range level {
+			out := known[u.key()]
+			if out.err != nil {
+				l.problem(jsrun.Problem{File: l.relative(u.child.Dir), Message: fmt.Sprintf("component %s is left out: %v", u.path, out.err)})
+				continue
+			}
+			c := out.at(u.path)
+			c.Args = u.child.Args
+			u.parent.Children[u.child.Name] = u.path
+			l.p.App.Components = append(l.p.App.Components, c)
+			next = append(next, l.uses(c, out.analysis, append(slices.Clone(u.chain), u.child.Dir))...)
+		}
+		level = next
+	}
+}
+
+// uses are the children of a component that may be loaded: no cycles, and
+// within the bounds.
+func (l *loader) uses(parent *jsrun.Component, a *jsrun.Analysis, chain []string) []use {
+	var out []use
+	for _, child := range a.Children {
+		path := strings.TrimPrefix(parent.Path+"/"+child.Name, "/")
 		switch {
-		case slices.Contains(j.chain, j.child.Dir):
-			l.problem(jsrun.Problem{File: l.relative(j.child.Dir), Message: fmt.Sprintf("component %s uses itself", path), Hint: "take it out of its own convex.config"})
-			continue
-		case len(j.chain) > maxDepth || len(l.p.App.Components) > maxComponents:
-			l.problem(jsrun.Problem{File: l.relative(j.child.Dir), Message: fmt.Sprintf("component %s is left out: components nest deeper than %d or are more than %d", path, maxDepth, maxComponents)})
+		case slices.Contains(chain, child.Dir):
+			l.problem(jsrun.Problem{File: l.relative(child.Dir), Message: fmt.Sprintf("component %s uses itself", path), Hint: "take it out of its own convex.config"})
+		case len(chain) > maxDepth || len(l.p.App.Components)+len(out) >= maxComponents:
+			l.problem(jsrun.Problem{File: l.relative(child.Dir), Message: fmt.Sprintf("component %s is left out: components nest deeper than %d or are more than %d", path, maxDepth, maxComponents)})
+		default:
+			out = append(out, use{parent, child, path, chain, childEnv(parent.Env, child)})
+		}
+	}
+	return out
+}
+
+// key is what makes two uses the same code: one program serves both.
+func (u use) key() string {
+	text := u.child.Dir
+	for _, name := range sortedKeys(u.env) {
+		text += "\x00" + name + "=" + u.env[name]
+	}
+	return text
+}
+
+// loadAll loads the components of one level that are not known yet, as many
+// at once as there are processors.
+func (l *loader) loadAll(level []use, known map[string]loaded) {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	var mu sync.Mutex
+	for _, u := range level {
+		mu.Lock()
+		_, begun := known[u.key()]
+		if !begun {
+			known[u.key()] = loaded{}
+		}
+		mu.Unlock()
+		if begun {
 			continue
 		}
-		c, a, err := l.component(componentSpec{path: path, dir: j.child.Dir, chain: j.chain, env: childEnv(j.parent.Env, j.child)})
-		if err != nil {
-			l.problem(jsrun.Problem{File: l.relative(j.child.Dir), Message: fmt.Sprintf("component %s is left out: %v", path, err)})
-			continue
-		}
-		c.Args = j.child.Args
-		j.parent.Children[j.child.Name] = path
-		l.p.App.Components = append(l.p.App.Components, c)
-		add(c, a, append(slices.Clone(j.chain), j.child.Dir))
+		group.Go(func() error {
+			out := l.component(componentSpec{path: u.path, dir: u.child.Dir, env: u.env})
+			mu.Lock()
+			defer mu.Unlock()
+			known[u.key()] = out
+			return nil
+		})
+	}
+	_ = group.Wait() // each failure is in its loaded
+	for _, u := range level {
+		l.p.Problems = append(l.p.Problems, known[u.key()].problems...) // tidy drops what comes twice
 	}
 }
 

@@ -22,11 +22,12 @@ var sourcePatterns = []string{"*.ts", "*.tsx", "*.mts", "*.cts", "*.js", "*.jsx"
 // maxRevision bounds what is written of one revision, in bytes.
 const maxRevision = 512 << 20
 
-// loadRevision evaluates the schema of a git revision. Its sources are put
+// revision evaluates the schema of a git revision. Its sources are put
 // into a temporary folder, laid out as in the repository, with the installed
 // packages of the work tree; they are the packages of today, for those of the
 // revision are not in git.
-func loadRevision(ctx context.Context, loc Location, ref string) (*schema.Schema, error) {
+func (e evaluator) revision(loc Location, ref string) (*schema.Schema, error) {
+	ctx := e.ctx
 	top, err := git(ctx, loc.Root, "rev-parse", "--show-toplevel")
 	if err != nil {
 		var missing *exec.Error
@@ -69,7 +70,7 @@ func loadRevision(ctx context.Context, loc Location, ref string) (*schema.Schema
 	if err != nil {
 		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
 	}
-	s, err := loadFolder(ctx, Location{Root: root, Functions: functions})
+	s, err := e.folder(Location{Root: root, Functions: functions})
 	if err != nil {
 		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
 	}

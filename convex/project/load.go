@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -38,6 +40,7 @@ func Load(ctx context.Context, o Options) (p *Project, err error) {
 	l.target()
 	l.environments()
 	l.packages()
+	l.hintVariables()
 	l.tidy()
 	l.p.LoadTime = time.Since(began)
 	return l.p, ctx.Err()
@@ -101,14 +104,16 @@ func (l *loader) config(o Options) error {
 
 // code bundles and evaluates the app: the root component, then its children.
 func (l *loader) code() error {
-	root, analysis, err := l.component(componentSpec{dir: l.p.FunctionsDir, env: rootEnv()})
-	if err != nil {
+	out := l.component(componentSpec{dir: l.p.FunctionsDir, env: l.rootEnv()})
+	l.p.Problems = append(l.p.Problems, out.problems...)
+	if out.err != nil {
 		if l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		l.problem(jsrun.Problem{File: l.relative(l.p.FunctionsDir), Message: err.Error()})
+		l.problem(jsrun.Problem{File: l.relative(l.p.FunctionsDir), Message: out.err.Error()})
 		return nil
 	}
+	root, analysis := out.at(""), out.analysis
 	l.root = analysis
 	l.p.App.Components = []*jsrun.Component{root}
 	l.p.SchemaFile, l.p.SchemaJSON, l.p.Schema = analysis.SchemaFile, analysis.Schema, root.Schema
@@ -121,10 +126,29 @@ func (l *loader) code() error {
 	return l.ctx.Err()
 }
 
-// rootEnv is what process.env holds while code is evaluated: nothing of the
-// machine's environment.
-func rootEnv() map[string]string {
-	return map[string]string{"CONVEX_CLOUD_URL": "http://127.0.0.1:3210", "CONVEX_SITE_URL": "http://127.0.0.1:3211"}
+// rootEnv is what process.env holds while code is evaluated: what strait.toml
+// says, and nothing of the machine's environment.
+func (l *loader) rootEnv() map[string]string { return evaluationEnv(l.p.Config) }
+
+func evaluationEnv(c Config) map[string]string {
+	env := map[string]string{"CONVEX_CLOUD_URL": "http://127.0.0.1:3210", "CONVEX_SITE_URL": "http://127.0.0.1:3211"}
+	maps.Copy(env, c.Variables)
+	return env
+}
+
+var missingVariable = regexp.MustCompile(`(?i)(env|missing|not set|not defined|required|undefined|must be)`)
+var variableInText = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b`)
+
+// hintVariables says what to do about modules that fail for want of an
+// environment variable.
+func (l *loader) hintVariables() {
+	for i := range l.p.Problems {
+		p := &l.p.Problems[i]
+		name := variableInText.FindString(p.Message)
+		if p.Hint == "" && p.Import == "" && name != "" && missingVariable.MatchString(p.Message) && l.p.Config.Variables[name] == "" {
+			p.Hint = fmt.Sprintf("code is evaluated without your environment: write variables = { %s = \"x\" } into %s", name, configName)
+		}
+	}
 }
 
 func (l *loader) relative(path string) string {

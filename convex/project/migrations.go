@@ -86,18 +86,20 @@ func firstPositive(numbers ...int) int {
 	return 0
 }
 
-// joinSeries tells each definition which runners hold it.
+// joinSeries names migrations in series as they are named here, and tells
+// each definition which runners hold it.
 func joinSeries(all []Migration) {
 	index := map[string]int{}
 	for i, m := range all {
 		index[m.Name] = i
 	}
 	for _, r := range all {
-		if !r.Runner {
-			continue
-		}
-		for _, name := range r.Series {
-			if i, ok := index[name]; ok && !slices.Contains(all[i].InSeries, r.Name) {
+		for i, name := range r.Series {
+			if !strings.Contains(name, ":") { // how Convex names a default export
+				name += ":default"
+				r.Series[i] = name
+			}
+			if i, ok := index[name]; r.Runner && ok && !slices.Contains(all[i].InSeries, r.Name) {
 				all[i].InSeries = append(all[i].InSeries, r.Name)
 			}
 		}
@@ -112,15 +114,17 @@ var (
 	migrationSuffix = regexp.MustCompile(`(Migration|Backfill|_migration|_backfill)s?([Vv]?[0-9]+)?$`)
 	migrationFolder = regexp.MustCompile(`^(migrations?|backfills?|migrate|data[-_]?migrations?)$`)
 	migrationFile   = regexp.MustCompile(`(^|[a-z0-9]M|[a-z0-9][-_]m|^m)igrations?([-_]?[vV]?[0-9]+)?$|(^b|[a-z0-9]B|[-_]b)ackfills?([-_]?[vV]?[0-9]+)?$|^(migrate|backfill|migration)s?([A-Z_0-9-]|$)`)
-	// bookkeeping are functions about migrations, and those that only look.
-	bookkeeping = regexp.MustCompile(`^(get|list|count|check|verify|status|validate|audit|inspect|preview|test|assert|seed|log|record|mark|save|store|update|set|upsert|insert|create|add|cancel|complete|finish|is|has|find|fetch|read|query|report|debug)([A-Z_0-9]|$)`)
-	perUser     = regexp.MustCompile(`\b(getUserIdentity|getAuthUserId|getCurrentUser\w*|requireUser\w*|requireAuth\w*|getAuthUser\w*)\b`)
+	// onlyLooking are functions that read, and keepingBooks those that note how
+	// migrations go.
+	onlyLooking  = regexp.MustCompile(`^(get|list|count|check|verify|status|validate|audit|inspect|preview|test|assert|is|has|find|fetch|read|query|report|debug|log|print)([A-Z_0-9]|$)`)
+	keepingBooks = regexp.MustCompile(`^(record|save|store|cancel|complete|finish|create|update|add|insert|upsert|set|mark|delete|remove|reset|log)(\w*)(Migration|Backfill)(s|Status|State|Progress|Record|Log|Run|Cursor|Complete|Completed|Done)?$|^(record|save|store|cancel)([A-Z_0-9]|$)`)
+	perUser      = regexp.MustCompile(`\b(getUserIdentity|getAuthUserId|getCurrentUser\w*|requireUser\w*|requireAuth\w*|getAuthUser\w*)\b`)
 )
 
 // looksLikeMigration judges by names: the function's, and those of its file
 // and folders. sure says that the function's own name says so.
 func looksLikeMigration(module, export string) (looks, sure bool) {
-	if bookkeeping.MatchString(export) {
+	if onlyLooking.MatchString(export) || keepingBooks.MatchString(export) {
 		return false, false
 	}
 	if migrationVerb.MatchString(export) || migrationSuffix.MatchString(export) {
@@ -213,10 +217,17 @@ func pick(fields []schema.Field, names []string, fits func(*schema.Validator) bo
 	return ""
 }
 
+// handlerArgs is the second parameter of a handler, taken apart or typed.
+var handlerArgs = regexp.MustCompile(`\(\s*_?\w+\s*(?::[^,()]*)?,\s*(?:\w+\s*:\s*)?\{([^{}]*)\}`)
+
 // mentioned returns the first of names that the text uses as an argument.
 func mentioned(source string, names []string) string {
+	parameters := ""
+	if found := handlerArgs.FindStringSubmatch(source); found != nil {
+		parameters = found[1]
+	}
 	for _, name := range names {
-		if regexp.MustCompile(`\bargs\??\.` + name + `\b|\{[^{}()]*\b` + name + `\b[^{}()]*\}\s*(:|\)|,)`).MatchString(source) {
+		if regexp.MustCompile(`\bargs\??\.`+name+`\b`).MatchString(source) || regexp.MustCompile(`\b`+name+`\b`).MatchString(parameters) {
 			return name
 		}
 	}

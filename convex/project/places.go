@@ -38,7 +38,7 @@ func (p *places) mistake(path, message, hint string) *ConfigError {
 
 // keyTypes are the keys of strait.toml and the types of their values.
 var keyTypes = map[string]string{
-	"target": "text", "functions": "text", "env": "list of tables",
+	"target": "text", "functions": "text", "env": "list of tables", "variables": "table of texts", "variables.*": "text",
 	"env.name": "text", "env.url": "text", "env.key_env": "text", "env.key_command": "text",
 	"env.snapshot": "text", "env.generate": "table", "env.generate.*": "number", "env.seed": "number",
 	"env.documents": "text", "env.schema": "text", "env.ran": "list of texts", "env.ran.*": "text",
@@ -48,7 +48,7 @@ var keyTypes = map[string]string{
 // examples show how each type is written.
 var examples = map[string]string{
 	"text": `%s = "…"`, "number": `%s = 100`, "true or false": `%s = true`, "list of texts": `%s = ["…"]`,
-	"table": `%s = { users = 100 }`, "list of tables": "[[%s]]",
+	"table": `%s = { users = 100 }`, "table of texts": `%s = { SITE_NAME = "x" }`, "list of tables": "[[%s]]",
 }
 
 // secretKeys are names under which people would put a key.
@@ -123,6 +123,9 @@ func (w *walker) expression(e *unstable.Node) {
 		case len(names) == 2 && names[0] == "env" && names[1] == "generate" && w.env >= 0:
 			w.prefix = []string{"generate"}
 			w.at[fmt.Sprintf("env[%d].generate", w.env)] = at
+		case len(names) == 1 && names[0] == "variables":
+			w.env, w.prefix = -1, []string{"variables"}
+			w.at["variables"] = at
 		default:
 			w.wrong(at, fmt.Sprintf("unknown table [%s]", strings.Join(names, ".")), suggestion(names[0], ""))
 		}
@@ -163,8 +166,8 @@ func (w *walker) keyValue(e *unstable.Node, prefix []string) {
 		w.inlineEnvs(e.Value(), at)
 		return
 	}
-	if len(names) == 2 && names[0] == "generate" {
-		kind = "generate.*"
+	if len(names) == 2 && (names[0] == "generate" || names[0] == "variables") {
+		kind = names[0] + ".*"
 	}
 	want, known := keyTypes[scope+kind]
 	switch {
@@ -207,7 +210,7 @@ func (w *walker) value(v *unstable.Node, names []string, place string, at [2]int
 				i++
 			}
 		}
-	case "table":
+	case "table", "table of texts":
 		ok = v.Kind == unstable.InlineTable
 		if ok {
 			for it := v.Children(); it.Next(); {

@@ -25,43 +25,49 @@ func LoadSchema(ctx context.Context, root, spec string) (s *schema.Schema, err e
 	if err != nil {
 		return nil, err
 	}
-	if spec == "target" || spec == "" {
-		spec = ""
-		if path := filepath.Join(loc.Root, configName); exists(path) {
-			c, err := readConfig(path)
-			if err != nil {
-				return nil, err
-			}
-			spec = c.Target
+	config := Config{}
+	if path := filepath.Join(loc.Root, configName); exists(path) {
+		if config, err = readConfig(path); err != nil {
+			return nil, err
 		}
 	}
+	if spec == "target" || spec == "" {
+		spec = config.Target
+	}
+	e := evaluator{ctx: ctx, env: evaluationEnv(config)}
 	switch {
 	case spec == "" || spec == "target":
-		return loadFolder(ctx, loc)
+		return e.folder(loc)
 	case strings.HasPrefix(spec, gitPrefix):
-		return loadRevision(ctx, loc, strings.TrimPrefix(spec, gitPrefix))
+		return e.revision(loc, strings.TrimPrefix(spec, gitPrefix))
 	case spec == "widened":
 		return nil, errors.New(`schema "widened" is made from two schemas; it cannot be loaded`)
 	}
-	return loadFile(ctx, loc, spec)
+	return e.file(loc, spec)
 }
 
 // schemaModules are the names that a schema file may have.
 var schemaModules = []string{"schema.ts", "schema.js", "schema.tsx", "schema.mts", "schema.mjs", "schema.jsx"}
 
-// loadFolder evaluates the schema of a functions folder.
-func loadFolder(ctx context.Context, loc Location) (*schema.Schema, error) {
+// evaluator evaluates schemas under one set of variables.
+type evaluator struct {
+	ctx context.Context
+	env map[string]string
+}
+
+// folder evaluates the schema of a functions folder.
+func (e evaluator) folder(loc Location) (*schema.Schema, error) {
 	for _, name := range schemaModules {
 		if isFile(filepath.Join(loc.Functions, name)) {
-			return evaluate(ctx, loc.Root, loc.Functions, name)
+			return e.module(loc.Root, loc.Functions, name)
 		}
 	}
 	return nil, nil
 }
 
-// loadFile evaluates a schema in a file of any name, through a file called
+// file evaluates a schema in a file of any name, through a file called
 // schema that hands on its default export.
-func loadFile(ctx context.Context, loc Location, spec string) (*schema.Schema, error) {
+func (e evaluator) file(loc Location, spec string) (*schema.Schema, error) {
 	file := spec
 	if !filepath.IsAbs(file) {
 		file = filepath.Join(loc.Root, filepath.FromSlash(spec))
@@ -70,7 +76,7 @@ func loadFile(ctx context.Context, loc Location, spec string) (*schema.Schema, e
 		return nil, fmt.Errorf("schema %q: no such file\nhint: the path is relative to %s; git:REF names a revision", spec, loc.Root)
 	}
 	if name := filepath.Base(file); name == "schema"+filepath.Ext(file) {
-		return evaluate(ctx, loc.Root, filepath.Dir(file), name)
+		return e.module(loc.Root, filepath.Dir(file), name)
 	}
 	dir, err := os.MkdirTemp("", "strait-schema-")
 	if err != nil {
@@ -81,16 +87,16 @@ func loadFile(ctx context.Context, loc Location, spec string) (*schema.Schema, e
 	if err := os.WriteFile(filepath.Join(dir, "schema.ts"), []byte(text), 0o600); err != nil {
 		return nil, fmt.Errorf("schema %q: %w", spec, err)
 	}
-	return evaluate(ctx, loc.Root, dir, "schema.ts")
+	return e.module(loc.Root, dir, "schema.ts")
 }
 
-// evaluate bundles one schema module of dir and reads its export.
-func evaluate(ctx context.Context, root, dir, name string) (*schema.Schema, error) {
-	program, problems, err := jsrun.Bundle(ctx, jsrun.Options{Root: root, Dir: dir, Modules: []string{name}, Env: rootEnv()})
+// module bundles one schema module of dir and reads its export.
+func (e evaluator) module(root, dir, name string) (*schema.Schema, error) {
+	program, problems, err := jsrun.Bundle(e.ctx, jsrun.Options{Root: root, Dir: dir, Modules: []string{name}, Env: e.env})
 	if err != nil {
 		return nil, schemaError(problems, err)
 	}
-	analysis, err := program.Analyze(ctx)
+	analysis, err := program.Analyze(e.ctx)
 	if err != nil {
 		return nil, schemaError(problems, err)
 	}

@@ -1,0 +1,1 @@
+export const dimensions = 1536;

@@ -1,0 +1,4 @@
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+
+export default defineSchema({ users: defineTable({ name: v.string() }) });

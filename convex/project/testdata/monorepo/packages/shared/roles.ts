@@ -1,0 +1,1 @@
+export const roles = ["owner", "member", "guest"] as const;

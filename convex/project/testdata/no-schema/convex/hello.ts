@@ -1,0 +1,3 @@
+import { query } from "./_generated/server";
+
+export const world = query({ handler: async () => "hello" });

@@ -1,0 +1,3 @@
+import { define } from "../lib/instance";
+
+export const migration = define({ table: "teams", migrateOne: () => ({ old: undefined }) });
