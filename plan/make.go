@@ -107,8 +107,11 @@ func newStand(in Input, ev Evidence) *stand {
 // judge answers the formulas for one table (design.md section 4).
 func judge(active, target *schema.Schema, table string) verdict {
 	a, t := checked(active, table), checked(target, table)
-	widened, _, err1 := schema.Accepts(a, t)
-	enforced, _, err2 := schema.Accepts(t, a)
+	if same(a, t) {
+		return verdict{widened: true, enforced: true}
+	}
+	widened, _, err1 := schema.AcceptsDocuments(a, t)
+	enforced, _, err2 := schema.AcceptsDocuments(t, a)
 	v := verdict{widened: err1 == nil && widened, enforced: err2 == nil && enforced}
 	if err1 != nil {
 		v.err = err1

@@ -12,7 +12,7 @@ import (
 func rows(in Input, envs []EnvPlan) []Row {
 	var out []Row
 	at := map[[2]string]int{}
-	for _, e := range envs {
+	for _, e := range furthestFirst(envs) {
 		for _, c := range e.Changes {
 			if !c.NeedsMigration() {
 				continue
@@ -103,28 +103,35 @@ func word(text, w string) bool {
 	return false
 }
 
+// title is the same before and after the widening.
 func title(c Change) string {
 	where := c.Path
 	if where == "" {
 		where = c.Table
 	}
 	switch c.Kind {
-	case RequiredFieldAdded:
-		return where + " is new and required"
-	case FieldRemoved:
-		return where + " is gone"
-	case OptionalToRequired:
+	case RequiredFieldAdded, OptionalToRequired:
 		return where + " becomes required"
+	case FieldRemoved:
+		return where + " is removed"
 	case IDTargetChanged:
 		return where + " points elsewhere"
-	case LiteralsShrunk, UnionShrunk, TypeNarrowed:
-		return where + " narrows"
 	case TableAdded:
 		return where + " was never checked"
 	case ValidationOn:
 		return "schemaValidation is switched on"
 	}
 	return where + " changes type"
+}
+
+// furthestFirst puts the environments that are not widened yet in front: they
+// still have the old shape, which tells a change best.
+func furthestFirst(envs []EnvPlan) []EnvPlan {
+	out := slices.Clone(envs)
+	slices.SortStableFunc(out, func(a, b EnvPlan) int {
+		return cmpBool(a.Widen.State != Todo, b.Widen.State != Todo)
+	})
+	return out
 }
 
 // shortName is a definition's name without its module when that is long.

@@ -49,7 +49,7 @@ func (d *differ) name(at spot) string { return d.table + at.path }
 // finish adds the change that says all when two validators differ in meaning
 // and no single place could be named.
 func (d *differ) finish() []Change {
-	if len(d.changes) == 0 {
+	if len(d.changes) == 0 && !same(d.active, d.target) {
 		up, _, err1 := schema.Accepts(d.target, d.active)
 		down, _, err2 := schema.Accepts(d.active, d.target)
 		if err1 == nil && err2 == nil && !(up && down) {
@@ -205,10 +205,14 @@ func (d *differ) unions(at spot, a, t *schema.Validator, up, down bool) {
 		return
 	}
 	c := Change{Before: show(a), After: show(t)}
+	literals := onlyLiterals(a) && onlyLiterals(t)
 	switch {
+	case len(gone) == 0 && t.Kind != schema.Union && !literals, len(came) == 0 && a.Kind != schema.Union && !literals:
+		d.typeChange(at, a, t, len(gone) == 0, len(came) == 0)
+		return
 	case len(gone) == 0:
 		c.Kind, c.Class = UnionGrown, Safe
-		if onlyLiterals(a) && onlyLiterals(t) {
+		if literals {
 			c.Kind = LiteralsGrown
 		}
 		c.Message = fmt.Sprintf("%s also takes %s", d.name(at), list(came))
@@ -218,7 +222,7 @@ func (d *differ) unions(at spot, a, t *schema.Validator, up, down bool) {
 		return
 	case len(came) == 0:
 		c.Kind, c.Class = UnionShrunk, Breaking
-		if onlyLiterals(a) && onlyLiterals(t) {
+		if literals {
 			c.Kind = LiteralsShrunk
 		}
 		c.Message = fmt.Sprintf("%s no longer takes %s", d.name(at), list(gone))
@@ -280,12 +284,12 @@ func (d *differ) add(at spot, c Change, hybrid *schema.Validator) {
 // witness is a document that active accepts and target refuses, because of the
 // one change in hybrid when that can be had.
 func (d *differ) witness(hybrid *schema.Validator) value.Value {
-	if ok, w, err := schema.Accepts(hybrid, d.active); err == nil && !ok && d.active.Fits(w, nil) && !d.target.Fits(w, nil) {
+	if ok, w, err := schema.AcceptsDocuments(hybrid, d.active); err == nil && !ok && !d.target.Fits(w, schema.TablesOf(hybrid, d.active)) {
 		return w
 	}
 	if !d.wholeTried {
 		d.wholeTried = true
-		if ok, w, err := schema.Accepts(d.target, d.active); err == nil && !ok {
+		if ok, w, err := schema.AcceptsDocuments(d.target, d.active); err == nil && !ok {
 			d.whole = w
 		}
 	}
