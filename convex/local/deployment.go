@@ -34,6 +34,7 @@ type Deployment struct {
 	frames atomic.Uint64
 	newest atomic.Uint64 // newest creation time given out, sortable
 	paused atomic.Bool
+	held   atomic.Bool // scheduled functions wait, others run
 
 	mu          sync.Mutex // guards what follows and publishing
 	closed      bool
@@ -160,6 +161,13 @@ func (d *Deployment) Pause(on bool) {
 
 // Paused reports whether functions are stopped.
 func (d *Deployment) Paused() bool { return d.paused.Load() }
+
+// Hold keeps scheduled functions from starting, or lets them start again;
+// functions called from outside run. A history is replayed batch by batch so.
+func (d *Deployment) Hold(on bool) {
+	d.held.Store(on)
+	d.jobs.poke()
+}
 
 // enter counts a piece of work that Close waits for; leave ends it. The
 // context ends with the caller's and with the deployment.

@@ -67,7 +67,7 @@ func (s *scheduler) loop() {
 func (s *scheduler) dispatch() time.Duration {
 	const idle = time.Hour
 	s.sweep()
-	if s.d.paused.Load() {
+	if s.d.paused.Load() || s.d.held.Load() {
 		return idle
 	}
 	s.mu.Lock()
