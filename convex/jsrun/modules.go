@@ -14,7 +14,7 @@ import (
 // ListModules lists the modules of a functions folder by the rules of the
 // official CLI, relative to dir with slashes and sorted: no _generated, no
 // declaration or test files, no names with several dots, no dot files, no
-// convex.config, no "use node" files, only ts, tsx, js, jsx, mts and mjs.
+// convex.config, no folders of local components, no "use node" files, only ts, tsx, js, jsx, mts and mjs.
 // dir may be a folder of the prelude.
 func ListModules(dir string) ([]string, error) {
 	if name, ok := strings.CutPrefix(dir, preludePrefix); ok {
@@ -63,7 +63,7 @@ func (l *lister) folder(dir, under string) error {
 			continue // a link that leads nowhere
 		}
 		if info.IsDir() {
-			if name == "_generated" || name == "node_modules" || strings.HasPrefix(name, ".") {
+			if name == "_generated" || name == "node_modules" || strings.HasPrefix(name, ".") || definesComponent(full) {
 				continue
 			}
 			real, err := filepath.EvalSymlinks(full)
@@ -81,6 +81,13 @@ func (l *lister) folder(dir, under string) error {
 		}
 	}
 	return nil
+}
+
+// definesComponent reports whether a folder below the functions folder is a
+// component of its own, whose modules are not the app's.
+func definesComponent(dir string) bool {
+	_, err := os.Stat(filepath.Join(dir, "convex.config.ts"))
+	return err == nil
 }
 
 var moduleExtensions = []string{".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs"}

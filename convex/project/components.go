@@ -231,9 +231,47 @@ func (l *loader) lostMigrations() jsrun.Child {
 	return child
 }
 
+// checkSeries finds runners that name what does not exist.
+func (l *loader) checkSeries(functions []jsrun.Function) {
+	known := map[string]bool{}
+	for _, f := range functions {
+		known[f.Path()] = true
+	}
+	for _, m := range l.p.Migrations {
+		for _, name := range m.Series {
+			if known[name] {
+				continue
+			}
+			p := jsrun.Problem{File: m.File, Line: m.Line, Warning: true, Message: fmt.Sprintf("runner %s names %s, which is no function", m.Name, name)}
+			if like := sameExport(l.p.Migrations, name); like != "" {
+				p.Hint = "did you mean " + like + "?"
+			}
+			l.problem(p)
+		}
+	}
+}
+
+// sameExport finds the migration that a wrong name may mean: "a:b" for the
+// default export of a/b, or the same export of another module.
+func sameExport(all []Migration, name string) string {
+	module, export, _ := strings.Cut(name, ":")
+	for _, wanted := range []string{module + "/" + export + ":default", module + "/index:" + export} {
+		if slices.ContainsFunc(all, func(m Migration) bool { return m.Name == wanted }) {
+			return wanted
+		}
+	}
+	for _, m := range all {
+		if strings.HasSuffix(m.Name, ":"+export) && export != "default" {
+			return m.Name
+		}
+	}
+	return ""
+}
+
 // checkMigrations says which migrations cannot run as things stand, and where
 // the migrations component is when it has another name.
 func (l *loader) checkMigrations() {
+	l.checkSeries(l.root.Functions)
 	if !usesComponent(l.p.Migrations) {
 		return
 	}

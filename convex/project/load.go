@@ -10,7 +10,6 @@ import (
 	"path/filepath"
 	"regexp"
 	"slices"
-	"sort"
 	"strings"
 	"time"
 
@@ -144,9 +143,17 @@ var variableInText = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b`)
 func (l *loader) hintVariables() {
 	for i := range l.p.Problems {
 		p := &l.p.Problems[i]
-		name := variableInText.FindString(p.Message)
-		if p.Hint == "" && p.Import == "" && name != "" && missingVariable.MatchString(p.Message) && l.p.Config.Variables[name] == "" {
-			p.Hint = fmt.Sprintf("code is evaluated without your environment: write variables = { %s = \"x\" } into %s", name, configName)
+		if p.Hint != "" || p.Import != "" || !missingVariable.MatchString(p.Message) {
+			continue
+		}
+		var missing []string
+		for _, name := range variableInText.FindAllString(p.Message, -1) {
+			if _, known := l.p.Config.Variables[name]; !known {
+				missing = append(missing, name+` = "x"`)
+			}
+		}
+		if len(missing) > 0 {
+			p.Hint = fmt.Sprintf("code is evaluated without your environment: write variables = { %s } into %s", strings.Join(missing, ", "), configName)
 		}
 	}
 }
@@ -239,21 +246,6 @@ func (l *loader) misfit(path, message, hint string) {
 		p.Line, p.Column = at.Line, at.Column
 	}
 	l.problem(p)
-}
-
-// tidy sorts the problems by place and drops repetitions.
-func (l *loader) tidy() {
-	sort.SliceStable(l.p.Problems, func(i, j int) bool {
-		a, b := l.p.Problems[i], l.p.Problems[j]
-		if a.Warning != b.Warning {
-			return b.Warning
-		}
-		if a.File != b.File {
-			return a.File < b.File
-		}
-		return a.Line < b.Line
-	})
-	l.p.Problems = slices.Compact(l.p.Problems)
 }
 
 // packages notes the versions of what the project is built on.

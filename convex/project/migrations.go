@@ -130,14 +130,22 @@ func looksLikeMigration(module, export string) (looks, sure bool) {
 	if migrationVerb.MatchString(export) || migrationSuffix.MatchString(export) {
 		return true, true
 	}
+	return inMigrationFile(module), false
+}
+
+// inMigrationFile judges by the names of a module's file and folders.
+func inMigrationFile(module string) bool {
 	parts := strings.Split(module, "/")
 	for _, folder := range parts[:len(parts)-1] {
 		if migrationFolder.MatchString(folder) {
-			return true, false
+			return true
 		}
 	}
-	return migrationFile.MatchString(parts[len(parts)-1]), false
+	return migrationFile.MatchString(parts[len(parts)-1])
 }
+
+// drivesComponent is a call that starts migrations of the package.
+var drivesComponent = regexp.MustCompile(`\b(runToCompletion|runSerially|runOne|startMigration|startMigrationsSerially)\b`)
 
 // Names of arguments, best first.
 var (
@@ -148,7 +156,8 @@ var (
 
 // handWritten recognises a migration written without a package: a mutation
 // (or action) that can be called with nothing but a cursor, a size and a dry
-// run switch. Functions that need anything else, or work for whoever is
+// run switch. An action counts when it is internal, in a file of migrations
+// and calls mutations. Functions that need anything else, or work for whoever is
 // logged in, are ordinary ones.
 func handWritten(f jsrun.Function, src *sources) (Migration, bool) {
 	if f.Type != jsrun.Mutation && f.Type != jsrun.Action {
@@ -158,7 +167,7 @@ func handWritten(f jsrun.Function, src *sources) (Migration, bool) {
 		return helpersMigration(f, src), true
 	}
 	looks, sure := looksLikeMigration(f.Module, f.Export)
-	if !looks {
+	if !looks || f.Type == jsrun.Action && (f.Public || !inMigrationFile(f.Module)) {
 		return Migration{}, false
 	}
 	m := Migration{Name: f.Path(), Series: []string{}, Public: f.Public, File: f.File, Action: f.Type == jsrun.Action}
@@ -180,6 +189,9 @@ func handWritten(f jsrun.Function, src *sources) (Migration, bool) {
 		m.CursorArg = mentioned(m.Source, cursorArgs)
 		m.SizeArg = mentioned(m.Source, sizeArgs)
 		m.DryRunArg = mentioned(m.Source, dryRunArgs)
+	}
+	if f.Type == jsrun.Action && (!strings.Contains(m.Source, "runMutation") || drivesComponent.MatchString(m.Source)) {
+		return Migration{}, false // it drives migrations that are listed, or none
 	}
 	if f.Public && perUser.MatchString(m.Source) {
 		return Migration{}, false
