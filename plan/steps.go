@@ -75,7 +75,7 @@ func (s *stand) migrate(tables []string, path string, names []string, widen Step
 		d := s.definition(name)
 		return d.Table != "" && !slices.Contains(open, d.Table)
 	})
-	evidence := s.censusText(counted, n)
+	evidence := s.told(names) + s.censusText(counted, n)
 	if st, ok := s.inFlight(names); ok {
 		return st
 	}
@@ -125,10 +125,19 @@ func (s *stand) todo(st Step, names []string, counted string, n int64) Step {
 	default:
 		st.Why, st.Next = "no definition migrates it", "write a migration"
 	}
-	if st.Evidence == "" && len(done) > 0 {
-		st.Evidence = strings.Join(done, ", ") + " ended with success"
-	}
 	return st
+}
+
+// told is what the drivers say of the migrations that began, before the
+// census's word.
+func (s *stand) told(names []string) string {
+	var out strings.Builder
+	for _, name := range names {
+		if p := s.Progress[name]; p.State != "" {
+			fmt.Fprintf(&out, "%s: %s after %s; ", shortName(name), p.State, documents(p.Processed))
+		}
+	}
+	return out.String()
 }
 
 func (s *stand) inFlight(names []string) (Step, bool) {

@@ -160,5 +160,6 @@ type Command struct {
 	BatchSize int
 	Reset     bool
 	Typed     string
+	Override  string // reason for acting before the environment ahead is clean
 	By        string // "screen", "cli"
 }

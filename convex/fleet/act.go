@@ -1,0 +1,389 @@
+package fleet
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"strait/convex/local"
+	"strait/convex/project"
+	"strait/convex/wire"
+	"strait/model/schema"
+	"strait/plan"
+)
+
+// armFor is how long a protected environment stays writable once its name was
+// typed.
+const armFor = 15 * time.Minute
+
+// Refused is an action that the policy did not let out. Nothing was sent.
+type Refused struct {
+	Env     string
+	Action  plan.Action
+	Reasons []plan.Refusal // the first is the one to show when there is room for one
+}
+
+func (r *Refused) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%s in %s is refused", r.Action, r.Env)
+	for i, x := range r.Reasons {
+		sep := "; "
+		if i == 0 {
+			sep = ": "
+		}
+		b.WriteString(sep + x.Why)
+	}
+	for _, x := range r.Reasons {
+		if x.Hint != "" {
+			b.WriteString("\nhint: " + x.Hint)
+		}
+	}
+	return b.String()
+}
+
+// Do starts an action and returns at once: a *Refused when the policy does not
+// let it out, else the rest shows in the snapshots.
+func (f *Fleet) Do(ctx context.Context, c Command) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	a, err := f.begin(c)
+	if err != nil {
+		return err
+	}
+	f.spawn(a.perform)
+	return nil
+}
+
+// Check says what Do would refuse, and what it would warn of, without doing
+// anything.
+func (f *Fleet) Check(c Command) (refusals, warnings []plan.Refusal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, refusals, warnings, err := f.judge(&c)
+	if err != nil {
+		return []plan.Refusal{{Code: "unknown", Why: err.Error()}}, nil
+	}
+	return refusals, warnings
+}
+
+// action is an action on its way. It keeps the client and the deployment that
+// its environment had when it began: nothing retargets it.
+type action struct {
+	f         *Fleet
+	e         *env
+	c         Command
+	id        string
+	migration project.Migration
+	client    *wire.Client
+	embed     *local.Deployment
+	ctx       context.Context
+	cancel    context.CancelFunc
+	schema    *schema.Schema // of widen and narrow; target of a census
+	code      string         // hash of the migration's source
+
+	// Guarded by f.mu.
+	answered bool // perform is over
+	err      error
+	counted  *plan.Census // what a census found
+}
+
+// judge asks the gate. f.mu is held.
+func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) {
+	switch {
+	case f.loading:
+		return nil, nil, nil, errors.New("the project is still being loaded")
+	case f.project == nil:
+		return nil, nil, nil, fmt.Errorf("no project: %s", f.err)
+	}
+	e := f.env(c.Env)
+	if e == nil {
+		return nil, nil, nil, fmt.Errorf("no environment %q", c.Env)
+	}
+	if c.Migration != "" {
+		m, err := findMigration(f.project, c.Migration)
+		if err != nil {
+			return e, []plan.Refusal{{Code: "unknown-migration", Why: err.Error(), Hint: "strait inspect lists them"}}, nil, nil
+		}
+		c.Migration = m.Name
+	}
+	ask := plan.Ask{
+		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override,
+		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs,
+	}
+	for _, before := range f.envs {
+		if before == e {
+			break
+		}
+		ask.Before = append(ask.Before, before.evidence())
+	}
+	refusals, warnings := plan.Gate(ask)
+	refusals = append(refusals, e.busy(*c)...)
+	return e, refusals, warnings, nil
+}
+
+// busy refuses what this Strait is already doing, and what a driver cannot.
+// f.mu is held.
+func (e *env) busy(c Command) []plan.Refusal {
+	one := func(code, why, hint string) []plan.Refusal { return []plan.Refusal{{Code: code, Why: why, Hint: hint}} }
+	m, _ := e.f.migration(c.Migration)
+	switch c.Action {
+	case plan.ActDryRun:
+		if d := e.dryRuns[c.Migration]; d != nil && d.Running {
+			return one("running", "a dry run of "+c.Migration+" is under way", "wait for its answer")
+		}
+		if why := noDryRun(m); why != "" {
+			return one("no-dry-run", c.Migration+" "+why, "rehearse it in an embedded environment first")
+		}
+	case plan.ActCensus:
+		if e.counting != nil {
+			return one("running", "a census of "+e.cfg.Name+" is being taken", "wait until it ends")
+		}
+	case plan.ActWiden, plan.ActNarrow:
+		if e.deploying {
+			return one("running", "a schema is being deployed to "+e.cfg.Name, "wait until it ends")
+		}
+		if e.counting != nil {
+			return one("running", "a census of "+e.cfg.Name+" is being taken", "wait until it ends")
+		}
+	case plan.ActRun:
+		if e.deploying {
+			return one("running", "a schema is being deployed to "+e.cfg.Name, "wait until it ends")
+		}
+	case plan.ActCancel:
+		if t := e.runs[c.Migration]; t != nil && t.run.State == "canceling" {
+			return one("running", c.Migration+" is already being canceled", "it stops after the batch in flight")
+		}
+		if m.Driver == project.HelpersDriver {
+			return one("cannot-cancel", c.Migration+" schedules itself through convex-helpers, which Strait cannot stop", "cancel its job on the dashboard's schedules page, or call the project's own cancelMigration function")
+		}
+		if t := e.runs[c.Migration]; m.Driver != project.ComponentDriver && !m.Runner && (t == nil || t.cancel == nil) {
+			return one("cannot-cancel", c.Migration+" was not started by this Strait", "")
+		}
+	}
+	return nil
+}
+
+// begin checks the policy and marks the action as begun in the same moment, so
+// that a second press of the key finds it under way.
+func (f *Fleet) begin(c Command) (*action, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e, refusals, warnings, err := f.judge(&c)
+	if err != nil {
+		return nil, err
+	}
+	if len(refusals) > 0 {
+		return nil, &Refused{Env: c.Env, Action: c.Action, Reasons: refusals}
+	}
+	for _, w := range warnings {
+		f.say("warn", c.Env, w.Why)
+	}
+	if e.cfg.Protected && c.Typed == c.Env {
+		e.armedUntil = f.now().Add(armFor)
+	}
+	a := &action{f: f, e: e, c: c, id: rand.Text()[:12], client: e.client, embed: e.embed}
+	a.migration, _ = f.migration(c.Migration)
+	a.ctx, a.cancel = context.WithCancel(f.ctx)
+	if a.migration.Source != "" {
+		a.code = hashOf(a.migration.Source)
+	}
+	a.mark()
+	f.changed.fire()
+	return a, nil
+}
+
+// mark shows the action as begun. f.mu is held.
+func (a *action) mark() {
+	now := a.f.now()
+	switch a.c.Action {
+	case plan.ActDryRun:
+		a.e.dryRuns[a.c.Migration] = &DryRun{Migration: a.c.Migration, At: now, Running: true}
+	case plan.ActRun:
+		t := a.e.tracker(a.c.Migration)
+		t.begin(now, a.c.BatchSize)
+		if !a.byComponent() {
+			t.cancel = a.cancel
+		}
+	case plan.ActCancel:
+		for _, name := range a.members() {
+			if t := a.e.runs[name]; t != nil && t.run.active() {
+				t.run.State = "canceling"
+			}
+		}
+	case plan.ActCensus:
+		a.schema = a.f.project.Schema
+		a.e.counting = &CensusRun{Started: now}
+		a.e.stopCount = a.cancel
+	case plan.ActWiden:
+		a.e.deploying, a.schema = true, a.e.compared().Widened
+	case plan.ActNarrow:
+		a.e.deploying, a.schema = true, a.f.project.Schema
+	}
+}
+
+// byComponent reports whether the component drives the migration, so that it
+// goes on without Strait.
+func (a *action) byComponent() bool {
+	return a.migration.Driver == project.ComponentDriver || a.migration.Runner
+}
+
+// members are the migrations that an action is about: those of a series for
+// its runner.
+func (a *action) members() []string {
+	if a.migration.Runner {
+		return append(slices.Clone(a.migration.Series), a.c.Migration)
+	}
+	return []string{a.c.Migration}
+}
+
+// perform carries the action out, between two entries of the journal.
+func (a *action) perform() {
+	defer a.cancel()
+	defer a.f.change(func() { a.answered = true })
+	asked := a.entry("asked")
+	if err := a.f.journal.write(asked); err != nil {
+		if !a.e.embedded && a.c.Action != plan.ActCensus {
+			a.undo(fmt.Errorf("%s was not started, because it could not be recorded: %w", a.c.Action, err))
+			return
+		}
+		a.f.change(func() { a.f.say("warn", a.c.Env, err.Error()) })
+	}
+	answer := a.entry("answered")
+	err := a.act(&answer)
+	a.f.change(func() { a.err = err })
+	answer.At, answer.Outcome = a.f.now(), "ok"
+	if err != nil {
+		answer.Outcome, answer.Error = "failed", cut(newFailure(err.Error()).Summary, 200)
+		a.f.change(func() {
+			a.f.say("error", a.c.Env, fmt.Sprintf("%s %s: %s", a.c.Action, a.c.Migration, firstLine(err.Error())))
+		})
+	}
+	if err := a.f.journal.write(answer); err != nil {
+		a.f.change(func() { a.f.say("warn", a.c.Env, err.Error()) })
+	}
+}
+
+func (a *action) entry(phase string) entry {
+	return entry{
+		At: a.f.now(), ID: a.id, Phase: phase, Action: string(a.c.Action), Env: a.c.Env, Deployment: a.e.deployment, URL: a.client.URL(),
+		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code,
+	}
+}
+
+func (a *action) act(answer *entry) error {
+	switch a.c.Action {
+	case plan.ActDryRun:
+		return a.dryRun(answer)
+	case plan.ActRun:
+		return a.run(answer)
+	case plan.ActCancel:
+		return a.cancelRun()
+	case plan.ActCensus:
+		return a.takeCensus(answer)
+	case plan.ActWiden, plan.ActNarrow:
+		answer.Schema = a.schema.Hash()
+		return a.deploy()
+	}
+	return fmt.Errorf("there is no action %q", a.c.Action)
+}
+
+// undo takes back what mark showed.
+func (a *action) undo(err error) {
+	a.f.change(func() {
+		a.err = err
+		a.f.say("error", a.c.Env, err.Error())
+		switch a.c.Action {
+		case plan.ActDryRun:
+			a.e.dryRuns[a.c.Migration] = &DryRun{Migration: a.c.Migration, At: a.f.now(), Err: newFailure(err.Error())}
+		case plan.ActRun:
+			a.e.tracker(a.c.Migration).fail(newFailure(err.Error()), a.f.now())
+		case plan.ActCancel:
+			for _, name := range a.members() {
+				if t := a.e.runs[name]; t != nil && t.run.State == "canceling" {
+					t.run.State = "inProgress"
+				}
+			}
+		case plan.ActCensus:
+			a.e.counting, a.e.stopCount = nil, nil
+		case plan.ActWiden, plan.ActNarrow:
+			a.e.deploying = false
+		}
+	})
+}
+
+// deploy pushes a schema to an embedded deployment.
+func (a *action) deploy() error {
+	defer a.f.change(func() { a.e.deploying = false })
+	if a.embed == nil {
+		return errors.New("only an embedded deployment takes a schema from Strait")
+	}
+	err := a.embed.PushSchema(a.ctx, a.schema)
+	var push *local.PushError
+	if errors.As(err, &push) {
+		// The whole document stands in Convex's text; its first line names
+		// the reason.
+		return fmt.Errorf("Convex refuses the schema: %s", firstLine(push.Message))
+	}
+	if err != nil {
+		return err
+	}
+	what := "the widened schema"
+	if a.c.Action == plan.ActNarrow {
+		what = "the target schema"
+	}
+	a.f.change(func() { a.f.say("info", a.c.Env, what+" is deployed") })
+	// The action is over when the watcher has seen it, so that whoever waits
+	// for it finds the new plan.
+	hash := a.schema.Hash()
+	return a.f.wait(a.ctx, func() bool { return a.e.hash == hash || a.e.client != a.client })
+}
+
+func hashOf(text string) string {
+	sum := sha256.Sum256([]byte(text))
+	return hex.EncodeToString(sum[:6])
+}
+
+// StopCensus ends a census that is being taken.
+func (f *Fleet) StopCensus(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.env(name); e != nil && e.stopCount != nil {
+		e.stopCount()
+	}
+}
+
+// Disarm makes a protected environment read-only again at once.
+func (f *Fleet) Disarm(name string) {
+	f.change(func() {
+		if e := f.env(name); e != nil {
+			e.armedUntil = time.Time{}
+		}
+	})
+}
+
+// readJournal takes what earlier processes found out: dry runs that still hold
+// for the code as it is.
+func (f *Fleet) readJournal() {
+	err := f.journal.read(func(x entry) {
+		if x.Action != string(plan.ActDryRun) || x.Phase != "answered" || x.Outcome != "ok" {
+			return
+		}
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		m, ok := f.migration(x.Migration)
+		e := f.env(x.Env)
+		if ok && e != nil && x.Code != "" && x.Code == hashOf(m.Source) && (e.embedded || x.Deployment == e.deployment || e.deployment == "") {
+			e.oldDryRuns[x.Migration] = x.At
+		}
+	})
+	if err != nil {
+		f.change(func() { f.say("warn", "", err.Error()) })
+	}
+}

@@ -1,0 +1,395 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"strait/convex/jsrun"
+	"strait/convex/project"
+	"strait/convex/wire"
+	"strait/model/schema"
+	"strait/model/value"
+)
+
+// loop drives a hand-written migration page by page: it holds the cursor and
+// reads the answers, whatever names the author gave to things.
+type loop struct {
+	m      project.Migration
+	spec   *schema.Validator // its arguments; nil unknown
+	size   int
+	cursor value.Value // nil before the first page
+	pages  int
+	done   bool
+	note   string // what a person should know of the last answer
+}
+
+func newLoop(m project.Migration, spec *schema.Validator, size int) *loop {
+	return &loop{m: m, spec: spec, size: size}
+}
+
+// defaultPage is the page size of a paged migration that says none.
+const defaultPage = 100
+
+// args are the arguments of the next page.
+func (l *loop) args() value.Object {
+	var o value.Object
+	if l.m.Driver != project.PagedDriver {
+		return o
+	}
+	size := float64(cmpOr(l.size, cmpOr(l.m.BatchSize, defaultPage)))
+	if l.m.CursorArg == "paginationOpts" {
+		return o.With("paginationOpts", value.NewObject(
+			value.Field{Name: "cursor", Value: l.cursor}, value.Field{Name: "numItems", Value: size}))
+	}
+	if l.m.CursorArg != "" && (l.cursor != nil || l.takesNull()) {
+		o = o.With(l.m.CursorArg, l.cursor)
+	}
+	if l.m.SizeArg != "" && (l.size > 0 || l.required(l.m.SizeArg)) {
+		o = o.With(l.m.SizeArg, size)
+	}
+	return o
+}
+
+// takesNull reports whether the first page may be asked for with a null
+// cursor; else the argument is left out.
+func (l *loop) takesNull() bool {
+	if l.spec == nil {
+		return true
+	}
+	f := l.spec.Field(l.m.CursorArg)
+	return f != nil && f.Type.Fits(nil, nil)
+}
+
+func (l *loop) required(arg string) bool {
+	if l.spec == nil {
+		return false
+	}
+	f := l.spec.Field(arg)
+	return f != nil && !f.Optional
+}
+
+// take reads the answer of a page: where the next one begins.
+func (l *loop) take(v value.Value) error {
+	l.pages++
+	if l.m.Driver != project.PagedDriver {
+		l.done = true
+		return nil
+	}
+	next, known := nextCursor(v, l.m.CursorArg)
+	switch {
+	case finished(v):
+		l.done = true
+	case !known:
+		l.done = true
+		l.note = "its answer names no further cursor; if it schedules its own next page it goes on there, where Strait does not see it"
+	case next == nil:
+		l.done = true
+	case value.Equal(next, l.cursor):
+		return errors.New("it answered the cursor that it was given: it would go round for ever")
+	}
+	l.cursor = next
+	return nil
+}
+
+// finished reports whether an answer says that there is nothing more.
+func finished(v value.Value) bool {
+	o, ok := v.(value.Object)
+	if !ok {
+		return false
+	}
+	for _, name := range []string{"isDone", "done", "complete", "finished"} {
+		if yes, ok := get(o, name).(bool); ok && yes {
+			return true
+		}
+	}
+	more, ok := get(o, "hasMore").(bool)
+	return ok && !more
+}
+
+// nextCursor finds the cursor in an answer; known is false when there is none.
+func nextCursor(v value.Value, arg string) (next value.Value, known bool) {
+	o, ok := v.(value.Object)
+	if !ok {
+		_, text := v.(string)
+		return v, text
+	}
+	for _, name := range []string{"continueCursor", "nextCursor", "cursor", arg} {
+		if c, ok := o.Get(name); ok {
+			return c, true
+		}
+	}
+	return nil, false
+}
+
+// handled finds how many documents an answer tells of; -1 unknown.
+func handled(v value.Value) int64 {
+	o, ok := v.(value.Object)
+	if !ok {
+		return number(v)
+	}
+	for _, name := range []string{"processed", "migrated", "updated", "patched", "deleted", "moved", "count", "total"} {
+		if n := number(get(o, name)); n >= 0 {
+			return n
+		}
+	}
+	if page, ok := get(o, "page").(value.Array); ok {
+		return int64(len(page))
+	}
+	return -1
+}
+
+func number(v value.Value) int64 {
+	switch n := v.(type) {
+	case float64:
+		return int64(n)
+	case int64:
+		return n
+	}
+	return -1
+}
+
+func get(o value.Object, name string) value.Value {
+	v, _ := o.Get(name)
+	return v
+}
+
+func (b *builder) argsOf(name string) *schema.Validator {
+	if root := b.p.App.Component(""); root != nil {
+		if f, ok := root.Function(name); ok && f.Args != nil && f.Args.Kind == schema.Object {
+			return f.Args
+		}
+	}
+	return nil
+}
+
+// drive runs a hand-written migration: page after page, each one transaction,
+// until it ends, fails or is canceled. Nothing is repeated that may have run:
+// when an answer is lost, the run stops and says so.
+func (a *action) drive(answer *entry) error {
+	a.f.mu.Lock()
+	l := newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
+	a.f.mu.Unlock()
+	a.f.change(func() { a.e.tracker(a.c.Migration).driven(a.f.now()) })
+	var err error
+	for !l.done && err == nil && a.ctx.Err() == nil {
+		err = a.page(l)
+	}
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		now := a.f.now()
+		t.cancel = nil
+		answer.Processed = t.run.Processed
+		switch {
+		case err != nil && a.ctx.Err() == nil:
+			t.fail(callFailure(err), now)
+		case !l.done:
+			t.run.State, t.run.Ended, t.run.Heard = "canceled", now, now
+			if err != nil {
+				t.log(LogEntry{At: now, Level: "WARN", Text: err.Error()})
+			}
+		default:
+			t.run.State, t.run.Ended, t.run.Heard = "success", now, now
+			if l.note != "" {
+				t.log(LogEntry{At: now, Level: "WARN", Text: l.note})
+				a.f.say("warn", a.c.Env, a.c.Migration+": "+l.note)
+			}
+		}
+		a.e.announce(t.run)
+		a.e.wrote("")
+	})
+	if f := a.failure(); f != nil && f.Document != "" {
+		body := *f
+		a.e.fetchBody(a.f.ctx, a.client, &body)
+		a.f.change(func() { a.e.tracker(a.c.Migration).run.Failure = &body })
+	}
+	if a.ctx.Err() != nil {
+		return nil
+	}
+	return err
+}
+
+func (a *action) failure() *Failure {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	return a.e.tracker(a.c.Migration).run.Failure
+}
+
+// driven begins a run that Strait drives. The fleet's mutex is held.
+func (t *tracker) driven(now time.Time) {
+	t.asked = time.Time{}
+	t.run.Batches, t.run.BatchCount, t.run.Processed = nil, 0, 0
+	t.run.State, t.run.Started, t.mark = "inProgress", now, now
+}
+
+// page runs one page. The call itself is not ended by a cancel: it is one
+// transaction, whose answer is waited for.
+func (a *action) page(l *loop) error {
+	ctx, cancel := context.WithTimeout(a.f.ctx, 5*time.Minute)
+	defer cancel()
+	res, err := a.send(ctx, wire.Call{Path: a.c.Migration, Args: l.args()})
+	now := a.f.now()
+	if err == nil {
+		err = l.take(res.Value)
+	}
+	n := handled(res.Value)
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		t.log(logEntries(now, res.LogLines)...)
+		if f := functionError(err); f != nil {
+			t.log(logEntries(now, f.LogLines)...)
+			t.failedBatch(now)
+			return
+		}
+		t.run.Processed += max(0, n)
+		t.run.Heard = now
+		t.batch(Batch{At: now, Documents: max(0, n)}, now)
+		a.e.wrote("")
+	})
+	return err
+}
+
+// send calls a function of the root by its type: mutations over the WebSocket,
+// which runs them once, actions over HTTP.
+func (a *action) send(ctx context.Context, call wire.Call) (wire.Result, error) {
+	if f, ok := a.function(call.Path); ok && f.Type == jsrun.Action {
+		return a.client.Function(ctx, call)
+	}
+	return a.client.Mutate(ctx, call)
+}
+
+func (a *action) function(path string) (jsrun.Function, bool) {
+	p := a.f.Project()
+	if p == nil || p.App == nil || p.App.Component("") == nil {
+		return jsrun.Function{}, false
+	}
+	return p.App.Component("").Function(path)
+}
+
+// follow starts a migration of convex-helpers, which schedules its own
+// batches, and follows what it does: its row, where the project keeps one, and
+// its jobs.
+func (a *action) follow(answer *entry) error {
+	args := value.NewObject(value.Field{Name: "fn", Value: a.c.Migration})
+	if a.c.BatchSize > 0 {
+		args = args.With("batchSize", float64(a.c.BatchSize))
+	}
+	if a.c.Reset {
+		args = args.With("cursor", nil)
+	}
+	res, err := a.client.Mutate(a.ctx, wire.Call{Path: a.c.Migration, Args: args})
+	now := a.f.now()
+	if err != nil {
+		failure := callFailure(err)
+		a.e.fetchBody(a.ctx, a.client, failure)
+		a.failStart(failure)
+		return err
+	}
+	state, _ := res.Value.(value.Object)
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		t.driven(now)
+		t.cancel = nil
+		t.log(logEntries(now, res.LogLines)...)
+		t.helper(state, now)
+	})
+	tick := time.NewTicker(500 * time.Millisecond)
+	defer tick.Stop()
+	for quiet := 0; ; {
+		select {
+		case <-tick.C:
+		case <-a.ctx.Done():
+			return nil // it goes on there
+		}
+		over, err := a.look(state, &quiet)
+		if err != nil || over {
+			answer.Processed = a.processed()
+			return err
+		}
+	}
+}
+
+// helper takes the state that convex-helpers returns and stores. The fleet's
+// mutex is held.
+func (t *tracker) helper(state value.Object, now time.Time) {
+	if n := number(get(state, "processed")); n > t.run.Processed {
+		t.batch(Batch{At: now, Documents: n - t.run.Processed}, now)
+		t.run.Processed, t.run.Heard = n, now
+	}
+	if done, _ := get(state, "isDone").(bool); done {
+		t.run.State, t.run.Ended, t.run.Heard = "success", now, now
+	}
+}
+
+// look reads once how a migration of convex-helpers is doing.
+func (a *action) look(state value.Object, quiet *int) (over bool, err error) {
+	if id, ok := textOf(state, "_id"); ok {
+		if docs, err := a.client.Documents(a.ctx, "", []string{id}); err == nil && len(docs) > 0 {
+			state = docs[0]
+		}
+	}
+	kind, text, err := a.newestJob()
+	if err != nil {
+		return false, nil // asked again
+	}
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		now := a.f.now()
+		t.helper(state, now)
+		switch {
+		case t.run.State == "success":
+			over = true
+		case kind == "failed":
+			over = true
+			t.fail(newFailure(text), now)
+		case kind == "canceled":
+			over = true
+			t.run.State, t.run.Ended = "canceled", now
+		case kind == "pending" || kind == "inProgress":
+			*quiet = 0
+		default:
+			if *quiet++; *quiet > 3 {
+				over = true
+				t.run.State, t.run.Ended = "success", now
+				t.log(LogEntry{At: now, Level: "WARN", Text: "the project keeps no table for convex-helpers migrations; its last job ended without an error"})
+			}
+		}
+		a.e.wrote("")
+		if over {
+			a.e.announce(t.run)
+		}
+	})
+	return over, nil
+}
+
+// newestJob is the newest job of the migration in the root's scheduler.
+func (a *action) newestJob() (kind, text string, err error) {
+	page, err := a.client.TableData(a.ctx, "", "_scheduled_functions", "desc", "", 100)
+	if err != nil {
+		return "", "", err
+	}
+	for _, job := range page.Documents {
+		name, _ := textOf(job, "name")
+		if strings.Replace(name, ".js:", ":", 1) != a.c.Migration {
+			continue
+		}
+		_, kind, text := jobOf(job)
+		return kind, text, nil
+	}
+	return "", "", nil
+}
+
+// noDryRun says why a migration cannot be tried; "" when it can.
+func noDryRun(m project.Migration) string {
+	switch {
+	case m.Runner:
+		return "runs several migrations: dry run them one by one"
+	case m.Driver == project.PagedDriver || m.Driver == project.OneshotDriver:
+		if m.DryRunArg == "" {
+			return fmt.Sprintf("is a hand-written %s function without a dry run of its own: a call of it writes at once", m.Driver)
+		}
+	}
+	return ""
+}

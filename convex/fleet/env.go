@@ -1,0 +1,182 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"strait/convex/local"
+	"strait/convex/project"
+	"strait/convex/wire"
+	"strait/model/schema"
+	"strait/plan"
+)
+
+// env is one environment. Everything below f is guarded by f.mu; what an
+// action needs of it, it copies when it begins.
+type env struct {
+	f         *Fleet
+	cfg       project.Env
+	component string // path of the migrations component
+
+	client     *wire.Client      // nil until connected
+	deployment string            // its name
+	embed      *local.Deployment // nil for a remote one
+	url        string
+	embedded   bool
+	state      EnvState
+	stage      string // what it does while Opening
+	problem    string
+	heard      time.Time
+	retry      chan struct{} // asks live to try again at once
+
+	active         *schema.Schema
+	activeKnown    bool
+	hash           string // of active
+	comparison     *plan.Comparison
+	comparedActive *schema.Schema
+	functions      map[string]bool // deployed at the root, by path
+	functionsKnown bool
+	argsOf         map[string]*schema.Validator // their arguments, where they are objects
+	missing        string                       // why the component does not answer
+	statusesKnown  bool
+	tables         map[string]int64
+	tablesKnown    bool
+	lastPush       time.Time
+	armedUntil     time.Time
+
+	runs           map[string]*tracker
+	dryRuns        map[string]*DryRun
+	oldDryRuns     map[string]time.Time // of earlier processes, from the journal
+	census         *plan.Census
+	counting       *CensusRun
+	stopCount      context.CancelFunc
+	writes         uint64 // grows with every sign that documents changed
+	deploying      bool
+	watchingWrites *writeWatch
+}
+
+func newEnv(f *Fleet, c project.Env) *env {
+	e := &env{
+		f: f, cfg: c, component: c.Component, deployment: c.Deployment, url: c.URL,
+		embedded: c.URL == "" && c.KeyEnv == "" && c.Deployment == "",
+		state:    Opening, stage: "waiting", retry: make(chan struct{}, 1),
+		functions: map[string]bool{}, tables: map[string]int64{},
+		runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, oldDryRuns: map[string]time.Time{},
+	}
+	if e.component == "" {
+		e.component = "migrations"
+	}
+	return e
+}
+
+// live opens the environment, watches it, and opens it again when it is lost
+// for good, until the fleet ends.
+func (e *env) live() {
+	for delay := 2 * time.Second; e.f.ctx.Err() == nil; delay = min(2*delay, time.Minute) {
+		e.f.change(func() { e.state, e.problem, e.stage = Opening, "", "connecting" })
+		began := e.f.now()
+		err := e.once(e.f.ctx)
+		if e.f.ctx.Err() != nil {
+			break
+		}
+		e.f.change(func() {
+			e.state, e.problem = Broken, err.Error()
+			e.f.say("error", e.cfg.Name, firstLine(err.Error()))
+		})
+		if e.f.now().Sub(began) > time.Minute {
+			delay = 2 * time.Second
+		}
+		var fatal *fatalError
+		wait := time.After(delay)
+		if errors.As(err, &fatal) {
+			wait = nil // only a person can mend it
+		}
+		select {
+		case <-wait:
+		case <-e.retry:
+			delay = 2 * time.Second
+		case <-e.f.ctx.Done():
+		}
+	}
+}
+
+// fatalError is a failure that trying again does not mend.
+type fatalError struct{ error }
+
+func (e *fatalError) Unwrap() error { return e.error }
+
+// once opens the environment and watches it until that fails for good. Its
+// clients and its embedded deployment end with it.
+func (e *env) once(ctx context.Context) error {
+	client, end, err := e.connect(ctx)
+	if err != nil {
+		return err
+	}
+	defer end()
+	return e.watch(ctx, client)
+}
+
+// connect makes the wire client of the environment; end closes all that came
+// with it.
+func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err error) {
+	if e.embedded {
+		return e.openEmbedded(ctx)
+	}
+	e.at("resolving its key")
+	key, err := e.cfg.ResolveKey(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	url, err := e.cfg.ResolveURL(ctx, key)
+	if err != nil {
+		return nil, nil, err
+	}
+	e.at("connecting to " + url)
+	client = wire.New(wire.Options{URL: url, AdminKey: key, Now: e.f.opt.Now})
+	if err := e.probe(ctx, client); err != nil {
+		client.Close()
+		return nil, nil, err
+	}
+	e.f.change(func() { e.url = client.URL() })
+	return client, func() { client.Close() }, nil
+}
+
+// probe proves that the deployment answers and takes the key.
+func (e *env) probe(ctx context.Context, client *wire.Client) error {
+	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+	defer cancel()
+	if _, err := client.CheckAdminKey(ctx); err != nil {
+		return err
+	}
+	name, err := client.InstanceName(ctx)
+	if err != nil {
+		return err
+	}
+	e.f.change(func() {
+		e.heard = e.f.now()
+		if name != "" {
+			e.deployment = name
+		}
+	})
+	return nil
+}
+
+// at tells what the environment is doing while it opens.
+func (e *env) at(stage string) { e.f.change(func() { e.stage = stage }) }
+
+// Retry opens a broken environment again at once.
+func (f *Fleet) Retry(name string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	e := f.env(name)
+	if e == nil {
+		return fmt.Errorf("no environment %q", name)
+	}
+	select {
+	case e.retry <- struct{}{}:
+	default:
+	}
+	return nil
+}

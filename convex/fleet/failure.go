@@ -1,0 +1,116 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"strait/convex/wire"
+	"strait/model/value"
+)
+
+// failedRun is a failure that the component told.
+type failedRun struct {
+	status wire.MigrationStatus
+	number int // of the tracker's failures, so that a late answer does not land on another
+}
+
+// explain finds out what the component does not tell: the error of a batch
+// that died as a whole, and the document on which it failed.
+func (e *env) explain(client *wire.Client, r failedRun) {
+	defer e.f.change(func() { e.tracker(r.status.Name).explaining-- })
+	ctx, cancel := context.WithTimeout(e.f.ctx, time.Minute)
+	defer cancel()
+	text := r.status.Error
+	if text == "" {
+		text = e.jobError(ctx, client, r.status.Name)
+	}
+	failure := newFailure(text)
+	if text == "" {
+		failure.Summary = "the component kept no error: the batch died as a whole (a limit, a timeout or a refused write)"
+		failure.Text = failure.Summary
+	}
+	failure.Document = failedIn(nil, text)
+	publish := func() {
+		shown := *failure
+		e.f.change(func() {
+			if t := e.runs[r.status.Name]; t != nil && t.failures == r.number && t.run.State == "failed" {
+				if old := t.run.Failure; old != nil && shown.Document == "" {
+					shown.Document, shown.Body, shown.Table = old.Document, old.Body, old.Table
+				}
+				t.run.Failure = &shown
+			}
+		})
+	}
+	publish()
+	if failure.Document == "" {
+		failure.Document = e.probeFailure(ctx, client, r)
+	}
+	e.fetchBody(ctx, client, failure)
+	publish()
+}
+
+// jobError is the error text of the component's newest failed job of this
+// migration (convex-wire.md 12.6, 13.1).
+func (e *env) jobError(ctx context.Context, client *wire.Client, name string) string {
+	page, err := client.TableData(ctx, e.component, "_scheduled_functions", "desc", "", 200)
+	if err != nil {
+		return ""
+	}
+	for _, job := range page.Documents {
+		if of, kind, text := jobOf(job); of == name && kind == "failed" {
+			return text
+		}
+	}
+	return ""
+}
+
+// probeFailure repeats the batch that failed as a dry run: the component
+// stores no document id, but the batch logs it, and a dry run's answer holds
+// its log. Nothing is committed.
+func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun) string {
+	args := value.NewObject(value.Field{Name: "dryRun", Value: true})
+	if r.status.BatchSize > 0 {
+		args = args.With("batchSize", float64(r.status.BatchSize))
+	}
+	res, err := client.Function(ctx, wire.Call{Path: r.status.Name, Args: args})
+	lines := res.LogLines
+	if f := functionError(err); f != nil {
+		lines = f.LogLines
+	}
+	id := failedIn(lines, "")
+	if id != "" {
+		e.f.change(func() {
+			if t := e.runs[r.status.Name]; t != nil {
+				t.log(LogEntry{At: e.f.now(), Level: "INFO", Text: "a dry run of the failed batch names the document: " + id})
+			}
+		})
+	}
+	return id
+}
+
+// fetchBody reads the document that a failure names.
+func (e *env) fetchBody(ctx context.Context, client *wire.Client, failure *Failure) {
+	if failure.Document == "" {
+		return
+	}
+	if id, err := value.ParseID(failure.Document); err == nil {
+		if tables, err := client.TableMapping(ctx, ""); err == nil {
+			failure.Table = tables[id.Table]
+		}
+	}
+	if docs, err := client.Documents(ctx, "", []string{failure.Document}); err == nil && len(docs) > 0 {
+		failure.Body = docs[0]
+	}
+}
+
+// callFailure is the failure of a call that a driver made.
+func callFailure(err error) *Failure {
+	failure := newFailure(err.Error())
+	if f := functionError(err); f != nil {
+		failure.Document = failedIn(f.LogLines, f.Message)
+		if f.Missing() {
+			failure.Summary = "the function is not deployed there"
+		}
+	}
+	return failure
+}

@@ -1,0 +1,113 @@
+package fleet
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+)
+
+// journal is the append-only record of every action and its answer:
+// .strait/journal.jsonl in the project, one JSON object a line, on the disk
+// before the action goes out and again when the answer came back. It holds no
+// key and no document.
+type journal struct {
+	path string
+	mu   sync.Mutex
+	file *os.File // opened by the first write
+}
+
+// entry is one line of the journal. ID ties an answer to its action.
+type entry struct {
+	At         time.Time `json:"at"`
+	ID         string    `json:"id"`
+	Phase      string    `json:"phase"` // asked, answered
+	Action     string    `json:"action"`
+	Env        string    `json:"env"`
+	Deployment string    `json:"deployment,omitempty"`
+	URL        string    `json:"url,omitempty"`
+	Migration  string    `json:"migration,omitempty"`
+	BatchSize  int       `json:"batchSize,omitempty"`
+	Reset      bool      `json:"reset,omitempty"`
+	By         string    `json:"by,omitempty"`
+	Typed      bool      `json:"typed,omitempty"`    // the environment's name was typed
+	Override   string    `json:"override,omitempty"` // reason
+	Code       string    `json:"code,omitempty"`     // hash of the migration's source
+	Outcome    string    `json:"outcome,omitempty"`  // ok, failed
+	Error      string    `json:"error,omitempty"`    // first line
+	Processed  int64     `json:"processed,omitempty"`
+	Offenders  *int64    `json:"offenders,omitempty"` // of a census
+	Schema     string    `json:"schema,omitempty"`    // hash of the schema that was counted against or deployed
+}
+
+func newJournal(root string) *journal {
+	return &journal{path: filepath.Join(root, ".strait", "journal.jsonl")}
+}
+
+// write appends an entry and waits until it is on the disk.
+func (j *journal) write(e entry) error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
+		j.file = file
+	}
+	line, err := json.Marshal(e)
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if _, err := j.file.Write(append(line, '\n')); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	if err := j.file.Sync(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+// read calls fn for every entry, oldest first. Lines that cannot be read, as
+// an interrupted write may leave one, are passed over.
+func (j *journal) read(fn func(entry)) error {
+	file, err := os.Open(j.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	defer file.Close()
+	lines := bufio.NewScanner(file)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) == nil {
+			fn(e)
+		}
+	}
+	if err := lines.Err(); err != nil {
+		return fmt.Errorf("journal: %w", err)
+	}
+	return nil
+}
+
+func (j *journal) close() error {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if j.file == nil {
+		return nil
+	}
+	err := j.file.Close()
+	j.file = nil
+	return err
+}

@@ -1,0 +1,137 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"strait/plan"
+)
+
+// Event is one thing that happened during Run, for the headless verbs.
+type Event struct {
+	Kind      string // start, batch, log, progress (of a census)
+	At        time.Time
+	Env       string
+	Migration string
+	State     string
+	Processed int64
+	Total     int64 // -1 unknown
+	Batch     Batch
+	Log       LogEntry
+	Census    CensusRun
+}
+
+// Outcome is how an action ended.
+type Outcome struct {
+	Status    string // success, failed, canceled; for a census, a dry run and a deploy: success or failed
+	Processed int64
+	Failure   *Failure
+	DryRun    *DryRun
+	Census    *plan.Census
+	Warnings  []plan.Refusal // what the gate let pass, but wants known
+}
+
+// Ready waits until an environment is open and what is needed to plan is
+// known of it: schema, functions, statuses, table sizes.
+func (f *Fleet) Ready(ctx context.Context, name string) error {
+	var failed error
+	err := f.wait(ctx, func() bool {
+		failed = nil
+		if f.loading {
+			return false
+		}
+		if f.project == nil {
+			failed = errors.New(f.err)
+			return true
+		}
+		e := f.env(name)
+		if e == nil {
+			failed = fmt.Errorf("no environment %q", name)
+			if f.err != "" {
+				failed = errors.New(f.err)
+			}
+			return true
+		}
+		if e.state == Broken {
+			failed = fmt.Errorf("environment %s: %s", name, e.problem)
+			return true
+		}
+		return e.informed()
+	})
+	if err != nil {
+		return fmt.Errorf("environment %s did not open: %w", name, err)
+	}
+	return failed
+}
+
+// informed reports whether what is needed to plan is known. f.mu is held.
+func (e *env) informed() bool {
+	return e.state == Ready && e.functionsKnown && e.statusesKnown && e.tablesKnown
+}
+
+// Settled waits until every environment is open and known, or broken.
+func (f *Fleet) Settled(ctx context.Context) error {
+	return f.wait(ctx, func() bool {
+		if f.loading {
+			return false
+		}
+		for _, e := range f.envs {
+			if e.state != Broken && !e.informed() {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// Now makes a snapshot of this very moment, for a reader that cannot wait for
+// the next one.
+func (f *Fleet) Now() *Snapshot { return f.build(f.snap.Load().Seq) }
+
+// Run does an action and waits until it ended, telling each batch as it comes;
+// emit may be nil and is called from the goroutine that called Run. When ctx
+// ends first, a run of the component goes on where it runs, and a run that
+// Strait drives stops after the batch in flight when the fleet is closed.
+func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, error) {
+	if emit == nil {
+		emit = func(Event) {}
+	}
+	if err := f.Ready(ctx, c.Env); err != nil {
+		return Outcome{}, err
+	}
+	if err := f.readyBefore(ctx, c.Env); err != nil {
+		return Outcome{}, err
+	}
+	_, warnings := f.Check(c)
+	a, err := f.begin(c)
+	if err != nil {
+		return Outcome{}, err
+	}
+	w := newWatcher(a, emit)
+	f.spawn(a.perform)
+	out, err := w.follow(ctx)
+	out.Warnings = warnings
+	return out, err
+}
+
+// readyBefore waits for the environments ahead of a protected one: its gate
+// asks for them.
+func (f *Fleet) readyBefore(ctx context.Context, name string) error {
+	return f.wait(ctx, func() bool {
+		e := f.env(name)
+		if e == nil || !e.cfg.Protected {
+			return true
+		}
+		for _, before := range f.envs {
+			if before == e {
+				return true
+			}
+			if before.state != Broken && !before.informed() {
+				return false
+			}
+		}
+		return true
+	})
+}

@@ -1,0 +1,177 @@
+package fleet
+
+import (
+	"context"
+	"maps"
+	"time"
+
+	"strait/plan"
+)
+
+// Snapshot is the newest snapshot; never nil.
+func (f *Fleet) Snapshot() *Snapshot { return f.snap.Load() }
+
+// Next waits for a snapshot newer than seq; false when ctx or the fleet ended.
+// Whoever is late gets the newest and misses those between.
+func (f *Fleet) Next(ctx context.Context, seq uint64) (*Snapshot, bool) {
+	for {
+		tick := f.published.next()
+		if s := f.snap.Load(); s.Seq > seq {
+			return s, true
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return nil, false
+		case <-f.ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// publish makes snapshots until the fleet ends. Nothing changes, nothing is
+// made: an idle fleet costs nothing.
+func (f *Fleet) publish() {
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	tick := f.changed.next()
+	for {
+		select {
+		case <-pause.C:
+		case <-f.ctx.Done():
+			return
+		}
+		select {
+		case <-tick:
+		case <-f.ctx.Done():
+			return
+		}
+		tick = f.changed.next() // before the state is read, so that no change is missed
+		f.snap.Store(f.build(f.snap.Load().Seq + 1))
+		f.published.fire()
+		pause.Reset(time.Second / snapshotsPerSecond)
+	}
+}
+
+// build makes a snapshot of the state as it is now.
+func (f *Fleet) build(seq uint64) *Snapshot {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	s := &Snapshot{Seq: seq, At: f.now(), Loading: f.loading, Err: f.err, Messages: f.messages}
+	if p := f.project; p != nil {
+		s.Project = ProjectInfo{
+			Name: p.Name, Root: p.Root, Target: p.SchemaFile, Migrations: p.Migrations, Problems: p.Problems,
+			Packages: p.Packages, LoadTime: p.LoadTime,
+		}
+		if p.Config.Target != "" {
+			s.Project.Target = p.Config.Target
+		}
+		in := plan.Input{Target: p.Schema, Definitions: f.defs}
+		for _, e := range f.envs {
+			in.Envs = append(in.Envs, e.evidence())
+			s.Envs = append(s.Envs, e.snapshot())
+		}
+		s.Plan = plan.Make(in)
+	}
+	return s
+}
+
+// snapshot copies what the environment shows. f.mu is held.
+func (e *env) snapshot() EnvSnapshot {
+	s := EnvSnapshot{
+		Name: e.cfg.Name, Deployment: e.deployment, URL: e.url, Embedded: e.embedded, Protected: e.cfg.Protected,
+		ArmedUntil: e.armedUntil, State: e.state, Err: e.problem, Opening: e.stage, Heard: e.heard,
+		Tables: maps.Clone(e.tables), Runs: map[string]Run{}, DryRun: map[string]*DryRun{}, SchemaHash: e.hash,
+	}
+	if s.ArmedUntil.Before(e.f.now()) {
+		s.ArmedUntil = time.Time{}
+	}
+	for _, n := range e.tables {
+		s.Documents += n
+	}
+	for name := range e.runs {
+		s.Runs[name] = e.show(name)
+	}
+	for _, m := range e.f.project.Migrations {
+		if m.Runner && len(m.Series) > 0 {
+			s.Runs[m.Name] = e.showSeries(m)
+		}
+	}
+	for name, d := range e.dryRuns {
+		c := *d
+		s.DryRun[name] = &c
+	}
+	if e.census != nil {
+		c := *e.census
+		s.Census = &c
+	}
+	if e.counting != nil {
+		c := *e.counting
+		s.CensusRun = &c
+	}
+	return s
+}
+
+// evidence is what the plan may rest on. f.mu is held.
+func (e *env) evidence() plan.Evidence {
+	now := e.f.now()
+	ev := plan.Evidence{
+		Env: e.cfg.Name, Now: now, Reachable: e.state == Ready, Problem: e.problem,
+		Active: e.active, ActiveKnown: e.activeKnown, Tables: maps.Clone(e.tables), Progress: map[string]plan.Progress{},
+		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded,
+		Armed: now.Before(e.armedUntil), LastPush: e.lastPush, Compared: e.compared(),
+	}
+	if e.state == Opening && ev.Problem == "" {
+		ev.Problem = e.stage
+	}
+	if !e.tablesKnown {
+		ev.Tables = nil
+	}
+	if e.census != nil {
+		c := *e.census
+		ev.Census = &c
+	}
+	for name, d := range e.dryRuns {
+		if !d.Running && d.Err == nil {
+			ev.DryRuns[name] = d.At
+		}
+	}
+	for name, at := range e.oldDryRuns {
+		if at.After(ev.DryRuns[name]) {
+			ev.DryRuns[name] = at
+		}
+	}
+	for _, m := range e.f.project.Migrations {
+		ev.Progress[m.Name] = e.progress(m.Name)
+	}
+	return ev
+}
+
+// progress is a migration's state in the plan's words. f.mu is held.
+func (e *env) progress(name string) plan.Progress {
+	p := plan.Progress{Deployed: e.functions[name]}
+	r := e.show(name)
+	p.State, p.Processed, p.Started, p.Ended = r.State, r.Processed, r.Started, r.Ended
+	p.Done = r.State == "success"
+	switch r.State {
+	case "starting", "canceling":
+		p.State = "inProgress"
+	}
+	if r.Failure != nil {
+		p.Error = r.Failure.Summary
+	}
+	return p
+}
+
+// compared is the comparison of the active schema with the target, kept until
+// one of them changes. f.mu is held.
+func (e *env) compared() *plan.Comparison {
+	target := e.f.project.Schema
+	if !e.activeKnown && e.active == nil || target == nil {
+		return nil
+	}
+	if e.comparison == nil || e.comparedActive != e.active {
+		e.comparison, e.comparedActive = plan.Compare(e.active, target), e.active
+	}
+	return e.comparison
+}

@@ -1,0 +1,168 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"strait/plan"
+)
+
+// watcher turns the state of an action into events.
+type watcher struct {
+	a       *action
+	emit    func(Event)
+	batches map[string]int // told already, by migration
+	logs    map[string]int
+	counted int64
+}
+
+func newWatcher(a *action, emit func(Event)) *watcher {
+	w := &watcher{a: a, emit: emit, batches: map[string]int{}, logs: map[string]int{}}
+	a.f.mu.Lock()
+	r := a.e.show(a.c.Migration)
+	for _, name := range a.members() {
+		t := a.e.tracker(name)
+		w.batches[name], w.logs[name] = t.batches, t.logged
+	}
+	a.f.mu.Unlock()
+	emit(Event{Kind: "start", At: a.f.now(), Env: a.c.Env, Migration: a.c.Migration, State: r.State, Processed: r.Processed, Total: r.Total})
+	return w
+}
+
+// follow tells events until the action has ended.
+func (w *watcher) follow(ctx context.Context) (Outcome, error) {
+	f, e := w.a.f, w.a.e
+	for {
+		tick := f.changed.next()
+		f.mu.Lock()
+		events := w.news()
+		out, over := w.outcome()
+		lost, problem := e.client != w.a.client && !over, e.problem
+		f.mu.Unlock()
+		for _, ev := range events {
+			w.emit(ev)
+		}
+		switch {
+		case over:
+			return out, nil
+		case lost:
+			return Outcome{}, fmt.Errorf("environment %s was lost meanwhile: %s; what its component runs goes on there", w.a.c.Env, problem)
+		}
+		select {
+		case <-tick:
+		case <-ctx.Done():
+			return Outcome{}, ctx.Err()
+		case <-f.ctx.Done():
+			return Outcome{}, errors.New("the fleet was closed")
+		}
+	}
+}
+
+// news are the events since the last call. f.mu is held.
+func (w *watcher) news() []Event {
+	var out []Event
+	e := w.a.e
+	base := Event{Env: w.a.c.Env, Migration: w.a.c.Migration, At: w.a.f.now()}
+	if w.a.c.Action == plan.ActCensus {
+		if r := e.counting; r != nil && r.Read != w.counted {
+			w.counted = r.Read
+			ev := base
+			ev.Kind, ev.Processed, ev.Total, ev.Census = "progress", r.Read, r.Total, *r
+			out = append(out, ev)
+		}
+		return out
+	}
+	if w.a.c.Action != plan.ActRun {
+		return nil
+	}
+	for _, name := range w.a.members() {
+		t := e.tracker(name)
+		for _, l := range lastOf(t.run.Log, t.logged-w.logs[name]) {
+			ev := base
+			ev.Kind, ev.Migration, ev.At, ev.Log = "log", name, l.At, l
+			out = append(out, ev)
+		}
+		r := e.show(name)
+		for _, b := range lastOf(t.run.Batches, t.batches-w.batches[name]) {
+			ev := base
+			ev.Kind, ev.Migration, ev.At, ev.Batch, ev.State, ev.Processed, ev.Total = "batch", name, b.At, b, r.State, r.Processed, r.Total
+			out = append(out, ev)
+		}
+		w.logs[name], w.batches[name] = t.logged, t.batches
+	}
+	// Of several batches at once, each tells the count after it.
+	for i := len(out) - 2; i >= 0; i-- {
+		if next := out[i+1]; out[i].Kind == "batch" && next.Kind == "batch" && next.Migration == out[i].Migration {
+			out[i].Processed = next.Processed - next.Batch.Documents
+		}
+	}
+	return out
+}
+
+func lastOf[T any](s []T, n int) []T {
+	return s[max(0, len(s)-max(0, n)):]
+}
+
+// outcome is how the action ended, once it has. f.mu is held.
+func (w *watcher) outcome() (Outcome, bool) {
+	a, e := w.a, w.a.e
+	if !a.answered {
+		return Outcome{}, false
+	}
+	out := Outcome{Status: "success"}
+	if a.err != nil {
+		out.Status, out.Failure = "failed", callFailure(a.err)
+	}
+	switch a.c.Action {
+	case plan.ActDryRun:
+		d := *e.dryRuns[a.c.Migration]
+		out.DryRun, out.Processed = &d, d.Processed
+		if d.Err != nil {
+			out.Status, out.Failure = "failed", d.Err
+		}
+	case plan.ActCensus:
+		switch {
+		case a.err == nil && a.counted == nil:
+			out.Status = "canceled"
+		case a.counted != nil:
+			c := *a.counted
+			out.Census, out.Processed = &c, c.Read
+		}
+	case plan.ActRun:
+		return w.runOutcome()
+	case plan.ActCancel:
+		if r := e.show(a.c.Migration); r.active() && a.err == nil {
+			return Outcome{}, false
+		}
+		out.Processed = e.show(a.c.Migration).Processed
+	}
+	return out, true
+}
+
+func (w *watcher) runOutcome() (Outcome, bool) {
+	a, e := w.a, w.a.e
+	r := e.show(a.c.Migration)
+	if r.active() {
+		return Outcome{}, false
+	}
+	for _, name := range a.members() {
+		if e.tracker(name).explaining > 0 {
+			return Outcome{}, false // the failing document is being looked for
+		}
+	}
+	out := Outcome{Status: r.State, Processed: r.Processed, Failure: r.Failure}
+	switch r.State {
+	case "success", "canceled":
+	case "failed":
+		if out.Failure == nil {
+			out.Failure = newFailure("it failed and left no text")
+		}
+	default:
+		out.Status, out.Failure = "failed", newFailure("the component does not know how it ended")
+		if a.err != nil {
+			out.Failure = callFailure(a.err)
+		}
+	}
+	return out, true
+}
