@@ -82,11 +82,15 @@ func (d *Deployment) commit(tx *transaction, source string) (uint64, error) {
 		}
 		next.spaces = spaces
 	}
-	c := &commit{source: source, writes: tx.logged(), whole: tx.created, schemas: map[string]struct{}{}}
+	c := &commit{source: source, schemas: map[string]struct{}{}}
+	c.writes, c.whole = tx.logged()
 	for ref := range tx.created {
 		c.schemas[ref.component] = struct{}{}
 	}
 	d.checkPending(tx, next, c)
+	if tx.bulk { // every version of a table being loaded would keep its own tree
+		tx.oldBytes = maxOldBytes
+	}
 	d.publish(next, c, tx.oldBytes)
 	return next.ts, nil
 }

@@ -41,6 +41,7 @@ func (d *Deployment) Insert(ctx context.Context, component, table string, docs [
 func (d *Deployment) load(ctx context.Context, component string, fn func(*transaction) error) (uint64, error) {
 	for {
 		tx := d.begin(d.latest.Load())
+		tx.bulk = true
 		if tx.space(component) == nil {
 			s := newSpace(component)
 			s.frame = tx.frame

@@ -23,6 +23,7 @@ type transaction struct {
 	limits   Limits
 	writes   []write
 	created  map[tableRef]struct{}
+	bulk     bool   // a load: its commit is logged by table, not by document
 	oldBytes int    // documents that the commit takes out of the newest version
 	lastTime uint64 // last creation time given out, sortable
 }
@@ -143,8 +144,19 @@ func (w *write) either() *document {
 	return w.old
 }
 
-// logged is what the deployment remembers of the writes.
-func (tx *transaction) logged() []loggedWrite {
+// logged is what the deployment remembers of the writes: of a load only which
+// tables it touched.
+func (tx *transaction) logged() (writes []loggedWrite, whole map[tableRef]struct{}) {
+	whole = maps.Clone(tx.created)
+	if tx.bulk && len(tx.writes) > manyWrites {
+		if whole == nil {
+			whole = map[tableRef]struct{}{}
+		}
+		for _, w := range tx.writes {
+			whole[w.ref] = struct{}{}
+		}
+		return nil, whole
+	}
 	out := make([]loggedWrite, len(tx.writes))
 	names := map[tableRef][]string{}
 	for i, w := range tx.writes {
@@ -167,7 +179,7 @@ func (tx *transaction) logged() []loggedWrite {
 		}
 		out[i] = l
 	}
-	return out
+	return out, whole
 }
 
 // nextTime is the creation time of the next document: after all that were
