@@ -68,14 +68,14 @@ func orAny(v *Validator) *Validator {
 }
 
 func accepts(a, b *Validator) (bool, value.Value, error) {
-	s := &search{tables: TablesOf(a, b)}
+	s := &search{a: a, b: b}
 	w, found := s.escape(b, []*Validator{a})
 	switch {
 	case !found && s.steps > maxSteps:
 		return false, nil, fmt.Errorf("compare %s and %s: %w: more than %d steps", brief(a), brief(b), ErrTooWide, maxSteps)
 	case !found:
 		return true, nil, nil
-	case !b.Fits(w, s.tables) || a.Fits(w, s.tables):
+	case !b.Fits(w, s) || a.Fits(w, s):
 		// Unreachable unless the search is wrong; then say nothing false.
 		return false, nil, fmt.Errorf("compare %s and %s: the witness does not hold; please report this", brief(a), brief(b))
 	}
@@ -119,6 +119,27 @@ func TablesOf(vs ...*Validator) NumberedTables {
 	return slices.Sorted(maps.Keys(names))
 }
 
+// same reports whether two validators are written alike.
+func same(a, b *Validator) bool {
+	if a == b {
+		return true
+	}
+	if a == nil || b == nil || a.Kind != b.Kind || a.Table != b.Table || len(a.Fields) != len(b.Fields) || len(a.Members) != len(b.Members) {
+		return false
+	}
+	for i, f := range a.Fields {
+		if g := &b.Fields[i]; f.Name != g.Name || f.Optional != g.Optional || !same(f.Type, g.Type) {
+			return false
+		}
+	}
+	for i, m := range a.Members {
+		if !same(m, b.Members[i]) {
+			return false
+		}
+	}
+	return same(a.Key, b.Key) && same(a.Element, b.Element) && (a.Kind != Literal || value.Equal(a.Literal, b.Literal))
+}
+
 // walk calls f with v and every validator inside it.
 func (v *Validator) walk(f func(*Validator)) {
 	if v == nil {
@@ -138,21 +159,36 @@ func (v *Validator) walk(f func(*Validator)) {
 // search looks for values. When it runs out of steps it finds nothing more,
 // so that what it does find is always true.
 type search struct {
-	tables NumberedTables
+	a, b   *Validator
 	steps  int
+	tables NumberedTables // TablesOf(a, b), when asked for
+	listed bool
 }
+
+func (s *search) numbered() NumberedTables {
+	if !s.listed {
+		s.tables, s.listed = TablesOf(s.a, s.b), true
+	}
+	return s.tables
+}
+
+// TableName implements Tables.
+func (s *search) TableName(number uint32) (string, bool) { return s.numbered().TableName(number) }
 
 // escape finds a value that b accepts and none of as does.
 func (s *search) escape(b *Validator, as []*Validator) (value.Value, bool) {
 	if s.steps++; s.steps > maxSteps {
 		return nil, false
 	}
-	var flat []*Validator
-	for _, a := range as {
-		flat = flatten(flat, a)
+	flat := as
+	if slices.ContainsFunc(as, func(a *Validator) bool { return a.Kind == Union }) {
+		flat = nil
+		for _, a := range as {
+			flat = flatten(flat, a)
+		}
 	}
 	for _, a := range flat {
-		if a == b || a.Kind == Any {
+		if a.Kind == Any || same(a, b) {
 			return nil, false
 		}
 	}
@@ -190,7 +226,7 @@ func (s *search) escapeScalar(b *Validator, as []*Validator) (value.Value, bool)
 		if !ok {
 			return nil, false
 		}
-		if !slices.ContainsFunc(as, func(a *Validator) bool { return a.Fits(w, s.tables) }) {
+		if !slices.ContainsFunc(as, func(a *Validator) bool { return a.Fits(w, s) }) {
 			return w, true
 		}
 	}
@@ -230,7 +266,7 @@ func numbered(word string, i int) string {
 }
 
 func (s *search) id(table string, i int) string {
-	return value.NewID(s.tables.Number(table), [14]byte{12: byte(i >> 8), 13: byte(i)}, 0).String()
+	return value.NewID(s.numbered().Number(table), [14]byte{12: byte(i >> 8), 13: byte(i)}, 0).String()
 }
 
 // escapeArray needs one element outside each of the arrays of as; the elements
@@ -238,7 +274,7 @@ func (s *search) id(table string, i int) string {
 func (s *search) escapeArray(element *Validator, as []*Validator) (value.Value, bool) {
 	out := value.Array{}
 	for _, a := range as {
-		if a.Kind != Array || slices.ContainsFunc(out, func(e value.Value) bool { return !a.Element.Fits(e, s.tables) }) {
+		if a.Kind != Array || slices.ContainsFunc(out, func(e value.Value) bool { return !a.Element.Fits(e, s) }) {
 			continue
 		}
 		e, found := s.escape(element, []*Validator{a.Element})

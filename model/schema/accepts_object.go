@@ -15,7 +15,7 @@ type slot struct {
 
 func (s *search) slot(v *Validator, name string) slot {
 	if v.Kind == Record {
-		if v.Key.Fits(name, s.tables) {
+		if v.Key.Fits(name, s) {
 			return slot{true, v.Element}
 		}
 		return slot{true, nothing}
@@ -46,6 +46,9 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 			o.as = append(o.as, a)
 		}
 	}
+	if len(o.as) == 1 && o.as[0].Kind == Object && b.Kind == Object {
+		return s.escapeOne(b, o.as[0])
+	}
 	o.collectNames()
 	for _, name := range o.names {
 		w, found := o.leave(name, nil)
@@ -62,6 +65,46 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 		if _, absent := o.at[name].(value.Undefined); !absent {
 			fields = append(fields, value.Field{Name: name, Value: o.at[name]})
 		}
+	}
+	return value.NewObject(fields...), true
+}
+
+// escapeOne is escapeObject for two objects, the common case: one field must
+// differ.
+func (s *search) escapeOne(b, a *Validator) (value.Value, bool) {
+	for _, f := range a.Fields {
+		if other := b.Field(f.Name); !f.Optional && (other == nil || other.Optional) {
+			return s.plain(b, value.Field{Name: f.Name, Value: value.Undefined{}})
+		}
+	}
+	for i := range b.Fields {
+		f, left := &b.Fields[i], nothing
+		if other := a.Field(f.Name); other != nil {
+			left = other.Type
+		}
+		if w, found := s.escape(f.Type, []*Validator{left}); found {
+			return s.plain(b, value.Field{Name: f.Name, Value: w})
+		}
+	}
+	return nil, false
+}
+
+// plain makes an object of b with the fields that it requires and the one
+// given.
+func (s *search) plain(b *Validator, given value.Field) (value.Value, bool) {
+	var fields []value.Field
+	if _, absent := given.Value.(value.Undefined); !absent {
+		fields = append(fields, given)
+	}
+	for _, f := range b.Fields {
+		if f.Optional || f.Name == given.Name {
+			continue
+		}
+		w, found := s.escape(f.Type, nil)
+		if !found {
+			return nil, false // b itself accepts nothing
+		}
+		fields = append(fields, value.Field{Name: f.Name, Value: w})
 	}
 	return value.NewObject(fields...), true
 }
@@ -113,7 +156,7 @@ func (o *objects) inside(s slot, w value.Value) bool {
 	if _, absent := w.(value.Undefined); absent {
 		return s.absent
 	}
-	return s.typ.Fits(w, o.tables)
+	return s.typ.Fits(w, o)
 }
 
 // order puts the objects that are hardest to leave first. It is false when one
@@ -218,7 +261,7 @@ func (o *objects) freshNames(i int) []string {
 		n += len(o.as) + 1
 	}
 	names := []string{numbered("key", n)}
-	for _, table := range o.tables {
+	for _, table := range o.numbered() {
 		names = append(names, o.id(table, i))
 	}
 	return names
@@ -247,9 +290,9 @@ func (s *search) apartMembers(a, b *Validator) bool {
 	case a.Kind == Any || b.Kind == Any:
 		return false
 	case a.Kind == Literal:
-		return !b.Fits(a.Literal, s.tables)
+		return !b.Fits(a.Literal, s)
 	case b.Kind == Literal:
-		return !a.Fits(b.Literal, s.tables)
+		return !a.Fits(b.Literal, s)
 	case a.Kind == ID && b.Kind == ID:
 		return a.Table != b.Table
 	case family(a) != family(b):

@@ -17,6 +17,9 @@ func Widen(a, b *Validator) *Validator {
 	if a == nil || b == nil {
 		return nil
 	}
+	if same(a, b) {
+		return b
+	}
 	if ok, _, err := accepts(b, a); err == nil && ok {
 		return b
 	}

@@ -1,0 +1,289 @@
+package schema
+
+import (
+	"errors"
+	"fmt"
+	"testing"
+
+	"strait/model/value"
+)
+
+// The cases by which a comparison of form, not of values, goes wrong.
+func TestAcceptsCases(t *testing.T) {
+	str, num, boolean := of(String), of(Number), of(Boolean)
+	tagged := func(kind string, fields ...Field) *Validator {
+		return object(append([]Field{req("kind", lit(kind))}, fields...)...)
+	}
+	for _, c := range []struct {
+		name    string
+		a, b    *Validator
+		witness string // displayed; "" when a accepts b
+	}{
+		{"nil is any", nil, object(), ""},
+		{"any is more than a string", str, nil, "null"},
+		{"an id is a string", str, id("teams"), ""},
+		{"ids of two tables", id("teams"), id("users"), `"j9700000000000000000000000001r3j"`},
+		{"a string is no id", id("teams"), str, `"text"`},
+		{"a literal of the string", str, lit("a"), ""},
+		{"a string beyond the literals", union(lit("text"), lit("text2")), str, `"text3"`},
+		{"both booleans", union(lit(true), lit(false)), boolean, ""},
+		{"one boolean", lit(true), boolean, "false"},
+		{"a bigint is no number", num, of(Bigint), "0"},
+		{"commitTs is a bigint", of(Bigint), of(CommitTs), ""},
+		{"-0 is another literal", lit(0.0), num, "1.0"},
+		{"a field became required", object(req("a", str)), object(opt("a", str)), "{}"},
+		{"a field became optional", object(opt("a", str)), object(req("a", str)), ""},
+		{"null is not absent", object(opt("a", str)), object(req("a", union(str, of(Null)))), "{a: null}"},
+		{"a field was removed", object(), object(req("a", str)), `{a: "text"}`},
+		{"an optional field was removed", object(), object(opt("a", str)), `{a: "text"}`},
+		{"a required field was added", object(req("a", str), req("b", num)), object(req("a", str)), `{a: "text"}`},
+		{"a union of objects, split by field", union(object(req("a", str)), object(req("a", num))), object(req("a", union(str, num))), ""},
+		{"a union of objects, split by presence", union(object(), object(req("a", str))), object(opt("a", str)), ""},
+		{"two fields split at once need four objects", union(
+			object(req("a", lit(true)), req("b", boolean)), object(req("a", boolean), req("b", lit(true)))),
+			object(req("a", boolean), req("b", boolean)), "{a: false, b: false}"},
+		{"and four suffice", union(
+			object(req("a", lit(true)), req("b", lit(true))), object(req("a", lit(true)), req("b", lit(false))), object(req("a", lit(false)), req("b", boolean))),
+			object(req("a", boolean), req("b", boolean)), ""},
+		{"a discriminated union", union(tagged("x", req("n", num)), tagged("y")), union(tagged("y"), tagged("x", req("n", lit(1.0)))), ""},
+		{"a new member", union(tagged("x"), tagged("y")), union(tagged("x"), tagged("y"), tagged("z")), `{kind: "z"}`},
+		{"an array of a union is more than a union of arrays", union(array(str), array(num)), array(union(str, num)), `[0.0, "text"]`},
+		{"a union of arrays in an array of a union", array(union(str, num)), union(array(str), array(num)), ""},
+		{"empty arrays are in all", array(num), array(union()), ""},
+		{"no arrays", str, array(num), "[]"},
+		{"a record takes objects of its values", record(str, num), object(req("a", num), opt("b", lit(1.0))), ""},
+		{"but not of others", record(str, num), object(req("a", str)), `{a: "text"}`},
+		{"an object takes no record", object(opt("a", num)), record(str, num), "{key: 0.0}"},
+		{"records by key", record(id("teams"), num), record(str, num), "{key: 0.0}"},
+		{"records of ids", record(str, num), record(id("teams"), num), ""},
+		{"records of two unions", union(record(str, num), record(str, str)), record(str, union(num, str)), `{key: "text", key2: 0.0}`},
+		{"a record with an object beside", union(record(str, num), object(opt("a", str))), record(str, num), ""},
+		{"an object that accepts nothing", object(), object(req("a", union())), ""},
+		{"any taken apart", union(of(Null), boolean, num, of(Bigint), str, of(Bytes), array(of(Any)), record(str, of(Any))), of(Any), ""},
+		{"any but bytes", union(of(Null), boolean, num, of(Bigint), str, array(of(Any)), record(str, of(Any))), of(Any), `b""`},
+		{"deep", object(req("a", array(object(req("b", record(str, object(req("c", num)))))))), object(req("a", array(object(req("b", record(str, object(req("c", num), opt("d", num)))))))),
+			"{a: [{b: {key: {c: 0.0, d: 0.0}}}]}"},
+	} {
+		ok, w, err := Accepts(c.a, c.b)
+		switch {
+		case err != nil:
+			t.Errorf("%s: %v", c.name, err)
+		case ok != (c.witness == ""):
+			t.Errorf("%s: Accepts is %v, witness %s", c.name, ok, value.Display(w))
+		case !ok && value.Display(w) != c.witness:
+			t.Errorf("%s: witness is %s, want %s", c.name, value.Display(w), c.witness)
+		}
+	}
+}
+
+func TestAcceptsDocuments(t *testing.T) {
+	ok, w, err := AcceptsDocuments(object(req("a", of(String))), nil)
+	if ok || err != nil || value.Display(w) != "{key: null}" {
+		t.Errorf("witness is %s, %v, %v", value.Display(w), ok, err)
+	}
+	if ok, _, _ := AcceptsDocuments(record(of(String), of(Any)), of(Any)); !ok {
+		t.Error("an open record does not accept all documents")
+	}
+}
+
+// wide makes a union of n objects over n optional fields, each object lacking
+// another field: the shape that leaves the most combinations open.
+func wide(n int) (parts, whole *Validator) {
+	name := func(i int) string { return fmt.Sprintf("f%02d", i) }
+	whole = object()
+	for i := range n {
+		whole.Fields = append(whole.Fields, opt(name(i), union(lit(1.0), lit(2.0), lit(3.0))))
+	}
+	parts = union()
+	for i := range n {
+		part := object()
+		for j, f := range whole.Fields {
+			switch {
+			case j == i:
+				f.Type = union(lit(1.0), lit(2.0))
+			case j == (i+1)%n:
+				f.Type = union(lit(2.0), lit(3.0))
+			}
+			part.Fields = append(part.Fields, f)
+		}
+		parts.Members = append(parts.Members, part)
+	}
+	return parts, whole
+}
+
+func TestAcceptsIsBounded(t *testing.T) {
+	parts, whole := wide(40)
+	ok, w, err := Accepts(parts, whole)
+	if err != nil && !errors.Is(err, ErrTooWide) {
+		t.Fatal(err)
+	}
+	if err == nil && (ok || parts.Fits(w, nil)) {
+		t.Fatalf("Accepts is %v, witness %s", ok, value.Display(w))
+	}
+	// Unsolvable: a pigeonhole over fields, refused rather than searched.
+	holes := object()
+	for i := range 9 {
+		holes.Fields = append(holes.Fields, req(fmt.Sprintf("p%d", i), union(lit(0.0), lit(1.0), lit(2.0), lit(3.0), lit(4.0), lit(5.0), lit(6.0), lit(7.0))))
+	}
+	clash := union()
+	for i := range 9 {
+		for j := range i {
+			for h := range 8 {
+				o := object()
+				for k, f := range holes.Fields {
+					if k == i || k == j {
+						f.Type = lit(float64(h))
+					}
+					o.Fields = append(o.Fields, f)
+				}
+				clash.Members = append(clash.Members, o)
+			}
+		}
+	}
+	if ok, w, err := Accepts(clash, holes); !errors.Is(err, ErrTooWide) && !ok {
+		t.Fatalf("nine in eight holes: %v, %s, %v", ok, value.Display(w), err)
+	}
+	// A common size must be answered: forty kinds of events.
+	events := union()
+	for i := range 40 {
+		events.Members = append(events.Members, object(req("type", lit(fmt.Sprint("e", i))), req("at", of(Number)), opt("note", of(String)), req(fmt.Sprint("x", i%7), of(String))))
+	}
+	back, _ := ParseValidator(events.JSON())
+	if ok, w, err := Accepts(back, events); !ok || err != nil {
+		t.Fatalf("forty events: %v, %s, %v", ok, value.Display(w), err)
+	}
+}
+
+func TestWidenCases(t *testing.T) {
+	str, num := of(String), of(Number)
+	for _, c := range []struct {
+		name   string
+		active *Validator
+		target *Validator
+		want   string
+	}{
+		{"a required field added", object(req("a", str)), object(req("a", str), req("b", num)), "v.object({ a: v.string(), b: v.optional(v.number()) })"},
+		{"a field removed", object(req("a", str), req("old", num)), object(req("a", str)), "v.object({ a: v.string(), old: v.optional(v.number()) })"},
+		{"the target's order", object(req("b", str), req("a", str)), object(req("z", str), req("a", str), req("b", str)), "v.object({ z: v.optional(v.string()), a: v.string(), b: v.string() })"},
+		{"a type changed", object(req("a", of(Boolean))), object(req("a", union(lit("on"), lit("off")))), `v.object({ a: v.union(v.literal("on"), v.literal("off"), v.boolean()) })`},
+		{"a type narrowed", object(req("a", union(str, num))), object(req("a", str)), "v.object({ a: v.union(v.string(), v.number()) })"},
+		{"literals into a string", object(req("a", lit("x")), req("o", num)), object(req("a", str)), "v.object({ a: v.string(), o: v.optional(v.number()) })"},
+		{"the same", object(req("a", str)), object(req("a", str)), "v.object({ a: v.string() })"},
+		{"elements of arrays", array(object(req("a", str))), array(object(req("b", str))), "v.array(v.object({ b: v.optional(v.string()), a: v.optional(v.string()) }))"},
+		{"values of records", record(id("users"), num), record(str, str), "v.record(v.string(), v.union(v.string(), v.number()))"},
+		{"a nullable object", union(object(req("a", str)), of(Null)), object(req("a", num)), "v.union(v.object({ a: v.union(v.number(), v.string()) }), v.null())"},
+		{"a discriminated union", union(object(req("kind", lit("x")), req("n", num)), object(req("kind", lit("y")))), union(object(req("kind", lit("x")), req("n", str)), object(req("kind", lit("z")))),
+			`v.union( v.object({ kind: v.literal("x"), n: v.union(v.string(), v.number()) }), v.object({ kind: v.literal("z") }), v.object({ kind: v.literal("y") }), )`},
+		{"any", of(Any), str, "v.any()"},
+	} {
+		got := squeeze(Widen(c.active, c.target).TypeScript())
+		if got != c.want {
+			t.Errorf("%s: widened is\n%s\nwant\n%s", c.name, got, c.want)
+		}
+	}
+	if Widen(nil, str) != nil {
+		t.Error("nil widened is not nil")
+	}
+}
+
+func squeeze(s string) string {
+	var out []rune
+	for _, r := range s {
+		if r == '\n' {
+			r = ' '
+		}
+		if r == ' ' && len(out) > 0 && out[len(out)-1] == ' ' {
+			continue
+		}
+		out = append(out, r)
+	}
+	return string(out)
+}
+
+func TestWidenSchemas(t *testing.T) {
+	index := func(name string, staged bool, fields ...string) Index {
+		return Index{Kind: DatabaseIndex, Name: name, Staged: staged, Fields: fields}
+	}
+	active := &Schema{Validation: true, Tables: []*Table{
+		{Name: "old", Document: object()},
+		{Name: "both", Document: object(req("a", of(String))), Indexes: []Index{index("by_a", false, "a"), index("gone", false, "a"), {Kind: SearchIndex, Name: "s", SearchField: "a"}}},
+	}}
+	target := &Schema{Validation: true, Tables: []*Table{
+		{Name: "both", Document: object(req("a", of(Number))), Indexes: []Index{index("by_a", false, "a", "b"), index("new", true, "b")}},
+		{Name: "new", Document: object()},
+	}}
+	w := WidenSchemas(active, target)
+	want := `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+
+export default defineSchema({
+  both: defineTable({
+    a: v.union(v.number(), v.string()),
+  })
+    .index("by_a", ["a", "b"])
+    .index("gone", ["a"])
+    .index("new", { fields: ["b"], staged: true })
+    .searchIndex("s", { searchField: "a" }),
+  new: defineTable({}),
+  old: defineTable({}),
+});
+`
+	if got := w.TypeScript(); got != want {
+		t.Errorf("widened is\n%s", got)
+	}
+	if active.Validation = false; WidenSchemas(active, target).Validation {
+		t.Error("types are enforced where the active schema lets any document in")
+	}
+	if WidenSchemas(nil, target) != target || WidenSchemas(active, nil) != active {
+		t.Error("a missing schema is not left out")
+	}
+}
+
+// hundredTables is a schema of 100 tables with 2,000 fields; changed touches
+// one field in ten.
+func hundredTables(changed bool) *Schema {
+	s := &Schema{Validation: true}
+	for i := range 100 {
+		doc := object()
+		for j := range 20 {
+			typ := []*Validator{of(String), of(Number), union(lit("a"), lit("b"), lit("c")), id("t1"), array(of(String)), object(req("x", of(String)), opt("y", of(Number)))}[j%6]
+			if changed && (i+j)%10 == 0 {
+				typ = of(Bigint)
+			}
+			doc.Fields = append(doc.Fields, Field{fmt.Sprintf("field%d", j), typ, j%4 == 0})
+		}
+		s.Tables = append(s.Tables, &Table{Name: fmt.Sprintf("t%d", i), Document: doc})
+	}
+	return s
+}
+
+func BenchmarkWidenSchemas(b *testing.B) {
+	active, target := hundredTables(false), hundredTables(true)
+	b.ReportAllocs()
+	for b.Loop() {
+		WidenSchemas(active, target)
+	}
+}
+
+func BenchmarkAcceptsSame(b *testing.B) {
+	active, target := hundredTables(false), hundredTables(false)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i, t := range active.Tables {
+			if ok, _, err := Accepts(t.Document, target.Tables[i].Document); !ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	}
+}
+
+func BenchmarkParse(b *testing.B) {
+	text := hundredTables(false).JSON()
+	b.SetBytes(int64(len(text)))
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := Parse(text); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
