@@ -1,6 +1,9 @@
 package schema
 
 import (
+	"bytes"
+	"encoding/json"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -40,10 +43,19 @@ func TestParseErrorsNameThePlace(t *testing.T) {
 	}
 	at := "tables[1].documentType.value.f.fieldType"
 	for text, want := range map[string]string{
-		``:                                   "read schema: not JSON: unexpected EOF (at byte 0)",
+		``:                                   "read schema: not JSON: unexpected end (at byte 0)",
 		`[]`:                                 "read schema: expected an object, found an array",
 		`{}`:                                 `read schema: "tables" is missing`,
 		`{"tables":{}}`:                      "read schema: tables: expected an array, found an object",
+		`{"tables":[1,]}`:                    "tables: not JSON: unexpected \"\" (at byte 13)",
+		`{"tables":[tru]}`:                   "tables: not JSON: unexpected \"tru\" (at byte 11)",
+		`{"tables":[1 2]}`:                   "tables: not JSON: expected , or ] (at byte 13)",
+		`{"tables" 1}`:                       "not JSON: expected : (at byte 10)",
+		`{tables:1}`:                         "not JSON: expected a name (at byte 1)",
+		`{"ta`:                               "not JSON: string is not closed (at byte 4)",
+		`{"ta\x":1}`:                         "not JSON: bad string (at byte 1)",
+		"{\"t\n\":1}":                        "not JSON: bad string",
+		`{"tables":[`:                        "tables: not JSON: unexpected end (at byte 11)",
 		`{"tables":[]}x`:                     "read schema: more text after the JSON",
 		`{"tables":[1]}`:                     "tables[0]: expected an object, found a number",
 		`{"tables":[{}]}`:                    `tables[0]: "tableName" is missing`,
@@ -112,6 +124,48 @@ func TestValidatorsRoundTrip(t *testing.T) {
 			t.Fatalf("%v comes back as %v, %v", v, back, err)
 		}
 	})
+}
+
+// FuzzParseTree holds the reader against encoding/json.
+func FuzzParseTree(f *testing.F) {
+	f.Add([]byte(shopSchema))
+	f.Add([]byte(`[1.5e3,-0,"\u00e9\ud83d",{"a":null,"a":[true]},{}]`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		n, err := parseTree(text)
+		if valid := json.Valid(text); valid != (err == nil) && (err == nil || !strings.Contains(err.Error(), "nested more than")) {
+			t.Fatalf("parseTree(%q): %v, but json.Valid is %v", text, err, valid)
+		}
+		if err != nil {
+			return
+		}
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.UseNumber()
+		var want any
+		if err := d.Decode(&want); err != nil {
+			t.Fatal(err)
+		}
+		if got := n.plain(); !reflect.DeepEqual(got, want) {
+			t.Fatalf("parseTree(%q) reads %v, encoding/json %v", text, got, want)
+		}
+	})
+}
+
+func (n *node) plain() any {
+	switch n.kind {
+	case '[':
+		out := []any{}
+		for _, item := range n.items {
+			out = append(out, item.plain())
+		}
+		return out
+	case '{':
+		out := map[string]any{}
+		for i, item := range n.items {
+			out[n.names[i]] = item.plain()
+		}
+		return out
+	}
+	return n.scalar
 }
 
 // FuzzParse: whatever parses prints, comes back the same, and survives being

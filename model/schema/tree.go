@@ -1,11 +1,10 @@
 package schema
 
 import (
-	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strconv"
 	"strings"
 )
@@ -17,104 +16,232 @@ const maxDepth = 400
 // node is one JSON value with the order of object keys kept: the order in
 // which fields were declared is the order in which people read them.
 type node struct {
-	path   *path
+	up     *node
+	at     int  // among up's items
 	scalar any  // nil, bool, string or json.Number
 	kind   byte // '{', '[' or 0
 	names  []string
 	items  []*node
+	places map[string]int // of names, once there are many
 }
 
-// path is where a node stands, printed only when something is wrong there.
-type path struct {
-	up   *path
-	step string
-}
-
-func (p *path) String() string {
-	var steps []string
-	for ; p != nil; p = p.up {
-		steps = append(steps, p.step)
+// place is where the node stands, as "tables[1].documentType".
+func (n *node) place() string {
+	if n == nil || n.up == nil {
+		return ""
 	}
-	var b strings.Builder
-	for i := len(steps) - 1; i >= 0; i-- {
-		b.WriteString(steps[i])
+	up := n.up.place()
+	switch {
+	case n.up.kind == '[':
+		return up + "[" + strconv.Itoa(n.at) + "]"
+	case n.at >= len(n.up.names):
+		return up
+	case up == "":
+		return n.up.names[n.at]
 	}
-	return strings.TrimPrefix(b.String(), ".")
+	return up + "." + n.up.names[n.at]
 }
 
 // parseTree reads one JSON text.
 func parseTree(text []byte) (*node, error) {
-	d := json.NewDecoder(bytes.NewReader(text))
-	d.UseNumber()
-	n, err := readNode(d, nil, 0)
+	r := &reader{text: text}
+	n, err := r.node(nil, 0)
 	if err != nil {
 		return nil, err
 	}
-	if _, err := d.Token(); !errors.Is(err, io.EOF) {
-		return nil, fmt.Errorf("more text after the JSON (at byte %d)", d.InputOffset())
+	if r.space(); r.pos < len(text) {
+		return nil, fmt.Errorf("more text after the JSON (at byte %d)", r.pos)
 	}
 	return n, nil
 }
 
-func readNode(d *json.Decoder, at *path, depth int) (*node, error) {
+// reader is one pass over a JSON text. encoding/json would do, but its tokens
+// cost ten times as much, and a schema is read at every start.
+type reader struct {
+	text []byte
+	pos  int
+}
+
+func (r *reader) fail(at *node, reason string) error {
+	if place := at.place(); place != "" {
+		return fmt.Errorf("%s: not JSON: %s (at byte %d)", place, reason, r.pos)
+	}
+	return fmt.Errorf("not JSON: %s (at byte %d)", reason, r.pos)
+}
+
+func (r *reader) space() {
+	for r.pos < len(r.text) && strings.IndexByte(" \t\n\r", r.text[r.pos]) >= 0 {
+		r.pos++
+	}
+}
+
+// peek is the next byte that is not space, 0 at the end.
+func (r *reader) peek() byte {
+	if r.space(); r.pos < len(r.text) {
+		return r.text[r.pos]
+	}
+	return 0
+}
+
+func (r *reader) node(up *node, depth int) (*node, error) {
+	n := &node{up: up}
+	if up != nil {
+		n.at = len(up.items)
+	}
 	if depth > maxDepth {
-		return nil, fmt.Errorf("%s: nested more than %d levels deep", at, maxDepth)
+		return nil, n.fail("nested more than %d levels deep", maxDepth)
 	}
-	token, err := d.Token()
-	if err != nil {
-		return nil, jsonError(d, at, err)
+	switch c := r.peek(); {
+	case c == 0 && r.pos >= len(r.text):
+		return nil, r.fail(up, "unexpected end")
+	case c == '{' || c == '[':
+		n.kind = c
+		return n, r.items(n, depth)
+	case c == '"':
+		s, err := r.string(up)
+		n.scalar = s
+		return n, err
 	}
-	n := &node{path: at}
-	delim, ok := token.(json.Delim)
-	if !ok {
-		n.scalar = token
-		return n, nil
+	start := r.pos
+	for r.pos < len(r.text) && strings.IndexByte(",]} \t\n\r", r.text[r.pos]) < 0 {
+		r.pos++
 	}
-	n.kind = byte(delim)
-	seen := map[string]int{}
-	for d.More() {
-		step := "[" + strconv.Itoa(len(n.items)) + "]"
-		name := ""
-		if n.kind == '{' {
-			if token, err = d.Token(); err != nil {
-				return nil, jsonError(d, at, err)
-			}
-			name, _ = token.(string)
-			step = "." + name
-		}
-		item, err := readNode(d, &path{at, step}, depth+1)
-		if err != nil {
-			return nil, err
-		}
-		if i, twice := seen[name]; twice && n.kind == '{' {
-			n.items[i] = item
-			continue
-		}
-		if n.kind == '{' {
-			seen[name] = len(n.items)
-			n.names = append(n.names, name)
-		}
-		n.items = append(n.items, item)
-	}
-	if _, err := d.Token(); err != nil {
-		return nil, jsonError(d, at, err)
+	var err error
+	if n.scalar, err = word(r.text[start:r.pos]); err != nil {
+		r.pos = start
+		return nil, r.fail(up, err.Error())
 	}
 	return n, nil
 }
 
-func jsonError(d *json.Decoder, at *path, err error) error {
-	if errors.Is(err, io.EOF) {
-		err = io.ErrUnexpectedEOF
+// word reads true, false, null or a number.
+func word(text []byte) (any, error) {
+	switch string(text) {
+	case "null":
+		return nil, nil
+	case "true":
+		return true, nil
+	case "false":
+		return false, nil
 	}
-	if at == nil {
-		return fmt.Errorf("not JSON: %w (at byte %d)", err, d.InputOffset())
+	if !json.Valid(text) {
+		return nil, fmt.Errorf("unexpected %.20q", text)
 	}
-	return fmt.Errorf("%s: not JSON: %w (at byte %d)", at, err, d.InputOffset())
+	return json.Number(text), nil
+}
+
+// items reads what stands between the brackets of n.
+func (r *reader) items(n *node, depth int) error {
+	closing := n.kind + 2 // as [ ] and { } stand in ASCII
+	r.pos++
+	if r.peek() == closing {
+		r.pos++
+		return nil
+	}
+	for {
+		twice, err := r.name(n)
+		if err != nil {
+			return err
+		}
+		item, err := r.node(n, depth+1)
+		if err != nil {
+			return err
+		}
+		if twice >= 0 {
+			item.at, n.items[twice] = twice, item
+		} else {
+			n.items = append(n.items, item)
+		}
+		switch r.peek() {
+		case closing:
+			r.pos++
+			return nil
+		case ',':
+			r.pos++
+		default:
+			return r.fail(n, "expected , or "+string(rune(closing)))
+		}
+	}
+}
+
+// name reads the name of n's next member, if n has names. A name that n has
+// already comes back as its place: the last value counts, as in JavaScript.
+func (r *reader) name(n *node) (twice int, err error) {
+	if n.kind == '[' {
+		return -1, nil
+	}
+	if r.peek() != '"' {
+		return -1, r.fail(n, "expected a name")
+	}
+	name, err := r.string(n)
+	if err != nil {
+		return -1, err
+	}
+	if r.peek() != ':' {
+		return -1, r.fail(n, "expected :")
+	}
+	r.pos++
+	if i := n.index(name); i >= 0 {
+		return i, nil
+	}
+	n.names = append(n.names, name)
+	if n.places != nil {
+		n.places[name] = len(n.items)
+	}
+	return -1, nil
+}
+
+// string reads a JSON string; the rare ones with escapes go to encoding/json.
+func (r *reader) string(at *node) (string, error) {
+	start := r.pos
+	plain := true
+	for r.pos++; r.pos < len(r.text) && r.text[r.pos] != '"'; r.pos++ {
+		if c := r.text[r.pos]; c == '\\' {
+			r.pos++
+			plain = false
+		} else if c < 0x20 || c >= 0x80 {
+			plain = false
+		}
+	}
+	if r.pos >= len(r.text) {
+		return "", r.fail(at, "string is not closed")
+	}
+	r.pos++
+	raw := r.text[start:r.pos]
+	if plain {
+		return string(raw[1 : len(raw)-1]), nil
+	}
+	var s string
+	if err := json.Unmarshal(raw, &s); err != nil {
+		r.pos = start
+		return "", r.fail(at, "bad string")
+	}
+	return s, nil
+}
+
+// manyNames is from where on names are looked up in a map.
+const manyNames = 16
+
+// index is the place of the member called name, -1 if there is none.
+func (n *node) index(name string) int {
+	if n.places == nil && len(n.names) >= manyNames {
+		n.places = make(map[string]int, 2*len(n.names))
+		for i, have := range n.names {
+			n.places[have] = i
+		}
+	}
+	if n.places != nil {
+		if i, ok := n.places[name]; ok {
+			return i
+		}
+		return -1
+	}
+	return slices.Index(n.names, name)
 }
 
 func (n *node) fail(format string, args ...any) error {
 	message := fmt.Sprintf(format, args...)
-	if at := n.path.String(); at != "" {
+	if at := n.place(); at != "" {
 		return fmt.Errorf("%s: %s", at, message)
 	}
 	return errors.New(message)
@@ -122,15 +249,11 @@ func (n *node) fail(format string, args ...any) error {
 
 // get returns the member called name; nil when it is absent or null.
 func (n *node) get(name string) *node {
-	for i, have := range n.names {
-		if have == name {
-			if item := n.items[i]; item.kind != 0 || item.scalar != nil {
-				return item
-			}
-			return nil
-		}
+	i := n.index(name)
+	if i < 0 || n.items[i].kind == 0 && n.items[i].scalar == nil {
+		return nil
 	}
-	return nil
+	return n.items[i]
 }
 
 func (n *node) object() error {
