@@ -66,27 +66,35 @@ func (e *env) jobError(ctx context.Context, client *wire.Client, name string) st
 
 // probeFailure repeats the batch that failed as a dry run: the component
 // stores no document id, but the batch logs it, and a dry run's answer holds
-// its log. Nothing is committed.
+// its log. Nothing is committed. The batch's size is not stored either: when a
+// batch of the known size does not fail, larger ones are tried.
 func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun) string {
-	args := value.NewObject(value.Field{Name: "dryRun", Value: true})
-	if r.status.BatchSize > 0 {
-		args = args.With("batchSize", float64(r.status.BatchSize))
+	e.f.mu.Lock()
+	size := cmpOr(r.status.BatchSize, e.show(r.status.Name).BatchSize)
+	e.f.mu.Unlock()
+	for size = max(size, 1); size <= maxProbe; size *= 4 {
+		args := value.NewObject(value.Field{Name: "dryRun", Value: true}, value.Field{Name: "batchSize", Value: float64(size)})
+		res, err := client.Function(ctx, wire.Call{Path: r.status.Name, Args: args})
+		lines := res.LogLines
+		if f := functionError(err); f != nil {
+			lines = f.LogLines
+		}
+		id := failedIn(lines, "")
+		if id != "" {
+			e.f.change(func() {
+				e.tracker(r.status.Name).log(LogEntry{At: e.f.now(), Level: "INFO", Text: "a dry run of the failed batch names the document: " + id})
+			})
+		}
+		if _, failure := dryRunAnswer(res.Value, 0); id != "" || err != nil || failure != nil {
+			return id
+		}
 	}
-	res, err := client.Function(ctx, wire.Call{Path: r.status.Name, Args: args})
-	lines := res.LogLines
-	if f := functionError(err); f != nil {
-		lines = f.LogLines
-	}
-	id := failedIn(lines, "")
-	if id != "" {
-		e.f.change(func() {
-			if t := e.runs[r.status.Name]; t != nil {
-				t.log(LogEntry{At: e.f.now(), Level: "INFO", Text: "a dry run of the failed batch names the document: " + id})
-			}
-		})
-	}
-	return id
+	return ""
 }
+
+// maxProbe is the largest batch of a dry run that looks for a failing
+// document: a dry run reads every document twice, within Convex's limits.
+const maxProbe = 4096
 
 // fetchBody reads the document that a failure names.
 func (e *env) fetchBody(ctx context.Context, client *wire.Client, failure *Failure) {
