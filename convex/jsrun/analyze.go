@@ -178,7 +178,7 @@ func (a *analyzer) module(ctx context.Context, vm *VM, m module) error {
 			a.report(Problem{File: fn.File, Line: fn.Line, Message: fmt.Sprintf("%s: %v", fn.Path(), err)})
 		}
 		a.out.Functions = append(a.out.Functions, fn)
-		if f.Source != "" {
+		if at, ok := a.p.locate(f.Line, f.Column); ok && !foreign(at.source) {
 			if a.out.Sources[m.path] == nil {
 				a.out.Sources[m.path] = map[string]string{}
 			}
@@ -190,6 +190,11 @@ func (a *analyzer) module(ctx context.Context, vm *VM, m module) error {
 		a.report(Problem{File: relativeTo(a.p.options.Root, m.file), Line: lines.export(bad.Name), Message: bad.Name + ": " + e.short()})
 	}
 	return nil
+}
+
+// foreign reports whether a source is not the project's own.
+func foreign(source string) bool {
+	return strings.Contains(source, "node_modules/") || strings.HasPrefix(source, preludePrefix)
 }
 
 // parseValidator reads what exportArgs or exportReturns gave; nil for none.
@@ -359,7 +364,7 @@ func (a *analyzer) problem(m module, err error) []Problem {
 	p := Problem{File: file, Message: e.short()}
 	for _, f := range e.Frames {
 		at := a.file(f.File)
-		if strings.Contains(at, "node_modules/") || strings.HasPrefix(at, preludePrefix) {
+		if foreign(at) {
 			continue
 		}
 		p.File, p.Line, p.Column = at, f.Line, f.Column

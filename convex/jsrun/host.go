@@ -59,6 +59,9 @@ func (vm *VM) answer(ask func(Host) (string, error)) any {
 	if err == nil {
 		return text
 	}
+	if r.ctx.Err() != nil {
+		r.stop(cancelled)
+	}
 	failure := struct {
 		Message string          `json:"message"`
 		Data    json.RawMessage `json:"data,omitempty"`

@@ -1,6 +1,7 @@
 package jsrun
 
 import (
+	"bytes"
 	"fmt"
 	"io/fs"
 	"os"
@@ -12,24 +13,49 @@ import (
 )
 
 // ListModules lists the modules of a functions folder by the rules of the
-// official CLI, relative to dir with slashes and sorted: no _generated, no
-// declaration or test files, no names with several dots, no dot files, no
-// convex.config, no folders of local components, no "use node" files, only ts, tsx, js, jsx, mts and mjs.
-// dir may be a folder of the prelude.
+// official CLI, relative to dir with slashes and sorted: script files that are
+// not in _generated, have one dot in their name (so no declaration, test and
+// config files) and no space in their path, are no links, do not begin with
+// "use node", and, when they are TypeScript, import or export something. A
+// folder with a convex.config.ts of its own is a component and not listed.
+// Unlike the CLI it lists the schema too, and skips node_modules. dir may be a
+// folder of the prelude.
 func ListModules(dir string) ([]string, error) {
 	if name, ok := strings.CutPrefix(dir, preludePrefix); ok {
 		return listPrelude(name)
 	}
-	root, err := filepath.EvalSymlinks(dir)
+	var out []string
+	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		rel, err := filepath.Rel(dir, file)
+		if err != nil {
+			return err
+		}
+		rel = filepath.ToSlash(rel)
+		switch {
+		case e.IsDir() && rel != "." && skipFolder(file, rel):
+			return filepath.SkipDir
+		case e.Type().IsRegular() && moduleName(rel) && isModule(file):
+			out = append(out, rel)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, fmt.Errorf("list the modules of %s: %w", dir, err)
 	}
-	l := lister{seen: map[string]bool{root: true}}
-	if err := l.folder(dir, ""); err != nil {
-		return nil, fmt.Errorf("list the modules of %s: %w", dir, err)
+	slices.Sort(out)
+	return out, nil
+}
+
+func skipFolder(dir, rel string) bool {
+	name := path.Base(rel)
+	if rel == "_generated" || name == "node_modules" || strings.HasPrefix(name, ".") {
+		return true
 	}
-	slices.Sort(l.out)
-	return l.out, nil
+	_, err := os.Stat(filepath.Join(dir, "convex.config.ts"))
+	return err == nil
 }
 
 func listPrelude(dir string) ([]string, error) {
@@ -46,71 +72,32 @@ func listPrelude(dir string) ([]string, error) {
 	return out, nil
 }
 
-type lister struct {
-	out  []string
-	seen map[string]bool // real folders, so that a loop of links ends
+var moduleExtensions = []string{".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs", ".cts", ".cjs"}
+
+// moduleName reports whether a file of that path is a module, by its name.
+func moduleName(rel string) bool {
+	name := path.Base(rel)
+	return slices.Contains(moduleExtensions, path.Ext(name)) && strings.Count(name, ".") == 1 &&
+		!strings.HasPrefix(name, ".") && !strings.HasPrefix(name, "#") && !strings.Contains(rel, " ")
 }
 
-func (l *lister) folder(dir, under string) error {
-	entries, err := os.ReadDir(dir)
+var (
+	importsOrExports = regexp.MustCompile(`(?m)^\s{0,100}(import|export)`)
+	typeScript       = regexp.MustCompile(`\.tsx?$`)
+)
+
+// isModule reports whether a file is a module of Convex's runtime, by its text.
+func isModule(file string) bool {
+	text, err := os.ReadFile(file)
 	if err != nil {
-		return err
+		return true // bundling it says why it cannot be read
 	}
-	for _, e := range entries {
-		name, full := e.Name(), filepath.Join(dir, e.Name())
-		info, err := os.Stat(full) // follows links
-		if err != nil {
-			continue // a link that leads nowhere
-		}
-		if info.IsDir() {
-			if name == "_generated" || name == "node_modules" || strings.HasPrefix(name, ".") || definesComponent(full) {
-				continue
-			}
-			real, err := filepath.EvalSymlinks(full)
-			if err != nil || l.seen[real] {
-				continue
-			}
-			l.seen[real] = true
-			if err := l.folder(full, path.Join(under, name)); err != nil {
-				return err
-			}
-			continue
-		}
-		if moduleName(name) && !(under == "" && isConfig(name)) && !usesNode(full) {
-			l.out = append(l.out, path.Join(under, name))
-		}
-	}
-	return nil
-}
-
-// definesComponent reports whether a folder below the functions folder is a
-// component of its own, whose modules are not the app's.
-func definesComponent(dir string) bool {
-	_, err := os.Stat(filepath.Join(dir, "convex.config.ts"))
-	return err == nil
-}
-
-var moduleExtensions = []string{".ts", ".tsx", ".js", ".jsx", ".mts", ".mjs"}
-
-// moduleName reports whether a file of that name is a module.
-func moduleName(name string) bool {
-	ext := path.Ext(name)
-	switch {
-	case !slices.Contains(moduleExtensions, ext), strings.HasPrefix(name, "."), strings.HasPrefix(name, "#"), strings.ContainsAny(name, " "):
-		return false
-	case strings.Contains(strings.TrimSuffix(name, ext), "."):
-		return name == "convex.config.ts" || name == "convex.config.js"
-	}
-	return true
+	return !usesNode(text) && (!typeScript.MatchString(file) || importsOrExports.Match(text))
 }
 
 var useNode = regexp.MustCompile(`^(?:\s+|//[^\n]*\n|/\*(?s:.*?)\*/|#![^\n]*\n|(?:"use [a-mo-z]\w*"|'use [a-mo-z]\w*')\s*;?)*(?:"use node"|'use node')`)
 
 // usesNode reports whether a file begins with the directive "use node".
-func usesNode(file string) bool {
-	text, err := os.ReadFile(file)
-	if err != nil || !strings.Contains(string(text), "use node") {
-		return false
-	}
-	return useNode.Match(text)
+func usesNode(text []byte) bool {
+	return bytes.Contains(text, []byte("use node")) && useNode.Match(text)
 }

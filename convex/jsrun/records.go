@@ -135,47 +135,136 @@ func (p *Program) reaches(from, to string) bool {
 
 // original finds the source text of a function of the bundle, given its text
 // there and where it begins: from the source map's place for its first
-// character to the one for its closing brace. When that cannot be told it is
-// the bundle's text, which is the same code without types and comments.
+// character to the one for its closing brace, or to where an arrow function's
+// expression ends. When neither can be told it is the bundle's text, which is
+// the same code without types and comments.
 func (p *Program) original(text string, line, column int) string {
 	begin, ok := p.locate(line, column)
 	if !ok {
 		return text
 	}
-	lines := strings.Split(text, "\n")
-	last := len(lines) - 1
-	endColumn := len(lines[last])
+	source, ok := p.read(begin.source)
+	if !ok {
+		return text
+	}
+	from := offset(source, begin)
+	if from < 0 {
+		return text
+	}
+	last := strings.Count(text, "\n")
+	endColumn := len(text) - strings.LastIndexByte(text, '\n') - 1
 	if last == 0 {
 		endColumn += column - 1
 	}
-	end, ok := p.locate(line+last, endColumn)
-	if !ok || end.source != begin.source || !strings.HasSuffix(text, "}") {
-		return text
+	if end, ok := p.locate(line+last, endColumn); ok && end.exact && end.source == begin.source && strings.HasSuffix(text, "}") {
+		if to := offset(source, end); to > from && source[to] == '}' {
+			return source[from : to+1]
+		}
 	}
-	source, err := os.ReadFile(p.sourceFile(begin.source))
-	if err != nil {
-		return text
+	if to := arrowEnd(source[from:]); to > 0 {
+		return source[from : from+to]
 	}
-	from, to := offset(source, begin), offset(source, end)
-	if from < 0 || to <= from || source[to] != '}' {
-		return text
+	return text
+}
+
+// read reads a source of the map.
+func (p *Program) read(source string) (string, bool) {
+	if name, ok := strings.CutPrefix(source, preludePrefix); ok {
+		text, err := preludeFiles.ReadFile("prelude/" + name)
+		return string(text), err == nil
 	}
-	return string(source[from : to+1])
+	text, err := os.ReadFile(p.sourceFile(source))
+	return string(text), err == nil
+}
+
+// arrowEnd is the length of the arrow function that text begins with: to the
+// end of its block, or of its expression. 0 when text begins otherwise.
+func arrowEnd(text string) int {
+	arrow, depth := false, 0
+	for i := 0; i < len(text); {
+		if n := skipLiteral(text[i:]); n > 0 {
+			i += n
+			continue
+		}
+		switch c := text[i]; {
+		case depth == 0 && !arrow && strings.HasPrefix(text[i:], "=>"):
+			arrow = true
+			i += 2
+			rest := strings.TrimLeft(text[i:], " \t\r\n")
+			if strings.HasPrefix(rest, "{") {
+				i = len(text) - len(rest)
+				return blockEnd(text, i)
+			}
+			continue
+		case depth == 0 && !arrow && (c == '{' || c == ';'):
+			return 0 // a function or method: its return type may hold braces
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			if depth == 0 {
+				return trimmed(text, i, arrow)
+			}
+			depth--
+		case depth == 0 && arrow && (c == ',' || c == ';'):
+			return trimmed(text, i, arrow)
+		}
+		i++
+	}
+	return trimmed(text, len(text), arrow)
+}
+
+func trimmed(text string, end int, arrow bool) int {
+	if !arrow {
+		return 0
+	}
+	return len(strings.TrimRight(text[:end], " \t\r\n"))
+}
+
+// blockEnd is the end of the block that begins at open; 0 when it has none.
+func blockEnd(text string, open int) int {
+	depth := 0
+	for i := open; i < len(text); {
+		if n := skipLiteral(text[i:]); n > 0 {
+			i += n
+			continue
+		}
+		switch text[i] {
+		case '{':
+			depth++
+		case '}':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+		i++
+	}
+	return 0
+}
+
+var literals = regexp.MustCompile("^(?:\"(?:[^\"\\\\\n]|\\\\.)*\"|'(?:[^'\\\\\n]|\\\\.)*'|`(?:[^`\\\\]|\\\\(?s:.))*`|//[^\n]*|/\\*(?s:.*?)\\*/)")
+
+// skipLiteral is the length of the string or comment that text begins with.
+func skipLiteral(text string) int {
+	switch text[0] {
+	case '"', '\'', '`', '/':
+		return len(literals.FindString(text))
+	}
+	return 0
 }
 
 // offset is the byte offset of a position; columns count UTF-16 units, as
 // source maps do. -1 when the text has no such place.
-func offset(text []byte, at position) int {
+func offset(text string, at position) int {
 	start := 0
 	for range at.line - 1 {
-		i := strings.IndexByte(string(text[start:]), '\n')
+		i := strings.IndexByte(text[start:], '\n')
 		if i < 0 {
 			return -1
 		}
 		start += i + 1
 	}
 	units := 0
-	for i, r := range string(text[start:]) {
+	for i, r := range text[start:] {
 		if units >= at.column-1 {
 			return start + i
 		}

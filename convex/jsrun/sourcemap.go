@@ -21,10 +21,12 @@ type segment struct {
 	line, srcCol int
 }
 
-// position is a place in a source; line and column are 1-based.
+// position is a place in a source; line and column are 1-based. exact tells
+// that the map has an entry for that very character.
 type position struct {
 	source       string
 	line, column int
+	exact        bool
 }
 
 var errSourceMap = errors.New("malformed source map")
@@ -155,5 +157,5 @@ func (m *sourceMap) find(line, column int) (position, bool) {
 		return position{}, false
 	}
 	s := segments[i]
-	return position{source: m.sources[s.source], line: s.line + 1, column: s.srcCol + 1}, true
+	return position{source: m.sources[s.source], line: s.line + 1, column: s.srcCol + 1, exact: s.column == column-1}, true
 }

@@ -11,8 +11,13 @@ import (
 	"modernc.org/quickjs"
 )
 
-// memoryLimit is the engine's heap, as on Convex.
+// memoryLimit is the heap of a function, as on Convex. What the program itself
+// takes comes on top: this engine has no lazy compilation, so a large
+// project's bytecode alone can be more than that (measured: up to five times
+// its length once loaded), and analysis evaluates every module in one heap.
 const memoryLimit = 64 << 20
+
+func (p *Program) memoryLimit() uintptr { return memoryLimit + 12*uintptr(len(p.code)) }
 
 // VM is one engine with the program loaded. Not safe for concurrent use.
 //
@@ -77,7 +82,7 @@ func (vm *VM) load() (err error) {
 	if vm.js, err = quickjs.NewVM(); err != nil {
 		return err
 	}
-	vm.js.SetMemoryLimit(memoryLimit)
+	vm.js.SetMemoryLimit(vm.program.memoryLimit())
 	if err := vm.bind(); err != nil {
 		return err
 	}
@@ -220,7 +225,7 @@ func (vm *VM) do(r *run, f func() error) error {
 // call starts the function and turns the engine until it has its outcome. It
 // runs on the VM's goroutine.
 func (vm *VM) call(r *run, c Call) (string, error) {
-	now := float64(c.Now.UnixMicro()) / 1000
+	now := float64(c.Now.UnixMilli()) // whole, as on Convex
 	lo, hi := c.Seed*0x9e3779b97f4a7c15+1, c.Seed^0xd1b54a32d192ed03
 	if _, err := vm.start.Call(quickjs.UndefinedValue, c.Module, c.Export, string(c.Type), c.Args, c.RequestID, now,
 		float64(uint32(lo)), float64(uint32(lo>>32)), float64(uint32(hi)), float64(uint32(hi>>32))); err != nil {

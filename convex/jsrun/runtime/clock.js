@@ -15,6 +15,12 @@ hidden(FrozenDate, "now", function now() {
   return currentTime();
 });
 hidden(RealDate.prototype, "constructor", FrozenDate);
+for (const name of ["toString", "toTimeString"]) {
+  const plain = RealDate.prototype[name];
+  hidden(RealDate.prototype, name, function () {
+    return isNaN(this) ? plain.call(this) : plain.call(this) + " (Coordinated Universal Time)";
+  });
+}
 hidden(G, "Date", FrozenDate);
 
 // xoshiro128**: small, fast, and good enough for ids and samples.

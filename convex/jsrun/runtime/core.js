@@ -105,7 +105,7 @@ function start(path, name, type, args, requestId, now, s0, s1, s2, s3) {
 // step is called when no job is left to run. It answers 0 for a deadlock, 1 to
 // go on, 2 when the call has its outcome, and 3 + ms to sleep first.
 function step() {
-  if (call.outcome === null) {
+  if (call.outcome === null || call.outcome.error === undefined) {
     for (const reason of call.unhandled.values()) {
       call.outcome = { error: describe(reason) };
       break;
