@@ -1,4 +1,21 @@
 // Strait plans and watches Convex schema and data migrations in a terminal.
 package main
 
-func main() {}
+import (
+	"embed"
+	"io/fs"
+	"os"
+
+	"strait/ui"
+)
+
+//go:embed all:testdata/demo
+var files embed.FS
+
+func main() {
+	demo, err := fs.Sub(files, "testdata/demo")
+	if err != nil {
+		panic(err) // the path above is embedded
+	}
+	os.Exit(ui.Main(os.Args[1:], demo))
+}

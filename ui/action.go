@@ -1,0 +1,319 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// danger says what an action may do, and so how it is asked for.
+type danger int
+
+const (
+	looks  danger = iota // moves or shows: no question
+	reads                // reads from the environment: no question
+	asks                 // y/n, default no
+	writes               // y/n; in a protected environment its name is typed
+	closes               // its name is typed everywhere
+)
+
+// action is one thing a person can do. Dispatch, the key line, the help and
+// the palette read this table and nothing else.
+type action struct {
+	id     string
+	keys   []string
+	label  string // on the key line
+	what   string // in the help and the palette
+	group  string
+	danger danger
+	pages  []pageKind // where it works; nil everywhere
+	foot   int        // place on the key line, lower stays longer; 0 never
+	// blocked is why the action cannot go out now, and the way out; "" when it can.
+	blocked func(Root) string
+	do      func(Root) (Root, tea.Cmd)
+}
+
+var (
+	onFleet = []pageKind{fleetPage, detailPage}
+	onWork  = []pageKind{fleetPage, detailPage, runPage}
+)
+
+func actionTable() []action {
+	return []action{
+		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
+		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, messagesPage}, foot: 1, do: Root.goBack},
+		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
+		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
+		{id: "page-up", keys: []string{"pgup", "ctrl+b"}, what: "move one page up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-m.leap()), nil }},
+		{id: "page-down", keys: []string{"pgdown", "ctrl+f"}, what: "move one page down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(m.leap()), nil }},
+		{id: "first", keys: []string{"home", "g"}, what: "move to the first", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1 << 30), nil }},
+		{id: "last", keys: []string{"end", "G"}, what: "move to the last", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1 << 30), nil }},
+		{id: "left", keys: []string{"left", "h"}, what: "environment, or view of the run, to the left", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(-1), nil }},
+		{id: "right", keys: []string{"right", "l"}, what: "environment, or view of the run, to the right", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(1), nil }},
+		{id: "environment", keys: []string{"tab"}, label: "environment", what: "switch to the next environment", group: "move", pages: onWork, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
+		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
+		{id: "next-migration", keys: []string{"]"}, what: "pick the row's next migration", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(1), nil }},
+		{id: "previous-migration", keys: []string{"["}, what: "pick the row's migration before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(-1), nil }},
+
+		{id: "dry-run", keys: []string{"d"}, label: "dry run", what: "dry run: roll one batch back and show what would change", group: "act", danger: asks, pages: onWork, foot: 3, blocked: blockedDryRun, do: askFor(plan.ActDryRun)},
+		{id: "run", keys: []string{"r"}, label: "run", what: "run the migration here, or resume it", group: "act", danger: writes, pages: onWork, foot: 4, blocked: blockedRun, do: askFor(plan.ActRun)},
+		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: askFor(plan.ActCancel)},
+		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onWork, foot: 6, blocked: blockedCensus, do: Root.census},
+		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onWork, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
+		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onWork, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
+
+		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
+		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
+		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: onFleet, foot: 10, do: Root.startFilter},
+		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
+		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
+		{id: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", what: "quit; asks only when something runs", group: "look", foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.leave(false) }},
+	}
+}
+
+// on reports whether the action works on a page.
+func (a *action) on(p pageKind) bool {
+	if a.pages == nil {
+		return true
+	}
+	for _, x := range a.pages {
+		if x == p {
+			return true
+		}
+	}
+	return false
+}
+
+// stopped is why the action cannot go out now; "" when it can.
+func (a *action) stopped(m Root) string {
+	if a.blocked == nil {
+		return ""
+	}
+	return a.blocked(m)
+}
+
+// trigger does an action, or says why it cannot.
+func (m Root) trigger(a *action) (Root, tea.Cmd) {
+	if why := a.stopped(m); why != "" {
+		return m.tell(toastWarn, why)
+	}
+	return a.do(m)
+}
+
+func noRow(m Root) string {
+	switch {
+	case m.snap.Loading:
+		return "the project is still being loaded"
+	case m.at() < 0 && m.entry.text != "":
+		return "no row holds these words; esc clears the filter"
+	case m.at() < 0:
+		return "nothing has to be migrated here"
+	}
+	return ""
+}
+
+func noMigration(m Root) string {
+	if why := noRow(m); why != "" {
+		return why
+	}
+	if m.focus().mig == "" {
+		return "no migration covers this change yet: write one with migrations.define and it shows up here"
+	}
+	return ""
+}
+
+// notReady is why the environment cannot be asked for anything.
+func notReady(m Root) string {
+	e := m.focus().env
+	switch {
+	case e == nil && m.snap.Loading:
+		return "the project is still being loaded"
+	case e == nil:
+		return "there is no environment: strait.toml lists them"
+	case e.State == fleet.Opening:
+		return e.Name + " is still opening" + after(": ", e.Opening)
+	case e.State == fleet.Lost:
+		return "the connection to " + e.Name + " is lost" + after(": ", e.Err) + "; Strait keeps trying"
+	case e.State == fleet.Broken:
+		return e.Name + " cannot be reached" + after(": ", e.Err)
+	}
+	return ""
+}
+
+func after(sep, s string) string {
+	if s == "" {
+		return ""
+	}
+	return sep + s
+}
+
+func blockedDryRun(m Root) string {
+	return firstOf(m, notReady, noMigration, func(m Root) string {
+		f := m.focus()
+		switch {
+		case active(f.run.State):
+			return short(f.mig) + " is running in " + f.env.Name + "; c cancels it"
+		case f.dry != nil && f.dry.Running:
+			return "a dry run of " + short(f.mig) + " is on its way"
+		}
+		return ""
+	})
+}
+
+func blockedRun(m Root) string {
+	return firstOf(m, notReady, noMigration, func(m Root) string {
+		f := m.focus()
+		if active(f.run.State) {
+			return short(f.mig) + " is already running in " + f.env.Name + "; c cancels it"
+		}
+		if f.cell != nil && f.cell.Widen.State != plan.Done && f.cell.Widen.State != plan.Unknown && f.cell.Widen.State != plan.ByHand {
+			return f.env.Name + " is not widened: its schema would refuse what the migration writes; w comes first"
+		}
+		return ""
+	})
+}
+
+func blockedCancel(m Root) string {
+	return firstOf(m, notReady, noMigration, func(m Root) string {
+		f := m.focus()
+		switch {
+		case f.run.State == "canceling":
+			return "cancelling after this batch; esc leaves this page, the cancelling goes on"
+		case !active(f.run.State):
+			return short(f.mig) + " is not running in " + f.env.Name
+		}
+		return ""
+	})
+}
+
+func blockedCensus(m Root) string {
+	return firstOf(m, notReady, func(m Root) string {
+		if e := m.focus().env; e.CensusRun != nil {
+			return "a census of " + e.Name + " is on its way"
+		}
+		return ""
+	})
+}
+
+func blockedDeploy(m Root) string {
+	return firstOf(m, notReady, func(m Root) string {
+		f := m.focus()
+		if f.envPlan == nil {
+			return "the plan of " + m.env + " is not known yet"
+		}
+		for _, a := range m.busy.runs {
+			if a.env == m.env {
+				return short(a.mig) + " is running in " + m.env + "; c cancels it"
+			}
+		}
+		return ""
+	})
+}
+
+func firstOf(m Root, checks ...func(Root) string) string {
+	for _, c := range checks {
+		if why := c(m); why != "" {
+			return why
+		}
+	}
+	return ""
+}
+
+// census needs no question: it only reads.
+func (m Root) census() (Root, tea.Cmd) {
+	cmd := fleet.Command{Action: plan.ActCensus, Env: m.env, By: "screen"}
+	m = m.openRun(censusView)
+	m, hush := m.tell(toastInfo, "counting what does not fit the target in "+m.env)
+	return m, tea.Batch(hush, m.send(cmd))
+}
+
+// send hands a command to the engine. The command carries its environment:
+// what the cursor does meanwhile changes nothing.
+func (m Root) send(cmd fleet.Command) tea.Cmd {
+	ctx, e := m.d.ctx, m.d.engine
+	return func() tea.Msg { return did{cmd, e.Do(ctx, cmd)} }
+}
+
+// shell is the command line that does the same without the screen.
+func (m Root) shell(cmd fleet.Command) string {
+	var w []string
+	add := func(words ...string) {
+		for _, x := range words {
+			w = append(w, shellWord(x))
+		}
+	}
+	add(m.d.verb)
+	switch cmd.Action {
+	case plan.ActRun:
+		add("run", cmd.Migration, "--env", cmd.Env)
+	case plan.ActDryRun:
+		add("run", cmd.Migration, "--env", cmd.Env, "--dry-run")
+	case plan.ActCensus:
+		add("census", "--env", cmd.Env)
+	case plan.ActWiden, plan.ActNarrow, plan.ActCancel:
+		return ""
+	}
+	if cmd.Reset {
+		add("--reset")
+	}
+	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && cmd.Action == plan.ActRun {
+		add("--confirm", cmd.Env)
+	}
+	if m.d.dir != "" {
+		add("--project", m.d.dir)
+	}
+	return strings.Join(w, " ")
+}
+
+// copyCommand puts the command of what is shown on the clipboard.
+func (m Root) copyCommand() (Root, tea.Cmd) {
+	cmd := fleet.Command{Action: plan.ActRun, Env: m.env, Migration: m.focus().mig}
+	if m.page == runPage {
+		switch m.view {
+		case dryRunView:
+			cmd.Action = plan.ActDryRun
+		case censusView:
+			cmd.Action = plan.ActCensus
+		}
+	}
+	text := m.shell(cmd)
+	m, hush := m.tell(toastInfo, "copied: "+text)
+	return m, tea.Batch(hush, tea.SetClipboard(text))
+}
+
+// leave quits, and asks before when something runs. A signal's question waits
+// until the keyboard is quiet.
+func (m Root) leave(signal bool) (Root, tea.Cmd) {
+	if len(m.busy.runs) == 0 {
+		return m, tea.Quit
+	}
+	if m.ask.kind == askQuit {
+		return m.quit()
+	}
+	return m.askQuit(signal), nil
+}
+
+// quit ends the screen and says what goes on without it.
+func (m Root) quit() (Root, tea.Cmd) {
+	var b strings.Builder
+	for _, a := range m.busy.runs {
+		if a.embedded {
+			fmt.Fprintf(&b, "%s stopped in %s: an embedded environment ends with Strait\n", a.mig, a.env)
+			continue
+		}
+		fmt.Fprintf(&b, "%s goes on in %s\n", a.mig, a.env)
+	}
+	if b.Len() > 0 {
+		words := []string{m.d.verb}
+		if m.d.dir != "" {
+			words = append(words, "--project", shellWord(m.d.dir))
+		}
+		fmt.Fprintf(&b, "watch again with: %s\n", strings.Join(words, " "))
+	}
+	m.bye = b.String()
+	return m, tea.Quit
+}

@@ -1,0 +1,399 @@
+package ui
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+type askKind int
+
+const (
+	askNothing askKind = iota
+	askAction          // an action waits for its answer
+	askQuit
+	askHow // no question: says how to do it outside
+)
+
+// quietTime is how long the keyboard must rest before a question that nobody
+// asked for takes a key.
+const quietTime = 400 * time.Millisecond
+
+// ask is an open question. It is a value: a copied Root shares no answer.
+type ask struct {
+	kind  askKind
+	cmd   fleet.Command
+	title string
+	facts [][2]string
+	notes []string
+	yes   string // what y does, or what typing the word does
+	word  string // must be typed; "" asks y/n
+	typed string
+	shell string
+	prod  bool
+	quiet time.Time // keys before it are ignored
+
+	refused, warned []plan.Refusal // what the policy says, once it has been asked
+}
+
+// askFor opens the question before an action; nothing goes out without one.
+func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
+	return func(m Root) (Root, tea.Cmd) {
+		f := m.focus()
+		if (act == plan.ActWiden || act == plan.ActNarrow) && !f.env.Embedded {
+			m.ask = m.howTo(act, f)
+			return m, nil
+		}
+		m.ask = m.question(act, f)
+		m.req++
+		cmd, req, e := m.ask.cmd, m.req, m.d.engine
+		if f.env.Protected || act == plan.ActNarrow {
+			cmd.Typed = cmd.Env // what will be typed; asks for the other reasons
+		}
+		return m, func() tea.Msg {
+			refusals, warnings := e.Check(cmd)
+			return checked{req, refusals, warnings}
+		}
+	}
+}
+
+func (m Root) question(act plan.Action, f focus) ask {
+	e := f.env
+	a := ask{kind: askAction, prod: e.Protected}
+	a.cmd = fleet.Command{Action: act, Env: e.Name, By: "screen"}
+	add := func(k, v string) {
+		if v != "" {
+			a.facts = append(a.facts, [2]string{k, v})
+		}
+	}
+	add("target", targetOf(e))
+	if act != plan.ActWiden && act != plan.ActNarrow {
+		a.cmd.Migration = f.mig
+	}
+	switch act {
+	case plan.ActDryRun:
+		a.title, a.yes = "Dry run "+short(f.mig)+" in "+e.Name+"?", "dry run"
+		add("reads", "one batch"+tableOf(f))
+		add("writes", "nothing: the batch is rolled back")
+	case plan.ActRun:
+		a.title, a.yes = "Run "+short(f.mig)+" in "+e.Name+"?", "run"
+		if f.run.State == "failed" || f.run.State == "canceled" {
+			a.title = "Resume " + short(f.mig) + " in " + e.Name + "?"
+			add("so far", documents(f.run.Processed)+", "+f.run.State)
+		}
+		if f.run.State == "success" {
+			a.title = "Run " + short(f.mig) + " in " + e.Name + " again?"
+			a.cmd.Reset = true
+			add("so far", "success, "+documents(f.run.Processed)+"; it begins again at the first")
+		}
+		add("writes", m.estimate(f))
+		if f.def != nil && len(f.def.Series) > 0 {
+			add("series", fmt.Sprintf("%d migrations in order", len(f.def.Series)))
+		}
+		add("dry run", dryRunAge(m.now, f))
+		if e.Protected {
+			a.word = e.Name
+		}
+	case plan.ActCancel:
+		a.title, a.yes = "Cancel "+short(f.mig)+" in "+e.Name+"?", "cancel it"
+		add("so far", documents(f.run.Processed))
+		add("after", "the batch under way is committed; a later run goes on from there")
+	case plan.ActWiden:
+		a.title, a.yes = "Deploy the widened schema to "+e.Name+"?", "deploy"
+		add("changes", "the schema only: no document is written")
+		add("accepts", "old and new documents")
+		if e.Protected {
+			a.word = e.Name
+		}
+	case plan.ActNarrow:
+		a.title, a.yes = "Deploy the target schema to "+e.Name+"?", "narrow"
+		add("changes", "the schema only: no document is written")
+		add("refuses", "documents of the old shape, from then on")
+		add("census", censusLine(m.now, e))
+		a.word = e.Name
+	}
+	a.shell = m.shell(a.cmd)
+	return a
+}
+
+// targetOf names where an action goes.
+func targetOf(e *fleet.EnvSnapshot) string {
+	s := e.Name
+	if e.Deployment != "" && e.Deployment != e.Name {
+		s += "  " + e.Deployment
+	}
+	switch {
+	case e.Embedded:
+		s += "  (embedded rehearsal)"
+	case e.Protected:
+		s += "  (protected)"
+	}
+	return s
+}
+
+func tableOf(f focus) string {
+	if f.def == nil || f.def.Table == "" {
+		return ""
+	}
+	return " of " + f.def.Table
+}
+
+// estimate says how many documents a run may write.
+func (m Root) estimate(f focus) string {
+	if f.def == nil || f.def.Table == "" {
+		return "not known: the migration names no table"
+	}
+	n, ok := f.env.Tables[f.def.Table]
+	if !ok {
+		return "not known: the size of " + f.def.Table + " is not counted yet"
+	}
+	if f.run.State == "failed" || f.run.State == "canceled" {
+		n = max(0, n-f.run.Processed)
+	}
+	s := "up to " + documents(n) + " of " + f.def.Table
+	if f.def.CustomRange {
+		s += ", in its own range"
+	}
+	if f.def.BatchSize > 0 {
+		s += fmt.Sprintf(", %s a batch", count(int64(f.def.BatchSize)))
+	}
+	return s
+}
+
+func dryRunAge(now time.Time, f focus) string {
+	switch d := f.dry; {
+	case d == nil || d.At.IsZero():
+		return "none yet"
+	case d.Err != nil:
+		return "failed " + age(now, d.At) + ": " + d.Err.Summary
+	default:
+		return fmt.Sprintf("%s, %s read, no error", age(now, d.At), documents(d.Processed))
+	}
+}
+
+func censusLine(now time.Time, e *fleet.EnvSnapshot) string {
+	c := e.Census
+	switch {
+	case c == nil:
+		return "none yet"
+	case c.Offenders == 0 && c.Full && !c.Stale:
+		return "all " + documents(c.Read) + " fit, " + age(now, c.At)
+	case c.Stale:
+		return fmt.Sprintf("%s did not fit, %s; documents were written since", documents(c.Offenders), age(now, c.At))
+	}
+	return fmt.Sprintf("%s do not fit, %s", documents(c.Offenders), age(now, c.At))
+}
+
+// howTo says what to do where Strait does not deploy.
+func (m Root) howTo(act plan.Action, f focus) ask {
+	a := ask{kind: askHow, prod: f.env.Protected, shell: "npx convex deploy"}
+	a.facts = [][2]string{{"target", targetOf(f.env)}}
+	if act == plan.ActWiden {
+		a.title = "Widen " + f.env.Name + " with the Convex CLI"
+		a.notes = []string{
+			"Strait deploys schemas to embedded environments only. Put the widened schema into " + m.schemaFile() + ":",
+			"  " + m.d.verb + " plan --widened --env " + shellWord(f.env.Name),
+			"commit it with the code that reads and writes both shapes, then deploy with that environment's key:",
+			"  npx convex deploy",
+			"The screen ticks widen as soon as the deployment accepts the new shape.",
+		}
+		return a
+	}
+	a.title = "Narrow " + f.env.Name + " with the Convex CLI"
+	a.facts = append(a.facts, [2]string{"census", censusLine(m.now, f.env)})
+	a.notes = []string{
+		"Strait deploys schemas to embedded environments only. Once the census is zero, deploy the target in " + m.schemaFile() + " with that environment's key:",
+		"  npx convex deploy",
+		"Convex refuses it while a single document does not fit.",
+	}
+	return a
+}
+
+func (m Root) schemaFile() string {
+	if t := m.snap.Project.Target; t != "" {
+		return t
+	}
+	return "convex/schema.ts"
+}
+
+func (m Root) askQuit(signal bool) Root {
+	a := ask{kind: askQuit, title: "Quit Strait?", yes: "quit"}
+	for _, r := range m.busy.runs {
+		fate := "goes on without Strait"
+		if r.embedded {
+			fate = "stops: an embedded environment ends with Strait"
+		}
+		a.facts = append(a.facts, [2]string{r.env, short(r.mig) + " " + fate})
+	}
+	if signal {
+		a.quiet = m.now.Add(quietTime)
+	}
+	m.ask = a
+	return m
+}
+
+// pressAsk gives a key to the open question. Enter and space say yes to nothing.
+func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
+	a := m.ask
+	if m.now.Before(a.quiet) {
+		m.ask.quiet = m.now.Add(quietTime)
+		return m, nil
+	}
+	switch {
+	case key == "esc":
+		m.ask = ask{}
+		return m, nil
+	case key == "ctrl+c":
+		if a.kind == askQuit {
+			return m.quit()
+		}
+		m.ask = ask{}
+		return m, nil
+	case a.kind == askHow:
+		if key == "y" {
+			m.ask = ask{}
+			m, hush := m.tell(toastInfo, "copied: "+a.shell)
+			return m, tea.Batch(hush, tea.SetClipboard(a.shell))
+		}
+		if key == "n" || key == "q" || key == "enter" {
+			m.ask = ask{}
+		}
+		return m, nil
+	case len(a.refused) > 0:
+		if key == "n" || key == "q" || key == "enter" {
+			m.ask = ask{}
+		}
+		return m, nil
+	case a.word == "":
+		switch key {
+		case "y", "Y":
+			return m.yes()
+		case "n", "N", "q":
+			m.ask = ask{}
+		}
+		return m, nil
+	}
+	if key == "enter" {
+		if a.typed == a.word {
+			return m.yes()
+		}
+		return m.tell(toastWarn, "type "+a.word+" in full, then enter; esc goes back")
+	}
+	m.ask.typed = edit(a.typed, key, typed)
+	return m, nil
+}
+
+// yes carries out what was asked.
+func (m Root) yes() (Root, tea.Cmd) {
+	a := m.ask
+	m.ask = ask{}
+	if a.kind == askQuit {
+		return m.quit()
+	}
+	cmd := a.cmd
+	cmd.Typed = a.typed
+	said := ""
+	switch cmd.Action {
+	case plan.ActDryRun:
+		m = m.openRun(dryRunView)
+		said = "dry run of " + short(cmd.Migration) + " in " + cmd.Env + " is on its way"
+	case plan.ActRun:
+		m = m.openRun(progressView)
+		said = "starting " + short(cmd.Migration) + " in " + cmd.Env
+	case plan.ActCancel:
+		said = "cancelling after this batch"
+	case plan.ActWiden:
+		said = "deploying the widened schema to " + cmd.Env
+	case plan.ActNarrow:
+		said = "deploying the target schema to " + cmd.Env
+	}
+	m, hush := m.tell(toastInfo, said)
+	return m, tea.Batch(hush, m.send(cmd))
+}
+
+// askView draws the open question as lines of its box.
+func (m Root) askView() []string {
+	l, a := m.l, m.ask
+	w := min(m.w-8, 72)
+	p := newPen(l, w, max(3, m.h-4))
+	p.blank()
+	labelW := 10
+	for _, f := range a.facts {
+		labelW = min(max(labelW, width(f[0])+2), 16)
+	}
+	for _, f := range a.facts {
+		for i, line := range wrap(clean(f[1]), max(1, w-labelW)) {
+			label := f[0]
+			if i > 0 {
+				label = ""
+			}
+			p.col(l.dim, label, labelW).put(l.text, line).end()
+		}
+	}
+	if len(a.notes) > 0 {
+		p.blank()
+	}
+	for _, n := range a.notes {
+		if len(n) > 2 && n[:2] == "  " {
+			p.blank()
+			p.para(l.accent, 2, n[2:])
+			p.blank()
+			continue
+		}
+		p.para(l.text, 0, n)
+	}
+	if a.shell != "" && a.kind == askAction {
+		for i, line := range wrap(clean(a.shell), max(1, w-labelW)) {
+			label := "same as"
+			if i > 0 {
+				label = ""
+			}
+			p.col(l.dim, label, labelW).put(l.accent, line).end()
+		}
+	}
+	for i, r := range append(slices.Clone(a.refused), a.warned...) {
+		k, sign := l.warn, l.g.blocked
+		if i < len(a.refused) {
+			k, sign = l.bad, l.g.failed
+		}
+		p.blank()
+		for j, line := range wrap(clean(r.Why), max(1, w-2)) {
+			if j == 0 {
+				p.put(k, sign)
+			}
+			p.to(2).put(l.text, line).end()
+		}
+		p.para(l.dim, 2, r.Hint)
+	}
+	p.blank()
+	switch {
+	case len(a.refused) > 0:
+		p.put(l.key, "esc").put(l.dim, " go back").end()
+	case a.kind == askHow:
+		p.put(l.key, "y").put(l.text, " copy the command   ").put(l.key, "esc").put(l.dim, " close").end()
+	case a.word != "":
+		k := l.warn
+		if a.prod {
+			k = l.bad
+		}
+		p.put(k, "type "+a.word+" to "+a.yes+": ").put(l.strong, a.typed).put(l.cursor, l.g.caret)
+		if a.typed == a.word {
+			p.put(l.dim, "  enter "+a.yes+"s")
+		}
+		p.end()
+		p.put(l.key, "esc").put(l.dim, " go back").end()
+	default:
+		p.put(l.key, "y").put(l.text, " "+a.yes+"   ").put(l.key, "n").put(l.dim, " go back").end()
+	}
+	p.blank()
+	k := l.frame
+	if a.prod {
+		k = l.bad
+	}
+	return boxed(l, a.title, k, p.lines, w)
+}

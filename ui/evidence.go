@@ -1,0 +1,238 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	"strait/convex/fleet"
+	"strait/model/value"
+	"strait/plan"
+)
+
+// drawDryRun is the answer of a dry run: every changed document, before and after.
+func (m Root) drawDryRun(p *pen) {
+	l, f := m.l, m.focus()
+	if f.mig == "" {
+		p.para(l.dim, 2, "no migration covers this change yet: write one with migrations.define and it shows up here")
+		return
+	}
+	d := f.dry
+	switch {
+	case d == nil:
+		p.put(l.dim, " "+l.g.todo+" no dry run of ").put(l.text, short(f.mig)).put(l.dim, " in ").put(l.text, f.env.Name).put(l.dim, " yet").end()
+		p.blank()
+		p.put(l.key, "   d").put(l.text, " runs one batch and rolls it back; the documents that would change are shown here").end()
+		return
+	case d.Running:
+		p.put(l.run, " "+m.spinner()+" dry run on its way").put(l.dim, " in ").put(l.text, f.env.Name)
+		if !d.At.IsZero() {
+			p.put(l.dim, " "+l.g.dot+" "+clock(m.now.Sub(d.At)))
+		}
+		p.end()
+		return
+	case d.Err != nil:
+		p.put(l.bad, " "+l.g.failed+" the dry run failed").put(l.dim, " in ").put(l.text, f.env.Name).put(l.dim, " "+l.g.dot+" "+age(m.now, d.At)+" "+l.g.dot+" nothing was written").end()
+		p.blank()
+		m.drawFailure(p, d.Err, "FAILURE")
+		m.drawDryLog(p, d)
+		return
+	}
+	p.put(l.ok, " "+l.g.done+" dry run done").put(l.dim, " in ").put(l.text, f.env.Name)
+	p.put(l.dim, fmt.Sprintf(" %s %s read %s took %s %s %s %s nothing was written", l.g.dot, documents(d.Processed), l.g.dot, span(d.Took), l.g.dot, age(m.now, d.At), l.g.dot)).end()
+	p.blank()
+	m.drawExamples(p, d)
+	m.drawDryLog(p, d)
+}
+
+func (m Root) drawExamples(p *pen, d *fleet.DryRun) {
+	l := m.l
+	if len(d.Examples) == 0 {
+		p.put(l.text, "   no document of this batch would change").end()
+		return
+	}
+	head := plural(int64(len(d.Examples)), "CHANGED DOCUMENT")
+	if d.More {
+		head = "FIRST " + head
+	}
+	p.to(1).put(l.head, strings.ToUpper(head)).end()
+	nameW := 8
+	for _, ex := range d.Examples {
+		if ex.Before != nil && ex.After != nil {
+			changes, _ := diffDocuments(ex.Before, ex.After)
+			for _, c := range changes {
+				nameW = min(28, max(nameW, width(c.path)+2))
+			}
+		}
+	}
+	for _, ex := range d.Examples {
+		m.drawExample(p, ex, nameW)
+		p.blank()
+	}
+	if d.More {
+		p.to(1).put(l.faint, "more documents change than are shown").end()
+	}
+}
+
+// drawExample is one document as a field-level diff.
+func (m Root) drawExample(p *pen, ex fleet.Example, nameW int) {
+	l := m.l
+	if ex.Before == nil && ex.After == nil && ex.Text != "" {
+		for _, line := range cleanLines(ex.Text) {
+			p.para(l.text, 3, line)
+		}
+		return
+	}
+	p.to(1).put(l.accent, ex.ID)
+	if ex.After == nil {
+		p.put(l.bad, "  deleted").end()
+		for _, line := range pretty(l, ex.Before, p.w-8, 20) {
+			p.to(3).put(l.del, "- ").bits(line).end()
+		}
+		return
+	}
+	before := ex.Before
+	if before == nil {
+		p.put(l.ok, "  new").end()
+		for _, line := range pretty(l, ex.After, p.w-8, 20) {
+			p.to(3).put(l.add, "+ ").bits(line).end()
+		}
+		return
+	}
+	changes, same := diffDocuments(before, ex.After)
+	p.put(l.dim, "  "+plural(int64(len(changes)), "field")+" changed, "+count(int64(same))+" as before").end()
+	for _, c := range changes {
+		m.diffSide(p, l.del, "- ", c.path, nameW, c.before)
+		m.diffSide(p, l.add, "+ ", c.path, nameW, c.after)
+	}
+}
+
+// diffSide is one side of a field's change; an absent side is not written.
+func (m Root) diffSide(p *pen, k ink, sign, path string, nameW int, v value.Value) {
+	l := m.l
+	if _, gone := v.(value.Undefined); gone {
+		return
+	}
+	p.to(3).put(k, sign).col(l.name, path, nameW)
+	at := p.used
+	one := inline(l, v, p.room())
+	if bitsWidth(one) <= p.room() {
+		p.bits(one).end()
+		return
+	}
+	for i, line := range pretty(l, v, p.w-at-1, 12) {
+		if i > 0 {
+			p.to(3).put(k, sign).to(at)
+		}
+		p.bits(line).end()
+	}
+}
+
+func (m Root) drawDryLog(p *pen, d *fleet.DryRun) {
+	if len(d.Log) == 0 {
+		return
+	}
+	p.blank()
+	q := newPen(m.l, p.w, len(d.Log)+1)
+	m.drawLog(q, d.Log)
+	p.lines = append(p.lines, q.lines...)
+}
+
+// drawCensus counts by path and reason, with samples.
+func (m Root) drawCensus(p *pen) {
+	l, f := m.l, m.focus()
+	if f.env == nil {
+		return
+	}
+	if c := f.env.CensusRun; c != nil {
+		p.put(l.run, " "+m.spinner()+" counting").put(l.dim, " in ").put(l.text, f.env.Name).put(l.dim, after(" "+l.g.dot+" table ", c.Table)+" "+l.g.dot+" "+clock(m.now.Sub(c.Started))).end()
+		p.blank()
+		if c.Total > 0 {
+			m.bar(p, l.run, c.Read, c.Total, percent(c.Read, c.Total))
+		}
+		p.to(1).put(l.strong, count(c.Read)).put(l.dim, " of "+documents(max(c.Total, c.Read))+" read  "+l.g.dot+"  ").put(l.warn, count(c.Found)).put(l.dim, " do not fit so far").end()
+		if f.env.Census == nil {
+			return
+		}
+		p.blank()
+	}
+	c := f.env.Census
+	if c == nil {
+		p.put(l.dim, " "+l.g.todo+" no census of ").put(l.text, f.env.Name).put(l.dim, " yet").end()
+		p.blank()
+		p.put(l.key, "   v").put(l.text, " reads every document and counts those that do not fit the target").end()
+		return
+	}
+	m.censusHead(p, f.env, c)
+	groups := slices.Clone(c.Groups)
+	slices.SortStableFunc(groups, func(a, b plan.Group) int { return cmp.Compare(b.Count, a.Count) })
+	for _, g := range groups {
+		p.blank()
+		m.censusGroup(p, g)
+	}
+}
+
+func (m Root) censusHead(p *pen, e *fleet.EnvSnapshot, c *plan.Census) {
+	l := m.l
+	kind := "full"
+	if !c.Full {
+		kind = "sampled"
+	}
+	if c.Offenders == 0 {
+		p.put(l.ok, " "+l.g.done+" all "+documents(c.Read)+" fit the target")
+	} else {
+		p.put(l.warn, " "+l.g.blocked+" "+documents(c.Offenders)+" of "+count(c.Read)+" do not fit the target")
+	}
+	p.put(l.dim, " in ").put(l.text, e.Name).put(l.dim, " "+l.g.dot+" "+kind+" "+l.g.dot+" "+age(m.now, c.At)).end()
+	if c.Stale {
+		p.to(3).put(l.warn, "documents were written since: v counts again").end()
+	}
+}
+
+// censusGroup is one path and reason, with its samples.
+func (m Root) censusGroup(p *pen, g plan.Group) {
+	l := m.l
+	p.to(1).put(l.warn, count(g.Count)).put(l.strong, "  "+groupName(g)).put(l.dim, "  "+reasonWord(g.Reason)).end()
+	for i, s := range g.Samples {
+		if i == 5 {
+			p.to(3).put(l.faint, plural(int64(len(g.Samples)-5), "more sample")).end()
+			break
+		}
+		p.to(3).put(l.accent, s.ID).end()
+		text := s.Message
+		if text == "" {
+			text = "expected " + s.Expected + ", got " + s.Got
+		}
+		for _, line := range cleanLines(text) {
+			p.para(l.dim, 5, line)
+		}
+	}
+}
+
+// groupName is the path of a census group, its table in front.
+func groupName(g plan.Group) string {
+	if g.Path == "" || g.Path == g.Table || strings.HasPrefix(g.Path, g.Table+".") {
+		return max(g.Path, g.Table)
+	}
+	return g.Table + "." + g.Path
+}
+
+// reasonWord says what a reason of a violation means.
+func reasonWord(reason string) string {
+	switch reason {
+	case "missing":
+		return "the field is missing"
+	case "extra":
+		return "the field is not in the target"
+	case "type":
+		return "the type differs"
+	case "literal":
+		return "none of the literals"
+	case "id":
+		return "an id of another table"
+	case "union":
+		return "fits no member of the union"
+	}
+	return reason
+}

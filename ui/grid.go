@@ -1,0 +1,436 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// gridPlan is how the grid's columns share the width.
+type gridPlan struct {
+	title int // of the row's title, the cursor sign included
+	cell  int
+	first int // environments shown: first to last
+	last  int
+	words bool // three steps in words, not one
+}
+
+const (
+	leastTitle, bestTitle = 22, 44
+	leastCell, bestCell   = 15, 18
+	wordCell              = 34
+)
+
+func (m Root) gridPlan(w int) gridPlan {
+	n := max(1, len(m.snap.Envs))
+	g := gridPlan{last: n}
+	longest := leastTitle
+	for _, r := range m.rows {
+		longest = max(longest, len(m.snap.Plan.Rows[r].Title)+3)
+	}
+	longest = min(longest, bestTitle)
+	switch {
+	case w >= longest+n*wordCell:
+		g.cell, g.words = wordCell, true
+	case w >= leastTitle+n*leastCell:
+		g.cell = min(bestCell, max(leastCell, (w-longest)/n))
+	default:
+		fit := max(1, (w-leastTitle)/leastCell)
+		g.cell = min(bestCell, (w-leastTitle)/fit)
+		at := max(0, envIndex(m.snap, m.env))
+		g.first = max(0, min(at-fit/2, n-fit))
+		g.last = g.first + fit
+	}
+	g.title = w - g.cell*(g.last-g.first)
+	if most := longest + 6; g.title > most {
+		g.title = most
+	}
+	return g
+}
+
+// panes are the sizes of the fleet page's panes.
+func (m Root) panes(w, h int) (gridW, gridH, detailW, detailH int) {
+	switch m.shape() {
+	case sideBySide:
+		detailW = min(max(43, w*36/100), 72)
+		return w - detailW - 1, h, detailW, h
+	case stacked:
+		gridH = min(gridHead+max(3, len(m.rows))+1, max(gridHead+4, h*11/20))
+		if h-gridH-1 < 6 {
+			gridH = h
+			return w, gridH, 0, 0
+		}
+		return w, gridH, w, h - gridH - 1
+	}
+	return w, h, 0, 0
+}
+
+// gridHead is the number of lines above the first row.
+const gridHead = 2
+
+// gridRows is the number of rows that the grid can show.
+func (m Root) gridRows() int {
+	_, h, _, _ := m.panes(m.w, m.bodyHeight())
+	n := h - gridHead
+	if len(m.rows) > n {
+		n-- // the line that says how many more there are
+	}
+	return max(1, n)
+}
+
+func (m Root) fleetBody(w, h int) []string {
+	gw, gh, dw, dh := m.panes(w, h)
+	grid := m.gridLines(gw, gh)
+	if dw == 0 {
+		return grid
+	}
+	if m.shape() == sideBySide {
+		detail := newPen(m.l, dw-2, dh)
+		m.drawDetail(detail)
+		lines := detail.fill()
+		for i := range lines {
+			lines[i] = " " + lines[i] + " "
+		}
+		return beside(m.l, grid, lines)
+	}
+	rule := newPen(m.l, w, 1)
+	rule.repeat(m.l.rule, m.l.g.rule, w).end()
+	detail := newPen(m.l, dw-2, dh)
+	if dh < 20 {
+		m.drawShort(detail)
+	} else {
+		m.drawDetail(detail)
+	}
+	out := append(grid, rule.lines[0])
+	for _, line := range detail.fill() {
+		out = append(out, " "+line+" ")
+	}
+	return out
+}
+
+func (m Root) gridLines(w, h int) []string {
+	l := m.l
+	p := newPen(l, w, h)
+	g := m.gridPlan(w)
+	m.gridHeading(p, g)
+	if m.snap.Loading {
+		m.skeleton(p)
+		return p.fill()
+	}
+	n := m.gridRows()
+	rows := m.rows[min(m.top, len(m.rows)):]
+	rows = rows[:min(n, len(rows), p.left())]
+	for _, r := range rows {
+		m.gridRow(p, g, &m.snap.Plan.Rows[r])
+	}
+	if len(m.rows) == 0 {
+		m.noRows(p)
+	}
+	if hidden := len(m.rows) - len(rows); hidden > 0 && p.left() > 0 {
+		p.put(l.faint, fmt.Sprintf("  rows %s to %s of %s", count(int64(m.top+1)), count(int64(m.top+len(rows))), count(int64(len(m.rows))))).end()
+	}
+	m.gridFoot(p)
+	return p.fill()
+}
+
+// gridHeading names the environments, and the steps below each.
+func (m Root) gridHeading(p *pen, g gridPlan) {
+	l := m.l
+	title := "CHANGE OR MIGRATION"
+	p.to(2).col(l.head, title, g.title-2)
+	for i := g.first; i < g.last && i < len(m.snap.Envs); i++ {
+		e := &m.snap.Envs[i]
+		k, name := l.dim, e.Name
+		if e.Protected {
+			name = strings.ToUpper(name)
+		}
+		mark := "  "
+		if e.Name == m.env {
+			k, mark = l.tab, l.g.cursor+" "
+		}
+		at := p.used
+		p.put(l.cursor, mark).putMax(k, name, g.cell-4)
+		p.to(at + g.cell)
+	}
+	if hidden := len(m.snap.Envs) - (g.last - g.first); hidden > 0 {
+		p.put(l.faint, fmt.Sprintf("+%d", hidden))
+	}
+	p.end()
+	p.to(2).col(l.faint, "", g.title-2)
+	for i := g.first; i < g.last && i < len(m.snap.Envs); i++ {
+		e := &m.snap.Envs[i]
+		at := p.used
+		p.to(at + 2)
+		switch {
+		case e.State == fleet.Opening:
+			p.putMax(l.run, m.spinner()+" opening", g.cell-3)
+		case e.State == fleet.Lost:
+			p.putMax(l.warn, l.g.blocked+" lost", g.cell-3)
+		case e.State == fleet.Broken:
+			p.putMax(l.bad, l.g.failed+" unreachable", g.cell-3)
+		case g.words:
+			p.col(l.faint, "widen", 10).col(l.faint, "migrate", 14).put(l.faint, "narrow")
+		default:
+			p.put(l.faint, "W M N")
+		}
+		p.to(at + g.cell)
+	}
+	p.end()
+}
+
+func (m Root) gridRow(p *pen, g gridPlan, r *plan.Row) {
+	l := m.l
+	here := rowID(r) == m.cur
+	p.sel = here
+	if here {
+		p.put(l.cursor, l.g.cursor+" ")
+	} else {
+		p.to(2)
+	}
+	where, rest := splitTitle(r)
+	at := p.used
+	k := l.text
+	if here {
+		k = l.strong
+	}
+	p.putMax(k, where, g.title-3).putMax(l.dim, rest, at+g.title-3-p.used)
+	p.to(at + g.title - 2)
+	for i := g.first; i < g.last; i++ {
+		at := p.used
+		if i < len(r.Cells) && i < len(m.snap.Envs) {
+			e := &m.snap.Envs[i]
+			if here && e.Name == m.env {
+				p.put(l.cursor, l.g.cursor+" ")
+			} else {
+				p.to(at + 2)
+			}
+			word := ""
+			if run, moves := m.cellRun(r, e); moves {
+				word = runWord(run)
+			}
+			m.drawCell(p, &r.Cells[i], word, g)
+		}
+		p.to(at + g.cell)
+	}
+	p.end()
+}
+
+// splitTitle parts the path, which one looks for, from what becomes of it.
+func splitTitle(r *plan.Row) (where, rest string) {
+	for _, head := range []string{r.Path, r.Table} {
+		if n := len(head); n > 0 && len(r.Title) > n && r.Title[:n] == head && r.Title[n] == ' ' {
+			return head, r.Title[n:]
+		}
+	}
+	return r.Title, ""
+}
+
+// cellRun is the run to show in a cell: the one that moves, if any.
+func (m Root) cellRun(r *plan.Row, e *fleet.EnvSnapshot) (run fleet.Run, moves bool) {
+	for _, name := range r.Migrations {
+		if run, ok := e.Runs[name]; ok && active(run.State) {
+			return run, true
+		}
+	}
+	return run, false
+}
+
+// drawCell writes the three steps' glyphs and the word of the one that
+// counts; run is what a running migration has to say, else "".
+func (m Root) drawCell(p *pen, c *plan.Cell, run string, g gridPlan) {
+	l := m.l
+	steps := [3]*plan.Step{&c.Widen, &c.Migrate, &c.Narrow}
+	widths := [3]int{10, 14, 10}
+	open := false // a step before this one is open: what waits for it is quiet
+	for i, s := range steps {
+		glyph, word, k := l.state(s.State)
+		if i == 1 && run != "" {
+			glyph, word, k = l.g.running, run, l.run
+		} else if open && (s.State == plan.Blocked || s.State == plan.Todo) {
+			k = l.faint
+		}
+		open = open || s.State != plan.Done && s.State != plan.ByHand
+		if g.words {
+			p.col(k, glyph+" "+word, widths[i])
+		} else {
+			p.put(k, glyph).put(l.text, " ")
+		}
+	}
+	if !g.words {
+		word, k := m.cellWord(c, run)
+		p.putMax(k, word, g.cell-8)
+	}
+}
+
+// cellWord says in one word where a cell stands: what failed, what runs, else
+// the first step that is open.
+func (m Root) cellWord(c *plan.Cell, run string) (string, ink) {
+	l := m.l
+	if run != "" {
+		return run, l.run
+	}
+	for _, s := range []*plan.Step{&c.Widen, &c.Migrate, &c.Narrow} {
+		if s.State == plan.Failed {
+			return "failed", l.bad
+		}
+	}
+	for i, s := range []*plan.Step{&c.Widen, &c.Migrate, &c.Narrow} {
+		switch s.State {
+		case plan.Done, plan.ByHand, "":
+			continue
+		case plan.Todo:
+			return stepNames[i], l.text
+		case plan.Running:
+			return "running", l.run
+		case plan.Unknown:
+			return "unknown", l.dim
+		}
+		return "blocked", l.warn
+	}
+	return "done", l.ok
+}
+
+func runWord(r fleet.Run) string {
+	switch {
+	case r.State == "starting":
+		return "starts"
+	case r.State == "canceling":
+		return "stops"
+	case r.Total > 0 && !r.Range:
+		return percent(r.Processed, r.Total)
+	}
+	return count(r.Processed)
+}
+
+func (m Root) noRows(p *pen) {
+	l := m.l
+	p.blank()
+	switch {
+	case m.entry.text != "":
+		p.put(l.dim, "  no row holds these words; esc clears the filter").end()
+	case len(m.snap.Envs) == 0:
+		p.put(l.text, "  no environment yet").end()
+		p.para(l.dim, 2, "strait.toml at the project's root lists them, in promotion order; without it Strait looks where the Convex CLI looks: .env.local and CONVEX_* variables.")
+	case len(m.snap.Project.Migrations) == 0:
+		p.put(l.text, "  nothing to migrate").end()
+		p.para(l.dim, 2, "every environment fits the target, and the project defines no migration.")
+	default:
+		p.put(l.text, "  nothing to migrate").end()
+	}
+}
+
+// skeleton stands where the rows will be while the project loads.
+func (m Root) skeleton(p *pen) {
+	l := m.l
+	p.blank()
+	p.put(l.run, "  "+m.spinner()+" ").put(l.text, "reading the project").put(l.dim, after(" ", m.snap.Project.Root)).end()
+	p.put(l.dim, "    schema, migrations and environments show up here").end()
+	p.blank()
+	m.drawEnvironments(p)
+}
+
+// gridFoot uses what is left below the rows: the environments and the legend.
+func (m Root) gridFoot(p *pen) {
+	if p.left() >= len(m.snap.Envs)+3 && len(m.snap.Envs) > 0 {
+		p.blank()
+		m.drawEnvironments(p)
+	}
+	l := m.l
+	if n := len(m.snap.Project.Problems); n > 0 && p.left() >= 3 {
+		p.blank()
+		pr := m.snap.Project.Problems[0]
+		p.put(l.warn, "  "+l.g.blocked+" "+plural(int64(n), "problem")+" while loading: ").put(l.text, pr.Error()).end()
+		p.put(l.key, "    m").put(l.dim, " shows them").end()
+	}
+	if p.left() >= 3 {
+		for p.left() > 1 {
+			p.blank()
+		}
+		m.legend(p)
+	}
+}
+
+func (m Root) legend(p *pen) {
+	p.to(2)
+	if p.w >= 100 || m.shape() == sideBySide {
+		p.put(m.l.faint, "W widen  M migrate  N narrow    ")
+	}
+	for _, s := range []plan.State{plan.Done, plan.Running, plan.Todo, plan.Blocked, plan.Failed, plan.Unknown} {
+		glyph, word, k := m.l.state(s)
+		p.put(k, glyph).put(m.l.faint, " "+word+"  ")
+	}
+	p.end()
+}
+
+// drawEnvironments is one line an environment: what it is and how it stands.
+func (m Root) drawEnvironments(p *pen) {
+	l := m.l
+	if len(m.snap.Envs) == 0 {
+		return
+	}
+	p.put(l.head, "  ENVIRONMENTS").end()
+	nameW, depW := 8, 12
+	for i := range m.snap.Envs {
+		nameW = min(16, max(nameW, width(m.snap.Envs[i].Name)+2))
+		depW = min(26, max(depW, width(deployment(&m.snap.Envs[i]))+2))
+	}
+	for i := range m.snap.Envs {
+		e := &m.snap.Envs[i]
+		name := e.Name
+		if e.Protected {
+			name = strings.ToUpper(name)
+		}
+		k := l.text
+		if e.Name == m.env {
+			k = l.strong
+		}
+		p.to(2)
+		switch e.State {
+		case fleet.Opening:
+			p.put(l.run, m.spinner()+" ").col(k, name, nameW).put(l.run, "opening").put(l.dim, after(": ", e.Opening)).end()
+			continue
+		case fleet.Broken:
+			p.put(l.bad, l.g.failed+" ").col(k, name, nameW).put(l.bad, "unreachable").put(l.text, after(": ", e.Err)).end()
+			continue
+		case fleet.Lost:
+			p.put(l.warn, l.g.blocked+" ")
+		default:
+			p.put(l.ok, l.g.done+" ")
+		}
+		p.col(k, name, nameW)
+		if p.room() > depW+40 {
+			p.col(l.dim, deployment(e), depW)
+		}
+		p.colRight(l.text, count(e.Documents), 9).put(l.dim, " docs   ")
+		text, k := m.censusShort(e)
+		p.put(k, text)
+		p.end()
+	}
+}
+
+func deployment(e *fleet.EnvSnapshot) string {
+	s := e.Deployment
+	if e.Embedded && s == "" {
+		s = "embedded"
+	}
+	return s
+}
+
+// censusShort is the state of an environment's census in a few words.
+func (m Root) censusShort(e *fleet.EnvSnapshot) (string, ink) {
+	l := m.l
+	switch c := e.Census; {
+	case e.CensusRun != nil:
+		return fmt.Sprintf("%s counting, %s so far", m.spinner(), count(e.CensusRun.Found)), l.run
+	case c == nil:
+		return "not counted yet", l.faint
+	case c.Offenders == 0 && c.Full && !c.Stale:
+		return "all fit, " + age(m.now, c.At), l.ok
+	case c.Stale:
+		return count(c.Offenders) + " did not fit, stale", l.dim
+	default:
+		return count(c.Offenders) + " do not fit, " + age(m.now, c.At), l.warn
+	}
+}

@@ -1,0 +1,234 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+	"unicode/utf8"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+)
+
+// press gives a key to the top of what is open: the question, the menu, the
+// filter, then the table of actions.
+func (m Root) press(msg tea.KeyPressMsg) (Root, tea.Cmd) {
+	key := msg.String()
+	m.touched = true
+	if m.toast.level == toastBad || m.toast.level == toastWarn {
+		m.toast = toast{id: m.toast.id}
+	}
+	switch {
+	case m.ask.kind != askNothing:
+		return m.pressAsk(key, msg.Text)
+	case m.menu.kind != noMenu:
+		return m.pressMenu(key, msg.Text)
+	case m.entry.on:
+		return m.pressFilter(key, msg.Text)
+	}
+	if key == "esc" && m.page == fleetPage {
+		m.entry.text = ""
+		return m.sift(), nil
+	}
+	for i := range m.acts {
+		a := &m.acts[i]
+		if slices.Contains(a.keys, key) && a.on(m.page) {
+			return m.trigger(a)
+		}
+	}
+	return m, nil
+}
+
+// paste goes into a filter; it never answers a question.
+func (m Root) paste(text string) (Root, tea.Cmd) {
+	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
+	line = clean(line)
+	switch {
+	case m.ask.kind != askNothing:
+		return m.tell(toastWarn, "a paste answers no question: use the keys")
+	case m.menu.kind != noMenu:
+		m.menu = m.menu.typed(m.menu.query+line, m)
+	case m.entry.on:
+		m.entry.text = bounded(m.entry.text + line)
+		m = m.sift()
+	}
+	return m, nil
+}
+
+// bounded keeps typed text to a sane length.
+func bounded(s string) string {
+	for len(s) > 200 {
+		_, n := utf8.DecodeLastRuneInString(s)
+		s = s[:len(s)-n]
+	}
+	return s
+}
+
+// edit applies a key to a line of text.
+func edit(text, key, typed string) string {
+	switch key {
+	case "backspace", "ctrl+h":
+		_, n := utf8.DecodeLastRuneInString(text)
+		return text[:len(text)-n]
+	case "ctrl+u":
+		return ""
+	case "ctrl+w":
+		text = strings.TrimRight(text, " ")
+		return text[:strings.LastIndex(text, " ")+1]
+	}
+	return bounded(text + clean(typed))
+}
+
+func (m Root) startFilter() (Root, tea.Cmd) {
+	m.entry.on = true
+	return m, nil
+}
+
+func (m Root) pressFilter(key, typed string) (Root, tea.Cmd) {
+	switch key {
+	case "esc", "ctrl+c":
+		m.entry = entry{}
+	case "enter":
+		m.entry.on = false
+	case "up":
+		return m.move(-1), nil
+	case "down":
+		return m.move(1), nil
+	default:
+		m.entry.text = edit(m.entry.text, key, typed)
+	}
+	return m.sift(), nil
+}
+
+// move moves the cursor, or rolls the page, by n lines.
+func (m Root) move(n int) Root {
+	if m.page != fleetPage {
+		m.roll = min(max(0, m.roll+n), m.rollEnd())
+		return m
+	}
+	at := m.at()
+	if at < 0 {
+		return m
+	}
+	at = min(max(0, at+n), len(m.rows)-1)
+	m.cur, m.mig = rowID(&m.snap.Plan.Rows[m.rows[at]]), ""
+	return m.reveal()
+}
+
+// leap is the length of a page of rows or lines.
+func (m Root) leap() int {
+	if m.page != fleetPage {
+		return max(1, m.bodyHeight()-6)
+	}
+	return max(1, m.gridRows())
+}
+
+// reveal rolls the grid so that the cursor's row is shown.
+func (m Root) reveal() Root {
+	n, at := m.gridRows(), m.at()
+	if at >= 0 {
+		m.top = max(min(m.top, at), at-n+1)
+	}
+	m.top = max(0, min(m.top, len(m.rows)-n))
+	return m
+}
+
+// side moves between environments on the grid, between views on the run page.
+func (m Root) side(n int) Root {
+	if m.page == runPage {
+		m.view = runView(min(max(0, int(m.view)+n), int(runViews)-1))
+		m.roll = 0
+		return m
+	}
+	at := min(max(0, envIndex(m.snap, m.env)+n), len(m.snap.Envs)-1)
+	if at >= 0 {
+		m.env, m.roll, m.mig = m.snap.Envs[at].Name, 0, ""
+	}
+	return m
+}
+
+// turn switches the environment, round and round.
+func (m Root) turn(n int) Root {
+	if k := len(m.snap.Envs); k > 0 {
+		at := (envIndex(m.snap, m.env) + n + k) % k
+		keep := m.mig
+		if m.page == runPage {
+			keep = m.focus().mig
+		}
+		m.env, m.roll, m.mig = m.snap.Envs[at].Name, 0, keep
+	}
+	return m
+}
+
+// pick picks another of the row's migrations.
+func (m Root) pick(n int) Root {
+	f := m.focus()
+	if f.row == nil {
+		return m
+	}
+	if names := m.choices(f.row); len(names) > 0 {
+		at := (slices.Index(names, f.mig) + n + len(names)) % len(names)
+		m.mig, m.roll = names[at], 0
+	}
+	return m
+}
+
+// open goes one level down: grid, detail when it has no room beside, run.
+func (m Root) open() (Root, tea.Cmd) {
+	if m.page == fleetPage && m.shape() == onePane {
+		m.page, m.roll = detailPage, 0
+		return m, nil
+	}
+	return m.openRun(m.bestView()), nil
+}
+
+// bestView is the view of the run page that has the most to say.
+func (m Root) bestView() runView {
+	f := m.focus()
+	if f.run.State == "" && f.dry != nil {
+		return dryRunView
+	}
+	if f.mig == "" {
+		return censusView
+	}
+	return progressView
+}
+
+func (m Root) openRun(v runView) Root {
+	if m.page != runPage || m.view != v {
+		m.roll = 0
+	}
+	if f := m.focus(); f.mig != "" {
+		m.mig = f.mig // stays on this migration whatever its state becomes
+	}
+	m.page, m.view = runPage, v
+	return m
+}
+
+func (m Root) goBack() (Root, tea.Cmd) {
+	switch {
+	case m.page == messagesPage:
+		m.page = m.from
+	case m.page == runPage && m.shape() == onePane:
+		m.page = detailPage
+	default:
+		m.page = fleetPage
+	}
+	m.roll = 0
+	return m.reveal(), nil
+}
+
+func (m Root) openMessages() (Root, tea.Cmd) {
+	if m.page == messagesPage {
+		return m.goBack()
+	}
+	m.from, m.page, m.roll = m.page, messagesPage, 0
+	return m, nil
+}
+
+// said is everything that was said, newest first.
+func (m Root) said() []fleet.Message {
+	all := append(slices.Clone(m.snap.Messages), m.notes...)
+	slices.SortStableFunc(all, func(a, b fleet.Message) int { return b.At.Compare(a.At) })
+	return all
+}

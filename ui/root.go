@@ -1,0 +1,465 @@
+package ui
+
+import (
+	"context"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/convex/project"
+	"strait/plan"
+)
+
+// engine is what the screen needs of a fleet. Snapshots are never changed
+// once handed out.
+type engine interface {
+	Snapshot() *fleet.Snapshot
+	// Next blocks until there is a snapshot newer than seq; false at the end.
+	Next(ctx context.Context, seq uint64) (*fleet.Snapshot, bool)
+	Do(ctx context.Context, cmd fleet.Command) error
+	// Check says what Do would refuse and what it would warn of.
+	Check(cmd fleet.Command) (refusals, warnings []plan.Refusal)
+}
+
+// deps is what the screen is given; it never changes.
+type deps struct {
+	ctx    context.Context // ends with the program
+	engine engine
+	now    func() time.Time
+	ascii  bool
+	dark   bool                                 // until the terminal has answered
+	verb   string                               // how Strait was started, for the commands it shows: "strait"
+	dir    string                               // --project of those commands; "" when the working folder finds it
+	later  func(time.Duration, tea.Msg) tea.Cmd // nil: tea.Tick
+}
+
+type pageKind int
+
+const (
+	fleetPage pageKind = iota
+	detailPage
+	runPage
+	messagesPage
+)
+
+type runView int
+
+const (
+	progressView runView = iota
+	dryRunView
+	censusView
+	runViews
+)
+
+var runViewNames = [runViews]string{"Run", "Dry run", "Census"}
+
+// Root is the one model of the program. It is a value: nothing that a copy
+// shares with another is ever written to.
+type Root struct {
+	d    deps
+	w, h int
+	l    *look
+	acts []action
+
+	snap *fleet.Snapshot
+	busy busyness
+	now  time.Time
+	spin int
+	gen  int  // of the running tick
+	fast bool // the tick is the spinner's
+	blur bool // the terminal has lost the focus
+
+	page    pageKind
+	from    pageKind // page below messagesPage
+	rows    []int    // of Plan.Rows, those that the filter leaves
+	cur     rowKey   // of the cursor's row
+	top     int      // first row shown
+	env     string
+	touched bool   // a key was pressed: what is selected was chosen
+	mig     string // picked among the row's migrations; "" the one that asks for it most
+	view    runView
+	roll    int // lines rolled up in the page's body
+	entry   entry
+
+	menu  menu
+	ask   ask
+	req   int // of the newest check
+	toast toast
+	notes []fleet.Message // of the screen itself, newest last
+	seen  uint64          // newest message of the fleet that was shown
+	bye   string          // printed when the screen is gone
+}
+
+// entry is the filter's line.
+type entry struct {
+	on   bool // it has the keyboard
+	text string
+}
+
+// busyness is what goes on in a snapshot.
+type busyness struct {
+	runs    []activity
+	waiting bool // something is loading, opening, or being counted
+}
+
+// activity is one running migration.
+type activity struct {
+	env, mig string
+	embedded bool
+}
+
+// Messages are facts, in the past tense.
+type (
+	snapped struct{ snap *fleet.Snapshot }
+	ticked  struct{ gen int }
+	faded   struct{ id int } // a toast's time is over
+	did     struct {
+		cmd fleet.Command
+		err error
+	}
+	stopAsked struct{} // by a signal
+	checked   struct {
+		req                int
+		refusals, warnings []plan.Refusal
+	}
+)
+
+func newRoot(d deps) Root {
+	m := Root{d: d, l: newLook(d.dark, d.ascii), acts: actionTable(), now: d.now()}
+	return m.take(d.engine.Snapshot())
+}
+
+// Init starts the feed and the clock.
+func (m Root) Init() tea.Cmd {
+	return tea.Batch(tea.RequestBackgroundColor, m.watch(), m.tick())
+}
+
+// watch waits for the next snapshot: exactly one waiter, re-armed by its answer.
+func (m Root) watch() tea.Cmd {
+	ctx, e, seq := m.d.ctx, m.d.engine, m.snap.Seq
+	return func() tea.Msg {
+		if s, ok := e.Next(ctx, seq); ok {
+			return snapped{s}
+		}
+		return nil
+	}
+}
+
+const (
+	calmBeat = time.Second
+	fastBeat = 150 * time.Millisecond
+)
+
+func (m Root) tick() tea.Cmd {
+	every, gen := calmBeat, m.gen
+	if m.fast {
+		every = fastBeat
+	}
+	return m.later(every, ticked{gen})
+}
+
+// later sends a message after a while; in tests it is replaced.
+func (m Root) later(d time.Duration, msg tea.Msg) tea.Cmd {
+	if m.d.later != nil {
+		return m.d.later(d, msg)
+	}
+	return tea.Tick(d, func(time.Time) tea.Msg { return msg })
+}
+
+// Update takes one message. It never blocks.
+func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
+	switch msg := msg.(type) {
+	case tea.WindowSizeMsg:
+		m.w, m.h = msg.Width, msg.Height
+		m = m.reveal()
+	case tea.BackgroundColorMsg:
+		if dark := msg.IsDark(); dark != m.d.dark {
+			m.d.dark = dark
+			m.l = newLook(dark, m.d.ascii)
+		}
+	case tea.FocusMsg:
+		m.blur = false
+	case tea.BlurMsg:
+		m.blur = true
+	case ticked:
+		if msg.gen != m.gen {
+			return m, nil
+		}
+		m.now = m.d.now()
+		m.spin++
+		m.fast = m.lively()
+		return m, m.tick()
+	case snapped:
+		return m.snapped(msg.snap)
+	case did:
+		return m.did(msg)
+	case checked:
+		if msg.req == m.req && m.ask.kind == askAction {
+			m.ask.refused, m.ask.warned = msg.refusals, msg.warnings
+		}
+	case faded:
+		if msg.id == m.toast.id {
+			m.toast = toast{id: m.toast.id}
+		}
+	case stopAsked:
+		m.now = m.d.now()
+		return m.leave(true)
+	case tea.PasteMsg:
+		return m.paste(msg.Content)
+	case tea.KeyPressMsg:
+		m.now = m.d.now()
+		return m.press(msg)
+	}
+	return m, nil
+}
+
+// snapped takes a new snapshot, shows what happened and waits for the next.
+func (m Root) snapped(s *fleet.Snapshot) (Root, tea.Cmd) {
+	before := m.busy
+	m.now = m.d.now()
+	m = m.take(s)
+	cmds := []tea.Cmd{m.watch()}
+	for _, msg := range s.Messages {
+		if msg.ID <= m.seen {
+			continue
+		}
+		m.seen = msg.ID
+		var cmd tea.Cmd
+		m, cmd = m.show(msg)
+		cmds = append(cmds, cmd)
+	}
+	if m.blur && ended(before.runs, m.busy.runs) {
+		cmds = append(cmds, tea.Raw("\a"))
+	}
+	if lively := m.lively(); lively && !m.fast {
+		m.fast = true
+		m.gen++
+		cmds = append(cmds, m.tick())
+	}
+	return m, tea.Batch(cmds...)
+}
+
+// lively reports whether something on the screen turns.
+func (m Root) lively() bool { return m.busy.waiting || len(m.busy.runs) > 0 }
+
+func ended(before, after []activity) bool {
+	for _, a := range before {
+		found := false
+		for _, b := range after {
+			found = found || a == b
+		}
+		if !found {
+			return true
+		}
+	}
+	return false
+}
+
+// take makes s the snapshot and keeps the cursor on what it was on.
+func (m Root) take(s *fleet.Snapshot) Root {
+	if s == nil {
+		s = &fleet.Snapshot{Loading: true}
+	}
+	m.snap = s
+	m.busy = busyIn(s)
+	if len(s.Envs) > 0 && (envIndex(s, m.env) < 0 || !m.touched) {
+		m.env = firstOpen(s)
+	}
+	m = m.sift()
+	if m.seen == 0 && len(s.Messages) > 0 && m.w == 0 {
+		m.seen = s.Messages[len(s.Messages)-1].ID // what was before the screen is no news
+	}
+	return m
+}
+
+// firstOpen is the environment to begin with: the first that is known not to
+// be finished.
+func firstOpen(s *fleet.Snapshot) string {
+	for i, e := range s.Envs {
+		if i < len(s.Plan.Envs) && s.Plan.Envs[i].Narrow.State != plan.Done && s.Plan.Envs[i].Narrow.State != plan.Unknown {
+			return e.Name
+		}
+	}
+	return s.Envs[0].Name
+}
+
+func busyIn(s *fleet.Snapshot) busyness {
+	b := busyness{waiting: s.Loading}
+	for i := range s.Envs {
+		e := &s.Envs[i]
+		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil
+		for _, mig := range s.Project.Migrations {
+			if r, ok := e.Runs[mig.Name]; ok && active(r.State) {
+				b.runs = append(b.runs, activity{e.Name, mig.Name, e.Embedded})
+			}
+		}
+		for _, d := range e.DryRun {
+			b.waiting = b.waiting || d != nil && d.Running
+		}
+	}
+	return b
+}
+
+// active reports whether a run's state moves by itself.
+func active(state string) bool {
+	return state == "starting" || state == "inProgress" || state == "canceling"
+}
+
+func envIndex(s *fleet.Snapshot, name string) int {
+	for i := range s.Envs {
+		if s.Envs[i].Name == name {
+			return i
+		}
+	}
+	return -1
+}
+
+// rowKey names a row across snapshots: the cursor follows it, not a place.
+type rowKey struct{ table, path, title string }
+
+func rowID(r *plan.Row) rowKey { return rowKey{r.Table, r.Path, r.Title} }
+
+// sift applies the filter and puts the cursor on a row that is left.
+func (m Root) sift() Root {
+	rows := m.snap.Plan.Rows
+	out := make([]int, 0, len(rows))
+	words := strings.Fields(strings.ToLower(m.entry.text))
+	found := false
+	for i := range rows {
+		if !rowMatches(&rows[i], words) {
+			continue
+		}
+		out = append(out, i)
+		found = found || rowID(&rows[i]) == m.cur
+	}
+	m.rows = out
+	if !found && len(out) > 0 {
+		m.cur, m.mig = rowID(&rows[out[min(m.top, len(out)-1)]]), ""
+		if m.top == 0 {
+			m.cur = rowID(&rows[out[0]])
+		}
+	}
+	return m.reveal()
+}
+
+func rowMatches(r *plan.Row, words []string) bool {
+	for _, w := range words {
+		hit := strings.Contains(strings.ToLower(r.Title), w) || strings.Contains(strings.ToLower(r.Table+"."+r.Path), w)
+		for _, name := range r.Migrations {
+			hit = hit || strings.Contains(strings.ToLower(name), w)
+		}
+		if !hit {
+			return false
+		}
+	}
+	return true
+}
+
+// at is the cursor's place among the rows shown; -1 without any.
+func (m Root) at() int {
+	for i, r := range m.rows {
+		if rowID(&m.snap.Plan.Rows[r]) == m.cur {
+			return i
+		}
+	}
+	return -1
+}
+
+// focus is what the cursor is on: a row, an environment, a migration.
+type focus struct {
+	row     *plan.Row
+	rowAt   int
+	env     *fleet.EnvSnapshot
+	envPlan *plan.EnvPlan
+	cell    *plan.Cell
+	mig     string
+	def     *project.Migration
+	run     fleet.Run
+	dry     *fleet.DryRun
+}
+
+func (m Root) focus() focus {
+	var f focus
+	if i := envIndex(m.snap, m.env); i >= 0 {
+		f.env = &m.snap.Envs[i]
+		if i < len(m.snap.Plan.Envs) {
+			f.envPlan = &m.snap.Plan.Envs[i]
+		}
+		f.rowAt = m.at()
+		if f.rowAt >= 0 {
+			f.row = &m.snap.Plan.Rows[m.rows[f.rowAt]]
+			if i < len(f.row.Cells) {
+				f.cell = &f.row.Cells[i]
+			}
+		}
+	}
+	if f.row == nil {
+		return f
+	}
+	f.mig = m.picked(f)
+	for i := range m.snap.Project.Migrations {
+		if m.snap.Project.Migrations[i].Name == f.mig {
+			f.def = &m.snap.Project.Migrations[i]
+		}
+	}
+	f.run = f.env.Runs[f.mig]
+	f.dry = f.env.DryRun[f.mig]
+	return f
+}
+
+// picked is the row's migration that keys act on: the one picked, else one
+// that runs, else one that failed, else the first that has not succeeded.
+func (m Root) picked(f focus) string {
+	names := m.choices(f.row)
+	if len(names) == 0 {
+		return ""
+	}
+	best, score := names[0], -1
+	for i, n := range names {
+		if n == m.mig {
+			return n
+		}
+		s := 1
+		if i >= len(f.row.Migrations) {
+			s = -1 // a series, only when nothing else asks
+		}
+		switch st := f.env.Runs[n].State; {
+		case active(st):
+			s = 3
+		case st == "failed":
+			s = 2
+		case st == "success":
+			s = 0
+		}
+		if s > score {
+			best, score = n, s
+		}
+	}
+	return best
+}
+
+// choices are the migrations of a row: its own, then the series that hold them.
+func (m Root) choices(r *plan.Row) []string {
+	names := r.Migrations
+	own := len(names)
+	for i := range m.snap.Project.Migrations {
+		d := &m.snap.Project.Migrations[i]
+		if !slices.Contains(names[:own], d.Name) {
+			continue
+		}
+		for _, s := range d.InSeries {
+			if !slices.Contains(names, s) {
+				names = append(names[:len(names):len(names)], s)
+			}
+		}
+	}
+	return names
+}
+
+// short is a migration's name without its module.
+func short(mig string) string {
+	return mig[strings.LastIndex(mig, ":")+1:]
+}

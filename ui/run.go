@@ -1,0 +1,506 @@
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"strait/convex/fleet"
+	"strait/convex/project"
+	"strait/model/value"
+	"strait/plan"
+)
+
+// resolveEnv checks the name of an environment against the project's.
+func resolveEnv(p *project.Project, name string) (project.Env, error) {
+	var known []string
+	for _, e := range p.Config.Envs {
+		if e.Name == name {
+			return e, nil
+		}
+		known = append(known, e.Name)
+	}
+	return project.Env{}, unknownEnv(name, known)
+}
+
+// resolveMigration finds a migration by its whole name, or by its export when
+// only one is called so.
+func resolveMigration(p *project.Project, name string) (project.Migration, error) {
+	var hits, near []string
+	var hit project.Migration
+	for _, m := range p.Migrations {
+		if m.Name == name {
+			return m, nil
+		}
+		if short(m.Name) == name {
+			hits, hit = append(hits, m.Name), m
+		}
+		if strings.Contains(strings.ToLower(m.Name), strings.ToLower(short(name))) {
+			near = append(near, m.Name)
+		}
+	}
+	switch {
+	case len(hits) == 1:
+		return hit, nil
+	case len(hits) > 1:
+		return project.Migration{}, usage(hint(fmt.Errorf("several migrations are called %q", name), "name one of "+strings.Join(hits, ", ")))
+	case len(near) > 0:
+		return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q", name), "did you mean "+strings.Join(near, ", ")))
+	case len(p.Migrations) == 0:
+		return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q: the project defines none", name), "strait inspect shows what was loaded, and what was not"))
+	}
+	var all []string
+	for _, m := range p.Migrations {
+		all = append(all, m.Name)
+	}
+	return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q", name), "name one of "+strings.Join(all, ", ")))
+}
+
+// runFlags are the flags of strait run.
+type runFlags struct {
+	env, confirm, override string
+	dryRun, reset          bool
+	batch                  int
+}
+
+func (c *cli) runVerb() *cobra.Command {
+	var f runFlags
+	cmd := &cobra.Command{
+		Use:   "run NAME --env ENV",
+		Short: "Run a migration, or make a dry run of it, and wait until it ends",
+		Long: `Run starts a migration, or resumes it where it stopped, and follows it until it
+ends: one line a batch, or one JSON object a line with --json. The last object is
+  {"event":"end","migration","environment","status":"success|failed|canceled","processed","error"?,"document"?}
+
+A protected environment must be named a second time with --confirm.`,
+		Example: "  strait run setDefaultPlan --env staging --dry-run\n  strait run setDefaultPlan --env prod --confirm prod --json",
+		Args:    oneArg("the name of a migration"),
+		RunE:    func(_ *cobra.Command, args []string) error { return c.run(args[0], f) },
+	}
+	fl := cmd.Flags()
+	fl.StringVar(&f.env, "env", "", "environment to run in")
+	fl.BoolVar(&f.dryRun, "dry-run", false, "run one batch, roll it back, show what would change")
+	fl.IntVar(&f.batch, "batch-size", 0, "documents a batch (default: the migration's own)")
+	fl.BoolVar(&f.reset, "reset", false, "begin again at the first document")
+	fl.StringVar(&f.confirm, "confirm", "", "the environment's name once more, for a protected one")
+	fl.StringVar(&f.override, "override", "", "reason for acting before the environment ahead is clean; it is recorded")
+	return cmd
+}
+
+func (c *cli) run(name string, fl runFlags) error {
+	if fl.batch < 0 {
+		return usage(fmt.Errorf("--batch-size %d is not a number of documents", fl.batch))
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := resolveEnv(p, fl.env)
+	if err != nil {
+		return err
+	}
+	m, err := resolveMigration(p, name)
+	if err != nil {
+		return err
+	}
+	if fl.confirm != "" && fl.confirm != e.Name {
+		return &coded{hint(fmt.Errorf("--confirm %s does not name the environment", fl.confirm), "to run in "+e.Name+": --confirm "+e.Name), exitRefused}
+	}
+	cmd := fleet.Command{Action: plan.ActRun, Env: e.Name, Migration: m.Name, BatchSize: fl.batch, Reset: fl.reset, Typed: fl.confirm, Override: fl.override, By: "cli"}
+	if fl.dryRun {
+		cmd.Action = plan.ActDryRun
+	}
+	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
+	defer f.Close()
+	t := &teller{cli: c, cmd: cmd}
+	out, err := f.Run(ctx, cmd, t.tell)
+	if err != nil {
+		return c.notRun(ctx, cmd, e, err)
+	}
+	for _, w := range out.Warnings {
+		fmt.Fprintln(c.err, "warning: "+clean(w.Why))
+	}
+	if err := t.end(out); err != nil {
+		return err
+	}
+	switch out.Status {
+	case "success":
+		return nil
+	case "canceled":
+		return &coded{errSaid, exitCanceled}
+	}
+	return &coded{errSaid, exitFailed}
+}
+
+// notRun says why an action did not come to its end.
+func (c *cli) notRun(ctx context.Context, cmd fleet.Command, e project.Env, err error) error {
+	var refused *fleet.Refused
+	if errors.As(err, &refused) {
+		if c.json {
+			if err := c.line(map[string]any{"event": "refused", "migration": cmd.Migration, "environment": cmd.Env, "action": cmd.Action, "reasons": refused.Reasons}); err != nil {
+				return err
+			}
+		}
+		for _, r := range refused.Reasons {
+			if r.Code == "protected" {
+				return &coded{hint(refused, "with the name on the command line: --confirm "+cmd.Env), exitRefused}
+			}
+		}
+		return &coded{refused, exitRefused}
+	}
+	if ctx.Err() == nil {
+		return err
+	}
+	fate := "an embedded environment ends with strait, so nothing is left of it"
+	if e.URL != "" && cmd.Action == plan.ActRun {
+		fate = "what the component runs goes on in " + cmd.Env + ": strait status --env " + shellWord(cmd.Env) + " shows it"
+	}
+	return &coded{hint(errors.New("interrupted"), fate), exitInterrupted}
+}
+
+// teller writes the events of a run, as lines of text or of JSON.
+type teller struct {
+	*cli
+	cmd    fleet.Command
+	began  time.Time
+	failed error // of the output
+}
+
+type eventLine struct {
+	Event       string   `json:"event"`
+	At          string   `json:"at,omitempty"`
+	Migration   string   `json:"migration,omitempty"`
+	Environment string   `json:"environment"`
+	State       string   `json:"state,omitempty"`
+	Documents   *int64   `json:"documents,omitempty"`
+	Processed   *int64   `json:"processed,omitempty"`
+	Total       *int64   `json:"total,omitempty"`
+	TookMS      *float64 `json:"tookMs,omitempty"`
+	Level       string   `json:"level,omitempty"`
+	Text        string   `json:"text,omitempty"`
+	Table       string   `json:"table,omitempty"`
+	Found       *int64   `json:"found,omitempty"`
+}
+
+func (t *teller) tell(ev fleet.Event) {
+	if ev.Kind == "start" {
+		t.began = ev.At
+	}
+	if t.json {
+		t.note(t.line(eventOf(ev)))
+		return
+	}
+	switch ev.Kind {
+	case "start":
+		word := "run"
+		if t.cmd.Action == plan.ActDryRun {
+			word = "dry run of"
+		}
+		if t.cmd.Action == plan.ActCensus {
+			t.say("counting what does not fit the target in %s", ev.Env)
+			return
+		}
+		t.say("%s %s in %s%s", word, ev.Migration, ev.Env, after(", ", totalOf(ev)))
+	case "batch":
+		t.say("%s", batchText(t.cmd, ev))
+	case "log":
+		t.say("  %s %s: %s", ev.At.Format("15:04:05"), strings.ToLower(ev.Log.Level), ev.Log.Text)
+	case "progress":
+		t.say("  %s of %s read, %s do not fit so far", count(ev.Census.Read), count(ev.Census.Total), count(ev.Census.Found))
+	}
+}
+
+// note keeps the first error of the output.
+func (t *teller) note(err error) {
+	if t.failed == nil {
+		t.failed = err
+	}
+}
+
+func totalOf(ev fleet.Event) string {
+	if ev.Total <= 0 {
+		return ""
+	}
+	return documents(ev.Total) + " in the table"
+}
+
+func batchText(cmd fleet.Command, ev fleet.Event) string {
+	var b strings.Builder
+	if ev.Migration != cmd.Migration {
+		b.WriteString("  " + short(ev.Migration))
+	}
+	if ev.Batch.Failed {
+		b.WriteString("  batch failed")
+		return b.String()
+	}
+	fmt.Fprintf(&b, "  %10s", count(ev.Processed))
+	if ev.Total > 0 {
+		fmt.Fprintf(&b, " of %s  %5s", count(ev.Total), percent(ev.Processed, ev.Total))
+	}
+	fmt.Fprintf(&b, "  +%s", count(ev.Batch.Documents))
+	if ev.Batch.Took > 0 {
+		fmt.Fprintf(&b, " in %s", span(ev.Batch.Took))
+	}
+	return b.String()
+}
+
+func eventOf(ev fleet.Event) eventLine {
+	l := eventLine{Event: ev.Kind, At: ev.At.UTC().Format(time.RFC3339Nano), Migration: ev.Migration, Environment: ev.Env, State: ev.State}
+	switch ev.Kind {
+	case "log":
+		l.Level, l.Text, l.State = ev.Log.Level, ev.Log.Text, ""
+		return l
+	case "progress":
+		l.Table, l.Found = ev.Census.Table, &ev.Census.Found
+	case "batch":
+		took := float64(ev.Batch.Took.Microseconds()) / 1000
+		l.Documents, l.TookMS = &ev.Batch.Documents, &took
+	}
+	l.Processed = &ev.Processed
+	if ev.Total >= 0 {
+		l.Total = &ev.Total
+	}
+	return l
+}
+
+// endLine is the last line of strait run --json.
+type endLine struct {
+	Event       string        `json:"event"`
+	Migration   string        `json:"migration"`
+	Environment string        `json:"environment"`
+	Status      string        `json:"status"`
+	Processed   int64         `json:"processed"`
+	DryRun      bool          `json:"dryRun,omitempty"`
+	Error       string        `json:"error,omitempty"`
+	Frame       string        `json:"frame,omitempty"`
+	Table       string        `json:"table,omitempty"`
+	Document    string        `json:"document,omitempty"`
+	Examples    []exampleLine `json:"examples,omitempty"`
+}
+
+type exampleLine struct {
+	ID     string          `json:"id"`
+	Before json.RawMessage `json:"before,omitempty"`
+	After  json.RawMessage `json:"after"` // null: deleted
+	Text   string          `json:"text,omitempty"`
+}
+
+func (t *teller) end(out fleet.Outcome) error {
+	if t.json {
+		t.note(t.line(t.endOf(out)))
+		return t.failed
+	}
+	if out.DryRun != nil && out.DryRun.Err == nil {
+		t.tellDryRun(out.DryRun)
+		return t.failed
+	}
+	t.say("%s: %s%s", out.Status, documents(out.Processed), after(" in ", spanSince(t.began)))
+	if out.Failure != nil {
+		t.tellFailure(out.Failure)
+	}
+	return t.failed
+}
+
+func spanSince(at time.Time) string {
+	if at.IsZero() {
+		return ""
+	}
+	return span(time.Since(at))
+}
+
+func (t *teller) endOf(out fleet.Outcome) endLine {
+	l := endLine{Event: "end", Migration: t.cmd.Migration, Environment: t.cmd.Env, Status: out.Status, Processed: out.Processed, DryRun: t.cmd.Action == plan.ActDryRun}
+	if f := out.Failure; f != nil {
+		l.Error, l.Frame, l.Table, l.Document = f.Summary, f.Frame, f.Table, f.Document
+	}
+	if out.DryRun != nil {
+		for _, ex := range out.DryRun.Examples {
+			e := exampleLine{ID: ex.ID, After: json.RawMessage("null"), Text: ex.Text}
+			if ex.Before != nil {
+				e.Before = value.Append(nil, ex.Before)
+			}
+			if ex.After != nil {
+				e.After = value.Append(nil, ex.After)
+			}
+			l.Examples = append(l.Examples, e)
+		}
+	}
+	return l
+}
+
+func (t *teller) tellFailure(f *fleet.Failure) {
+	t.say("error: %s", f.Summary)
+	if f.Frame != "" {
+		t.say("at %s", f.Frame)
+	}
+	if f.Document != "" {
+		t.say("document %s %s", f.Table, f.Document)
+	}
+	if len(f.Body) > 0 {
+		for _, line := range pretty(newLook(true, true), f.Body, 100, 80) {
+			t.say("  %s", textOf(line))
+		}
+	}
+}
+
+// textOf is a line without its inks.
+func textOf(line bits) string {
+	var b strings.Builder
+	for _, x := range line {
+		b.WriteString(x.text)
+	}
+	return b.String()
+}
+
+// tellDryRun writes the changed documents as a field-level diff.
+func (t *teller) tellDryRun(d *fleet.DryRun) {
+	l := newLook(true, true)
+	for _, ex := range d.Examples {
+		switch {
+		case ex.Before == nil && ex.After == nil:
+			t.say("  %s", ex.Text)
+		case ex.After == nil:
+			t.say("  %s  deleted", ex.ID)
+		case ex.Before == nil:
+			t.say("  %s  new", ex.ID)
+		default:
+			changes, same := diffDocuments(ex.Before, ex.After)
+			t.say("  %s  %s changed, %d as before", ex.ID, plural(int64(len(changes)), "field"), same)
+			for _, ch := range changes {
+				if _, gone := ch.before.(value.Undefined); !gone {
+					t.say("    - %s: %s", ch.path, textOf(inline(l, ch.before, 200)))
+				}
+				if _, gone := ch.after.(value.Undefined); !gone {
+					t.say("    + %s: %s", ch.path, textOf(inline(l, ch.after, 200)))
+				}
+			}
+		}
+	}
+	more := ""
+	if d.More {
+		more = "; more change than are shown"
+	}
+	t.say("success: %s read, %d changed documents shown%s, nothing was written", documents(d.Processed), len(d.Examples), more)
+}
+
+func (c *cli) censusVerb() *cobra.Command {
+	var env string
+	cmd := &cobra.Command{
+		Use:   "census --env ENV",
+		Short: "Count the documents of an environment that do not fit the target",
+		Args:  noArgs,
+		RunE:  func(*cobra.Command, []string) error { return c.census(env) },
+	}
+	cmd.Flags().StringVar(&env, "env", "", "environment to count in")
+	return cmd
+}
+
+func (c *cli) census(env string) error {
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := resolveEnv(p, env)
+	if err != nil {
+		return err
+	}
+	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
+	defer f.Close()
+	cmd := fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "cli"}
+	out, err := f.Run(ctx, cmd, nil)
+	if err != nil {
+		return c.notRun(ctx, cmd, e, err)
+	}
+	if out.Census == nil {
+		cause := errors.New("the census did not come to its end")
+		if out.Failure != nil {
+			cause = errors.New(out.Failure.Summary)
+		}
+		return cause
+	}
+	if c.json {
+		return c.block(out.Census)
+	}
+	if out.Census.Offenders == 0 {
+		c.say("all %s of %s fit the target", documents(out.Census.Read), e.Name)
+		return nil
+	}
+	c.say("%s of %s in %s do not fit the target", documents(out.Census.Offenders), count(out.Census.Read), e.Name)
+	rows := [][]string{}
+	for _, g := range out.Census.Groups {
+		sample := ""
+		if len(g.Samples) > 0 {
+			sample = g.Samples[0].ID
+		}
+		rows = append(rows, []string{"  " + count(g.Count), groupName(g), reasonWord(g.Reason), sample})
+	}
+	c.table(rows, 0)
+	return nil
+}
+
+func (c *cli) serveVerb() *cobra.Command {
+	var env string
+	var port int
+	cmd := &cobra.Command{
+		Use:   "serve --env ENV",
+		Short: "Serve an embedded environment on a port, for the official clients",
+		Args:  noArgs,
+		RunE:  func(*cobra.Command, []string) error { return c.serve(env, port) },
+	}
+	cmd.Flags().StringVar(&env, "env", "", "embedded environment to serve")
+	cmd.Flags().IntVar(&port, "port", 0, "port on 127.0.0.1 (default: a free one)")
+	return cmd
+}
+
+func (c *cli) serve(env string, port int) error {
+	if port < 0 || port > 65535 {
+		return usage(fmt.Errorf("--port %d is not a port", port))
+	}
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := resolveEnv(p, env)
+	if err != nil {
+		return err
+	}
+	d, err := fleet.OpenEmbedded(ctx, p, e.Name, func(stage string) { fmt.Fprintln(c.err, "strait: "+clean(stage)) })
+	if err != nil {
+		return err
+	}
+	defer d.Close()
+	ln, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+	if err != nil {
+		return hint(fmt.Errorf("listen on port %d: %w", port, err), "without --port a free one is taken")
+	}
+	srv := &http.Server{Handler: d.Handler(), ReadHeaderTimeout: 10 * time.Second}
+	done := make(chan error, 1)
+	go func() { done <- srv.Serve(ln) }()
+	if err := c.line(map[string]string{"url": "http://" + ln.Addr().String(), "adminKey": d.AdminKey(), "deployment": d.Name()}); err != nil {
+		srv.Close()
+		return err
+	}
+	fmt.Fprintf(c.err, "strait: this is an embedded deployment of %s, for rehearsal: its documents are in memory and end with it\n", clean(e.Name))
+	fmt.Fprintln(c.err, "strait: ctrl+c ends it")
+	select {
+	case <-ctx.Done():
+		srv.Close()
+		<-done
+		return nil
+	case err := <-done:
+		return fmt.Errorf("serve %s: %w", e.Name, err)
+	}
+}

@@ -1,0 +1,363 @@
+package ui
+
+import (
+	"fmt"
+	"time"
+
+	"strait/convex/fleet"
+)
+
+// runHead is the number of lines above the run page's view.
+const runHead = 4
+
+// runBody is the run page: what it is about, the views to choose from, the view.
+func (m Root) runBody(w, h int) []string {
+	p := newPen(m.l, w, runHead)
+	m.drawRunHead(p)
+	return append(p.fill(), m.rolled(w, h-runHead, m.drawRunView)...)
+}
+
+func (m Root) drawRunHead(p *pen) {
+	l, f := m.l, m.focus()
+	name := f.mig
+	if name == "" {
+		name = "no migration selected"
+		if f.row != nil {
+			name = f.row.Title
+		}
+	}
+	p.put(l.strong, " "+name)
+	if f.mig != "" {
+		p.put(l.dim, "  "+definition(f.def))
+	}
+	p.end()
+	p.put(l.text, " ")
+	for v := range runViews {
+		k := l.dim
+		if v == m.view {
+			k = l.tab
+		}
+		if v == m.view {
+			p.put(l.cursor, l.g.cursor)
+		} else {
+			p.put(l.text, " ")
+		}
+		p.put(k, runViewNames[v]).put(l.text, "   ")
+	}
+	p.end()
+	p.repeat(l.rule, l.g.rule, p.w).end()
+}
+
+func (m Root) drawRunView(p *pen) {
+	switch m.view {
+	case dryRunView:
+		m.drawDryRun(p)
+	case censusView:
+		m.drawCensus(p)
+	default:
+		m.drawProgress(p)
+	}
+}
+
+// drawProgress is the state of the newest run.
+func (m Root) drawProgress(p *pen) {
+	l, f := m.l, m.focus()
+	if f.mig == "" {
+		p.para(l.dim, 2, "no migration covers this change yet: write one with migrations.define and it shows up here")
+		return
+	}
+	r := f.run
+	glyph, word, k := m.runGlyph(r.State)
+	if active(r.State) {
+		glyph = m.spinner()
+	}
+	p.put(k, " "+glyph+" "+word).put(l.dim, " in ").put(l.text, f.env.Name)
+	m.drawWhen(p, r)
+	p.end()
+	if r.State == "" {
+		p.blank()
+		p.para(l.text, 3, m.estimateLine(f))
+		p.para(l.dim, 3, "dry run: "+dryRunAge(m.now, f))
+		return
+	}
+	p.blank()
+	m.drawBar(p, r)
+	m.drawFigures(p, r)
+	if r.Failure != nil && r.State == "failed" {
+		p.blank()
+		m.drawFailure(p, r.Failure, "FAILURE")
+	}
+	p.blank()
+	m.drawBatchesAndLog(p, r)
+}
+
+func (m Root) estimateLine(f focus) string {
+	return "a run writes " + m.estimate(f)
+}
+
+// drawWhen says since when, or when it ended.
+func (m Root) drawWhen(p *pen, r fleet.Run) {
+	l := m.l
+	sep := " " + l.g.dot + " "
+	switch {
+	case active(r.State) && !r.Started.IsZero():
+		p.put(l.dim, sep+"started "+age(m.now, r.Started))
+		if !r.Mine {
+			p.put(l.dim, ", not by this Strait")
+		}
+	case !r.Ended.IsZero():
+		p.put(l.dim, sep+"ended "+age(m.now, r.Ended))
+	}
+	if r.State == "canceling" {
+		p.put(l.warn, sep+"after this batch")
+	}
+	if len(r.Series) > 0 {
+		p.put(l.dim, sep+"then ").put(l.text, short(r.Series[0]))
+		if n := len(r.Series) - 1; n > 0 {
+			p.put(l.dim, fmt.Sprintf(" and %d more", n))
+		}
+	}
+}
+
+// drawBar is the progress bar; without a total there is none.
+func (m Root) drawBar(p *pen, r fleet.Run) {
+	l := m.l
+	if r.Total <= 0 || r.Range && r.State == "success" {
+		return
+	}
+	k := l.run
+	switch r.State {
+	case "success":
+		k = l.ok
+	case "failed":
+		k = l.bad
+	case "canceled", "canceling":
+		k = l.warn
+	}
+	done := r.Processed
+	word := percent(done, r.Total)
+	if r.State == "success" {
+		done, word = r.Total, "100 %"
+	}
+	m.bar(p, k, done, r.Total, word)
+}
+
+// bar draws done of total with a word at its right, half cells counted.
+func (m Root) bar(p *pen, k ink, done, total int64, word string) {
+	l := m.l
+	n := min(p.w-12, 96)
+	halves := 0
+	if total > 0 {
+		halves = int(min(int64(2*n), max(0, done)*int64(2*n)/total))
+	}
+	p.to(1).repeat(k, l.g.bar, halves/2)
+	if halves%2 == 1 {
+		p.put(k, l.g.barHalf)
+	}
+	p.repeat(l.rule, l.g.barEmpty, n-(halves+1)/2)
+	p.put(k, "  "+word).end()
+}
+
+// stale is how long without news makes a running migration doubtful.
+const stale = 6 * time.Second
+
+// drawFigures is the line of numbers below the bar.
+func (m Root) drawFigures(p *pen, r fleet.Run) {
+	l := m.l
+	label := func(name, text string, k ink) {
+		if text == "" {
+			return
+		}
+		switch n := width(text) + width(name); {
+		case p.used > 1 && n+5 > p.room():
+			p.end().to(1)
+		case p.used > 1:
+			p.put(l.faint, "  "+l.g.dot+"  ")
+		}
+		p.put(k, text).put(l.dim, name)
+	}
+	p.to(1)
+	switch {
+	case r.Total > 0 && r.Processed > r.Total:
+		label("", count(r.Processed)+" documents, past the "+count(r.Total)+" that the table had", l.warn)
+	case r.Total > 0 && r.Range && r.State != "success":
+		label(" of at most "+count(r.Total)+" documents (own range)", count(r.Processed), l.strong)
+	case r.Total > 0 && r.State != "success":
+		label(" of "+count(r.Total)+" documents", count(r.Processed), l.strong)
+	default:
+		label(" documents", count(r.Processed), l.strong)
+	}
+	if r.BatchCount > 0 {
+		label("", batches(r.BatchCount), l.dim)
+	}
+	if active(r.State) {
+		label("", rate(r.Rate), l.text)
+		if !r.Started.IsZero() {
+			label(" elapsed", clock(m.now.Sub(r.Started)), l.text)
+		}
+		if r.ETA > 0 {
+			label(" left", "~"+clock(r.ETA), l.text)
+		}
+		m.lastNews(r, label)
+	} else if !r.Started.IsZero() && !r.Ended.IsZero() {
+		label("", "took "+span(r.Ended.Sub(r.Started)), l.dim)
+		if d := r.Ended.Sub(r.Started).Seconds(); d > 0.1 && r.Processed > 0 {
+			label(" on average", rate(float64(r.Processed)/d), l.dim)
+		}
+	}
+	p.end()
+	m.drawSpark(p, r)
+}
+
+func (m Root) lastNews(r fleet.Run, label func(name, text string, k ink)) {
+	last := r.Heard
+	if n := len(r.Batches); n > 0 && r.Batches[n-1].At.After(last) {
+		last = r.Batches[n-1].At
+	}
+	if last.IsZero() {
+		return
+	}
+	if quiet := m.now.Sub(last); quiet > stale {
+		label("", "no news for "+clock(quiet), m.l.warn)
+		return
+	}
+	label("", "last batch "+age(m.now, last), m.l.text)
+}
+
+// drawSpark shows the rates of the batches, as many as fit.
+func (m Root) drawSpark(p *pen, r fleet.Run) {
+	l := m.l
+	rates, most := batchRates(r, min(60, p.w-30))
+	if len(rates) < 3 || most <= 0 {
+		return
+	}
+	p.to(1).put(l.dim, "rate ")
+	for _, x := range rates {
+		i := int(x / most * float64(len(l.g.spark)-1))
+		p.put(l.accent, l.g.spark[min(max(0, i), len(l.g.spark)-1)])
+	}
+	p.put(l.dim, "  up to "+rate(most)).end()
+}
+
+func batchRates(r fleet.Run, n int) (rates []float64, most float64) {
+	batches := r.Batches[max(0, len(r.Batches)-max(0, n)):]
+	for i, b := range batches {
+		d := b.Took
+		if d <= 0 && i > 0 {
+			d = b.At.Sub(batches[i-1].At)
+		}
+		if d <= 0 {
+			continue
+		}
+		x := float64(b.Documents) / d.Seconds()
+		rates, most = append(rates, x), max(most, x)
+	}
+	return rates, most
+}
+
+// drawFailure is why a run stopped, with the document.
+func (m Root) drawFailure(p *pen, f *fleet.Failure, head string) {
+	l := m.l
+	p.to(1).put(l.head, head).end()
+	p.para(l.bad, 3, f.Summary)
+	if f.Frame != "" {
+		p.to(3).put(l.dim, "at ").put(l.accent, f.Frame).end()
+	}
+	if f.Document != "" || len(f.Body) > 0 {
+		p.blank()
+		p.to(1).put(l.head, "DOCUMENT").put(l.dim, "  ").put(l.text, f.Table).put(l.dim, " ").put(l.accent, f.Document).end()
+		if len(f.Body) > 0 {
+			for _, line := range pretty(l, f.Body, p.w-6, 60) {
+				p.to(3).bits(line).end()
+			}
+		}
+	}
+	lines := cleanLines(f.Text)
+	if len(lines) > 0 && (len(lines) > 1 || lines[0] != clean(f.Summary)) {
+		p.blank()
+		p.to(1).put(l.head, "FULL TEXT").end()
+		for _, line := range lines {
+			p.para(l.dim, 3, line)
+		}
+	}
+}
+
+// drawBatchesAndLog puts the two lists side by side where there is room.
+func (m Root) drawBatchesAndLog(p *pen, r fleet.Run) {
+	h := m.bodyHeight() - runHead - len(p.lines)
+	if r.Failure != nil || h < 6 {
+		h = max(h, 12)
+	}
+	bw := 44
+	if p.w >= 100 {
+		a, b := newPen(m.l, bw, h), newPen(m.l, p.w-bw-1, h)
+		m.drawBatches(a, r)
+		m.drawLog(b, r.Log)
+		for _, line := range beside(m.l, a.fill(), b.fill()) {
+			p.lines = append(p.lines, line)
+		}
+		return
+	}
+	a := newPen(m.l, p.w, max(4, h/2))
+	m.drawBatches(a, r)
+	p.lines = append(p.lines, a.lines...)
+	p.blank()
+	b := newPen(m.l, p.w, max(4, h-len(a.lines)-1))
+	m.drawLog(b, r.Log)
+	p.lines = append(p.lines, b.lines...)
+}
+
+// drawBatches lists the newest batches first.
+func (m Root) drawBatches(p *pen, r fleet.Run) {
+	l := m.l
+	p.to(1).put(l.head, "BATCHES").put(l.faint, "  newest first").end()
+	if len(r.Batches) == 0 && !active(r.State) {
+		p.put(l.dim, "   none was seen: it ran before, or elsewhere").end()
+	} else if len(r.Batches) == 0 {
+		p.put(l.dim, "   none seen yet").end()
+	}
+	no := max(r.BatchCount, len(r.Batches))
+	for i := len(r.Batches) - 1; i >= 0 && p.left() > 0; i-- {
+		b := r.Batches[i]
+		p.to(1).put(l.faint, b.At.Format("15:04:05"))
+		p.colRight(l.dim, "#"+count(int64(no)), 7)
+		no--
+		if b.Failed {
+			p.put(l.bad, "   "+l.g.failed+" failed").end()
+			continue
+		}
+		p.colRight(l.text, count(b.Documents), 8).put(l.dim, " docs")
+		if b.Took > 0 {
+			p.colRight(l.dim, span(b.Took), 9)
+		}
+		p.end()
+	}
+}
+
+// drawLog shows the newest lines, the newest last.
+func (m Root) drawLog(p *pen, log []fleet.LogEntry) {
+	l := m.l
+	p.to(1).put(l.head, "LOG").end()
+	if len(log) == 0 {
+		p.put(l.dim, "   nothing was logged").end()
+	}
+	for _, e := range log[max(0, len(log)-p.left()):] {
+		k := l.text
+		switch e.Level {
+		case "warn", "WARN":
+			k = l.warn
+		case "error", "ERROR":
+			k = l.bad
+		case "debug", "DEBUG":
+			k = l.faint
+		}
+		p.to(1).put(l.faint, e.At.Format("15:04:05")).put(k, "  "+e.Text).end()
+	}
+}
+
+func batches(n int) string {
+	if n == 1 {
+		return "1 batch"
+	}
+	return count(int64(n)) + " batches"
+}

@@ -1,0 +1,391 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+	"github.com/charmbracelet/x/ansi"
+	"github.com/charmbracelet/x/exp/golden"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// screen is a Root on a fake engine, at a size.
+func screen(t testing.TB, snap *fleet.Snapshot, w, h int) (Root, *fake) {
+	t.Helper()
+	e := newFake(snap)
+	m := newRoot(deps{ctx: context.Background(), engine: e, now: func() time.Time { return noon }, later: noTimer, dark: true, verb: "strait"})
+	m, _ = m.Update(tea.WindowSizeMsg{Width: w, Height: h})
+	return m, e
+}
+
+var named = map[string]rune{"enter": tea.KeyEnter, "esc": tea.KeyEscape, "up": tea.KeyUp, "down": tea.KeyDown, "left": tea.KeyLeft, "right": tea.KeyRight,
+	"tab": tea.KeyTab, "backspace": tea.KeyBackspace, "space": tea.KeySpace, "pgdown": tea.KeyPgDown, "pgup": tea.KeyPgUp, "home": tea.KeyHome, "end": tea.KeyEnd}
+
+func keyMsg(name string) tea.KeyPressMsg {
+	if c, ok := named[name]; ok {
+		k := tea.Key{Code: c}
+		if name == "space" {
+			k.Text = " "
+		}
+		return tea.KeyPressMsg(k)
+	}
+	if name == "ctrl+c" {
+		return tea.KeyPressMsg(tea.Key{Code: 'c', Mod: tea.ModCtrl})
+	}
+	return tea.KeyPressMsg(tea.Key{Code: []rune(name)[0], Text: name})
+}
+
+// press presses keys and carries out what the engine is asked for.
+func press(m Root, keys ...string) Root {
+	for _, k := range keys {
+		var cmd tea.Cmd
+		m, cmd = m.Update(keyMsg(k))
+		m = settle(m, cmd)
+	}
+	return m
+}
+
+// noTimer stands for a timer that never fires.
+func noTimer(time.Duration, tea.Msg) tea.Cmd { return nil }
+
+// settle carries out a command and gives the engine's answers to the screen.
+func settle(m Root, cmd tea.Cmd) Root {
+	if cmd == nil {
+		return m
+	}
+	switch msg := cmd().(type) {
+	case tea.BatchMsg:
+		for _, c := range msg {
+			m = settle(m, c)
+		}
+	case did, checked:
+		m, _ = m.Update(msg)
+	}
+	return m
+}
+
+func onRow(m Root, path string) Root {
+	for _, r := range m.rows {
+		if m.snap.Plan.Rows[r].Path == path {
+			m.cur = rowID(&m.snap.Plan.Rows[r])
+		}
+	}
+	return m
+}
+
+func plainScreen(m Root) string { return ansi.Strip(m.View().Content) }
+
+func TestGolden(t *testing.T) {
+	sizes := []struct{ w, h int }{{120, 40}, {80, 24}, {60, 16}, {30, 5}}
+	type view struct {
+		name, scene string
+		row         string
+		keys        []string
+	}
+	views := []view{
+		{"fleet", "running", "users.plan", nil},
+		{"loading", "loading", "", nil},
+		{"opening", "opening", "users.plan", nil},
+		{"run", "running", "users.plan", []string{"enter", "enter"}},
+		{"failure", "idle", "orders.price", []string{"enter", "enter"}},
+		{"dry-run", "dryrun", "users.plan", []string{"enter", "enter"}},
+		{"census", "idle", "users.plan", []string{"v"}},
+		{"counting", "census", "users.plan", []string{"enter", "enter", "right", "right"}},
+		{"help", "idle", "users.plan", []string{"?"}},
+		{"ask-run", "idle", "users.plan", []string{"r"}},
+		{"ask-narrow", "idle", "users.plan", []string{"n", "s", "t"}},
+		{"how-to", "idle", "users.plan", []string{"tab", "w"}},
+		{"messages", "idle", "users.plan", []string{"c", "m"}},
+		{"broken", "broken", "", nil},
+	}
+	for _, v := range views {
+		for _, s := range sizes {
+			name := fmt.Sprintf("%s_%dx%d", v.name, s.w, s.h)
+			t.Run(name, func(t *testing.T) {
+				m, _ := screen(t, scene(v.scene), s.w, s.h)
+				m = press(onRow(m, v.row), v.keys...)
+				got := plainScreen(m)
+				fits(t, got, s.w, s.h)
+				golden.RequireEqual(t, got+"\n")
+			})
+		}
+	}
+	t.Run("fleet_styled", func(t *testing.T) {
+		m, _ := screen(t, scene("running"), 80, 24)
+		golden.RequireEqual(t, m.View().Content+"\n")
+	})
+	t.Run("fleet_ascii", func(t *testing.T) {
+		m, _ := screen(t, scene("running"), 120, 30)
+		m.l = newLook(true, true)
+		got := plainScreen(m)
+		for _, r := range got {
+			if r > 126 {
+				t.Fatalf("%q is not ASCII", r)
+			}
+		}
+		golden.RequireEqual(t, got+"\n")
+	})
+}
+
+// fits checks that a screen has h lines of w cells.
+func fits(t interface {
+	Helper()
+	Fatalf(string, ...any)
+}, screen string, w, h int) {
+	t.Helper()
+	lines := strings.Split(screen, "\n")
+	if len(lines) != h {
+		t.Fatalf("%d lines in a window of %dx%d:\n%s", len(lines), w, h, screen)
+	}
+	for _, line := range lines {
+		if n := ansi.StringWidth(line); n > w {
+			t.Fatalf("a line of %d cells in a window of %dx%d:\n%s", n, w, h, line)
+		}
+	}
+}
+
+func TestRunAsksAndThenSends(t *testing.T) {
+	m, e := screen(t, scene("idle"), 120, 40)
+	m = onRow(m, "users.plan")
+	m = press(m, "r")
+	if got := plainScreen(m); !strings.Contains(got, "Run setDefaultPlan in staging?") || !strings.Contains(got, "strait run migrations:setDefaultPlan --env staging") || !strings.Contains(got, "up to 20,000 documents of users") {
+		t.Fatalf("the question does not say what, where and how much:\n%s", got)
+	}
+	for _, k := range []string{"enter", "space", "x"} {
+		if m = press(m, k); len(e.asked()) > 0 || m.ask.kind == askNothing {
+			t.Fatalf("%s answered the question", k)
+		}
+	}
+	m, _ = m.Update(tea.PasteMsg{Content: "y"})
+	if len(e.asked()) > 0 {
+		t.Fatal("a paste answered the question")
+	}
+	m = press(m, "y")
+	want := fleet.Command{Action: plan.ActRun, Env: "staging", Migration: "migrations:setDefaultPlan", By: "screen"}
+	if got := e.asked(); len(got) != 1 || got[0] != want {
+		t.Fatalf("sent %+v, want %+v", got, want)
+	}
+	if m.page != runPage || m.view != progressView {
+		t.Fatal("the run page is not shown after the start")
+	}
+}
+
+func TestProtectedEnvironmentWantsItsName(t *testing.T) {
+	s := scene("idle")
+	for i := range s.Plan.Rows {
+		s.Plan.Rows[i].Cells[2].Widen.State = plan.Done
+	}
+	m, e := screen(t, s, 120, 40)
+	m = press(onRow(m, "users.plan"), "tab", "r")
+	if got := plainScreen(m); !strings.Contains(got, "type prod to run") || !strings.Contains(got, "--confirm prod") {
+		t.Fatalf("no question for the name:\n%s", got)
+	}
+	m = press(m, "y", "enter", "backspace", "p", "r", "enter")
+	if len(e.asked()) != 0 {
+		t.Fatalf("sent before the name was typed: %+v", e.asked())
+	}
+	m, _ = m.Update(tea.PasteMsg{Content: "prod"})
+	if m.ask.typed != "pr" {
+		t.Fatalf("a paste typed the name: %q", m.ask.typed)
+	}
+	press(m, "o", "d", "enter")
+	if got := e.asked(); len(got) != 1 || got[0].Typed != "prod" || got[0].Env != "prod" {
+		t.Fatalf("sent %+v", got)
+	}
+}
+
+func TestNarrowWantsTheNameEverywhere(t *testing.T) {
+	m, e := screen(t, scene("idle"), 120, 40)
+	m = press(onRow(m, "users.plan"), "n", "y", "enter")
+	if len(e.asked()) != 0 {
+		t.Fatal("narrowed without the name")
+	}
+	press(m, "backspace", "s", "t", "a", "g", "i", "n", "g", "enter")
+	if got := e.asked(); len(got) != 1 || got[0].Action != plan.ActNarrow || got[0].Typed != "staging" {
+		t.Fatalf("sent %+v", got)
+	}
+}
+
+func TestTheQuestionShowsWhatThePolicySays(t *testing.T) {
+	m, e := screen(t, scene("idle"), 120, 40)
+	e.refusals = []plan.Refusal{{Code: "order", Why: "dev comes first and is not clean", Hint: "finish dev"}}
+	m = press(onRow(m, "users.plan"), "r")
+	if got := plainScreen(m); !strings.Contains(got, "dev comes first and is not clean") || !strings.Contains(got, "finish dev") {
+		t.Fatalf("the refusal is not shown:\n%s", got)
+	}
+	if press(m, "y"); len(e.asked()) != 0 {
+		t.Fatal("a refused action was sent")
+	}
+}
+
+func TestARefusalOfTheEngineIsShown(t *testing.T) {
+	m, e := screen(t, scene("idle"), 120, 40)
+	e.err = &fleet.Refused{Env: "staging", Action: plan.ActDryRun, Reasons: []plan.Refusal{{Why: "it is not deployed there", Hint: "deploy it"}}}
+	m = press(onRow(m, "users.plan"), "d", "y")
+	if m.toast.level != toastBad || !strings.Contains(plainScreen(m), "it is not deployed there; deploy it") {
+		t.Fatalf("the refusal is not shown:\n%s", plainScreen(m))
+	}
+	m, _ = m.Update(faded{m.toast.id})
+	e.err = errors.New("boom")
+	if m = press(m, "d", "y"); !strings.Contains(plainScreen(m), "boom") {
+		t.Fatal("the error is not shown")
+	}
+}
+
+func TestBlockedKeysSayWhy(t *testing.T) {
+	m, e := screen(t, scene("running"), 120, 40)
+	m = onRow(m, "users.plan")
+	for key, why := range map[string]string{"r": "already running in staging; c cancels it", "n": "is running in staging"} {
+		if got := plainScreen(press(m, key)); !strings.Contains(got, why) {
+			t.Errorf("%s: no %q in\n%s", key, why, got)
+		}
+	}
+	if got := plainScreen(press(m, "tab", "r")); !strings.Contains(got, "prod is not widened") {
+		t.Errorf("no reason for r in prod:\n%s", got)
+	}
+	if len(e.asked()) > 0 {
+		t.Fatal("a blocked key sent something")
+	}
+}
+
+func TestTheCursorFollowsItsRow(t *testing.T) {
+	s := scene("idle")
+	m, _ := screen(t, s, 120, 40)
+	m = onRow(m, "orders.price")
+	next := scene("idle")
+	next.Seq++
+	next.Plan.Rows = append(next.Plan.Rows[4:5:5], next.Plan.Rows...)
+	m, _ = m.Update(snapped{next})
+	if f := m.focus(); f.row.Path != "orders.price" {
+		t.Fatalf("the cursor went to %s", f.row.Path)
+	}
+}
+
+func TestQuitAsksOnlyWhenSomethingRuns(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	if _, cmd := m.Update(keyMsg("q")); cmd == nil || cmd() != (tea.QuitMsg{}) {
+		t.Fatal("q did not quit an idle screen")
+	}
+	s := scene("running")
+	s.Envs[1].Embedded = false
+	m, _ = screen(t, s, 120, 40)
+	m = press(m, "q")
+	if m.ask.kind != askQuit || !strings.Contains(plainScreen(m), "goes on without Strait") {
+		t.Fatalf("q did not ask:\n%s", plainScreen(m))
+	}
+	m, cmd := m.Update(keyMsg("y"))
+	if cmd == nil || cmd() != (tea.QuitMsg{}) {
+		t.Fatal("y did not quit")
+	}
+	if !strings.Contains(m.bye, "migrations:setDefaultPlan goes on in staging") || !strings.Contains(m.bye, "watch again with: strait") {
+		t.Fatalf("the way back is not told: %q", m.bye)
+	}
+}
+
+func TestASignalsQuestionWaitsForAQuietKeyboard(t *testing.T) {
+	m, _ := screen(t, scene("running"), 120, 40)
+	clock := noon
+	m.d.now = func() time.Time { return clock }
+	m, _ = m.Update(stopAsked{})
+	for range 5 {
+		clock = clock.Add(300 * time.Millisecond)
+		var cmd tea.Cmd
+		if m, cmd = m.Update(keyMsg("y")); cmd != nil {
+			t.Fatal("a key that was on its way answered")
+		}
+	}
+	clock = clock.Add(quietTime)
+	if _, cmd := m.Update(keyMsg("y")); cmd == nil || cmd() != (tea.QuitMsg{}) {
+		t.Fatal("y did not quit once the keyboard was quiet")
+	}
+}
+
+func TestToastsFadeButErrorsStay(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	m, _ = m.tell(toastInfo, "first")
+	first := m.toast.id
+	m, _ = m.tell(toastInfo, "second")
+	if m, _ = m.Update(faded{first}); m.toast.text != "second" {
+		t.Fatal("an old timer cleared a new toast")
+	}
+	if m, _ = m.Update(faded{m.toast.id}); m.toast.text != "" {
+		t.Fatal("the toast did not fade")
+	}
+	m.d.later = func(time.Duration, tea.Msg) tea.Cmd { t.Fatal("an error got a timer"); return nil }
+	m, _ = m.tell(toastBad, "bad")
+	m.d.later = noTimer
+	if m = press(m, "down"); m.toast.text != "" {
+		t.Fatal("a key did not clear the error")
+	}
+	if m = press(m, "m"); !strings.Contains(plainScreen(m), "first") || !strings.Contains(plainScreen(m), "bad") {
+		t.Fatal("the messages page forgot a toast")
+	}
+}
+
+func TestFilter(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	m = press(m, "/", "p", "r", "i", "c", "e", "enter")
+	if len(m.rows) != 1 || m.focus().row.Path != "orders.price" {
+		t.Fatalf("the filter leaves %d rows", len(m.rows))
+	}
+	if m = press(m, "esc"); len(m.rows) != len(m.snap.Plan.Rows) {
+		t.Fatal("esc did not clear the filter")
+	}
+}
+
+func TestPaletteGoesToARow(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	m = press(m, ":", "m", "o", "v", "e", "p", "r", "e", "f", "enter")
+	if m.focus().row.Title != "movePreferences" {
+		t.Fatalf("the palette went to %q", m.focus().row.Title)
+	}
+}
+
+func TestTickersStopWhenNothingRuns(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	m, _ = m.Update(ticked{m.gen})
+	if m.fast {
+		t.Fatal("the spinner's clock ticks while nothing runs")
+	}
+	m, _ = m.Update(snapped{scene("running")})
+	if !m.fast {
+		t.Fatal("the spinner stands still while something runs")
+	}
+	if _, cmd := m.Update(ticked{m.gen - 1}); cmd != nil {
+		t.Fatal("an old tick went on: two clocks run")
+	}
+}
+
+func TestCommandsForTheShell(t *testing.T) {
+	m, _ := screen(t, scene("idle"), 120, 40)
+	m.d.dir = "/tmp/my project"
+	m = onRow(m, "users.plan")
+	if got, want := m.shell(fleet.Command{Action: plan.ActDryRun, Env: "staging", Migration: "migrations:a"}), "strait run migrations:a --env staging --dry-run --project '/tmp/my project'"; got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestActionsHaveNoClashingKeys(t *testing.T) {
+	acts := actionTable()
+	for p := fleetPage; p <= messagesPage; p++ {
+		seen := map[string]string{}
+		for i := range acts {
+			if !acts[i].on(p) {
+				continue
+			}
+			for _, k := range acts[i].keys {
+				if seen[k] != "" {
+					t.Errorf("page %d: %s is both %s and %s", p, k, seen[k], acts[i].id)
+				}
+				seen[k] = acts[i].id
+			}
+		}
+	}
+}
