@@ -218,10 +218,17 @@ func look(d string) candidate {
 	}
 	for _, name := range []string{"convex", filepath.Join("src", "convex")} {
 		dir := filepath.Join(d, name)
-		if isFunctionsDir(dir, c.named) {
-			c.functions = dir
-			return c
+		if !isFunctionsDir(dir, c.named) {
+			continue
 		}
+		// A package called convex may be project and functions folder in one.
+		if isFile(filepath.Join(dir, "convex.json")) || isFile(filepath.Join(dir, configName)) {
+			if own := look(dir); own.functions == dir {
+				return own
+			}
+		}
+		c.functions = dir
+		return c
 	}
 	return c
 }

@@ -48,6 +48,8 @@ func TestFind(t *testing.T) {
 			root: ".", functions: "b/convex"},
 		"strait.toml of another project": {files: map[string]string{"strait.toml": "functions = 'b/convex'", "a/convex/schema.ts": tinySchema, "b/convex/schema.ts": tinySchema},
 			from: "a", root: "a", functions: "a/convex"},
+		"a package that is the functions folder": {files: map[string]string{"package.json": `{"workspaces":["packages/*"]}`, "packages/convex/package.json": dependency,
+			"packages/convex/convex.json": `{"functions":"."}`, "packages/convex/schema.ts": tinySchema}, from: "packages", root: "packages/convex", functions: "packages/convex"},
 		"named directly": {files: map[string]string{"package.json": dependency, "backend/functions/x.ts": tinyModule}, options: Options{Functions: "backend/functions"},
 			root: ".", functions: "backend/functions"},
 		"named but missing": {files: map[string]string{"package.json": dependency}, options: Options{Functions: "nope"}, fail: []string{"nope: no such folder"}},

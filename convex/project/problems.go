@@ -15,7 +15,8 @@ import (
 
 var (
 	whileLoading   = regexp.MustCompile(` \(while loading ([^()]+)\)$`)
-	missingPackage = regexp.MustCompile(`^(?:component [^ ]+: )?(?:cannot load: )?(package "[^"]+" is not installed)`)
+	missingPackage = regexp.MustCompile(`^(?:component [^ ]+: )?(cannot load: )?(package "[^"]+" is not installed)`)
+	notEvaluated   = regexp.MustCompile(`^not evaluated: it imports (.+), which fails$`)
 )
 
 // tidy sorts the problems, errors first, and condenses those that have one
@@ -35,74 +36,99 @@ func (l *loader) tidy() {
 	l.p.Problems = all
 }
 
-// condense puts problems of one cause together: an error thrown while many
-// modules loaded, and a missing package that many installed files import.
-func condense(all []jsrun.Problem) []jsrun.Problem {
-	var out []jsrun.Problem
-	index := map[string]int{} // cause -> index in out
-	more := map[int][]string{}
-	for _, p := range all {
-		cause, from := causeOf(p)
-		if cause == "" {
-			if !slices.Contains(out, p) {
-				out = append(out, p)
-			}
-			continue
-		}
-		i, seen := index[cause]
-		if !seen {
-			index[cause] = len(out)
-			p.Message = whileLoading.ReplaceAllString(p.Message, "")
-			out = append(out, p)
-			i = len(out) - 1
-		}
-		if !p.Warning {
-			out[i].Warning = false
-		}
-		if from != "" && !slices.Contains(more[i], from) {
-			more[i] = append(more[i], from)
-		}
-	}
-	for i, from := range more {
-		if i < len(out) {
-			out[i].Message += " (so " + list(from) + " cannot load)"
-		}
-	}
-	return withoutEchoes(out)
+// cause is one thing that is wrong, with everything that was said about it.
+type cause struct {
+	problem jsrun.Problem // the best of those that tell the place
+	echo    jsrun.Problem // of those that only suffer from it, for want of a better one
+	suffers []string      // modules that do not load because of it, sorted
+	warning bool          // all that was said is a warning
 }
 
-// causeOf is what a problem is about, when others may be about the same, and
-// the module that suffers from it.
-func causeOf(p jsrun.Problem) (cause, from string) {
+// condense puts problems of one cause together: an error thrown while many
+// modules loaded, and a missing package that many files import.
+func condense(all []jsrun.Problem) []jsrun.Problem {
+	var order []string
+	causes := map[string]*cause{}
+	for _, p := range all {
+		key, suffers := causeOf(p)
+		c := causes[key]
+		if c == nil {
+			c = &cause{warning: true}
+			causes[key], order = c, append(order, key)
+		}
+		c.warning = c.warning && p.Warning
+		switch {
+		case suffers != "":
+			if !slices.Contains(c.suffers, suffers) {
+				c.suffers = append(c.suffers, suffers)
+			}
+			if c.echo.Message == "" {
+				c.echo = p
+			}
+		case c.problem.Message == "" || better(p, c.problem):
+			c.problem = p
+		}
+	}
+	var out []jsrun.Problem
+	for _, key := range order {
+		out = append(out, causes[key].told())
+	}
+	return out
+}
+
+// causeOf is what a problem is about and, when it is told of a module that
+// suffers from what is wrong elsewhere, that module.
+func causeOf(p jsrun.Problem) (key, suffers string) {
 	if at := whileLoading.FindStringSubmatch(p.Message); at != nil {
 		return fmt.Sprintf("%s:%d %s", p.File, p.Line, whileLoading.ReplaceAllString(p.Message, "")), at[1]
 	}
-	if p.Line > 0 && !missingPackage.MatchString(p.Message) {
-		return fmt.Sprintf("%s:%d %s", p.File, p.Line, p.Message), ""
+	if found := missingPackage.FindStringSubmatch(p.Message); found != nil {
+		if found[1] != "" {
+			return found[2], p.File
+		}
+		return found[2], ""
 	}
-	if found := missingPackage.FindStringSubmatch(p.Message); found != nil && installed(p.File) {
-		return found[1], ""
+	if found := notEvaluated.FindStringSubmatch(p.Message); found != nil {
+		return "not evaluated: " + found[1], p.File
 	}
-	return "", ""
+	return fmt.Sprintf("%s:%d %s", p.File, p.Line, p.Message), ""
+}
+
+// better reports whether a tells more than b: of a file of the project
+// rather than of an installed one, of an error rather than a warning.
+func better(a, b jsrun.Problem) bool {
+	if installed(a.File) != installed(b.File) {
+		return !installed(a.File)
+	}
+	return !a.Warning && b.Warning
+}
+
+// told is the one problem that stands for a cause.
+func (c *cause) told() jsrun.Problem {
+	p := c.problem
+	if p.Message == "" {
+		p = c.echo
+		p.Message = whileLoading.ReplaceAllString(p.Message, "")
+		if notEvaluated.MatchString(p.Message) && len(c.suffers) > 1 {
+			p.Message = "not evaluated, like " + list(c.suffers[1:]) + ": they import " + p.Import + ", which fails"
+		}
+		if len(c.suffers) == 1 || notEvaluated.MatchString(c.echo.Message) {
+			p.Warning = c.warning
+			return p
+		}
+	}
+	p.Warning = c.warning
+	own := slices.DeleteFunc(slices.Clone(c.suffers), func(file string) bool { return installed(file) || file == p.File })
+	if len(own) == 0 {
+		return p
+	}
+	sort.Strings(own)
+	p.Message += " (so " + list(own) + " cannot load)"
+	return p
 }
 
 // installed reports whether a file is of an installed package.
 func installed(file string) bool { return strings.Contains("/"+file, "/node_modules/") }
-
-// withoutEchoes drops the imports of a missing package by installed files
-// where a file of the project is told of the same package.
-func withoutEchoes(all []jsrun.Problem) []jsrun.Problem {
-	told := map[string]bool{}
-	for _, p := range all {
-		if found := missingPackage.FindStringSubmatch(p.Message); found != nil && !installed(p.File) && !p.Warning {
-			told[found[1]] = true
-		}
-	}
-	return slices.DeleteFunc(all, func(p jsrun.Problem) bool {
-		found := missingPackage.FindStringSubmatch(p.Message)
-		return found != nil && installed(p.File) && told[found[1]]
-	})
-}
 
 // list names up to three things.
 func list(names []string) string {
