@@ -166,13 +166,20 @@ func (b *builder) argsOf(name string) *schema.Validator {
 }
 
 // drive runs a hand-written migration: page after page, each one transaction,
-// until it ends, fails or is canceled. Nothing is repeated that may have run:
+// until it ends, fails or is canceled; started again it goes on from there, as
+// long as this Strait lives. Nothing is repeated that may have run:
 // when an answer is lost, the run stops and says so.
 func (a *action) drive(answer *entry) error {
-	a.f.mu.Lock()
-	l := newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
-	a.f.mu.Unlock()
-	a.f.change(func() { a.e.tracker(a.c.Migration).driven(a.f.now()) })
+	var l *loop
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		if l = t.unfinished; l == nil || a.c.Reset {
+			l = newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
+			t.restart(a.f.now())
+		}
+		l.size, t.unfinished = a.c.BatchSize, l
+		t.driven(a.f.now())
+	})
 	var err error
 	for !l.done && err == nil && a.ctx.Err() == nil {
 		err = a.page(l)
@@ -191,7 +198,7 @@ func (a *action) drive(answer *entry) error {
 				t.log(LogEntry{At: now, Level: "WARN", Text: err.Error()})
 			}
 		default:
-			t.run.State, t.run.Ended, t.run.Heard = "success", now, now
+			t.run.State, t.run.Ended, t.run.Heard, t.unfinished = "success", now, now, nil
 			if l.note != "" {
 				t.log(LogEntry{At: now, Level: "WARN", Text: l.note})
 				a.f.say("warn", a.c.Env, a.c.Migration+": "+l.note)
@@ -220,7 +227,6 @@ func (a *action) failure() *Failure {
 // driven begins a run that Strait drives. The fleet's mutex is held.
 func (t *tracker) driven(now time.Time) {
 	t.asked = time.Time{}
-	t.run.Batches, t.run.BatchCount, t.run.Processed = nil, 0, 0
 	t.run.State, t.run.Started, t.mark = "inProgress", now, now
 }
 
@@ -290,6 +296,7 @@ func (a *action) follow(answer *entry) error {
 	state, _ := res.Value.(value.Object)
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
+		t.restart(now)
 		t.driven(now)
 		t.cancel = nil
 		t.log(logEntries(now, res.LogLines)...)

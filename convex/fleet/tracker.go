@@ -14,19 +14,20 @@ import (
 // start or a cancel is on its way: the statuses that arrive meanwhile may be of
 // before.
 type tracker struct {
-	run      Run
-	seen     bool // a status was seen, so the next growth is a batch
-	last     wire.MigrationStatus
-	told     string    // state of last, in the words of Run
-	updates  uint64    // statuses taken, so that a read can tell whether it was overtaken
-	mark     time.Time // when the last batch ended
-	asked    time.Time // a start was sent at this time and is not answered; zero else
-	since    time.Time // of a runner: when its series was started
-	chasing  bool      // of a runner: its series may still go on
-	cancel   func()    // stops a loop that Strait drives; nil for the component's
-	failures int       // so that a late look-up does not land on another failure
-	batches  int       // ever observed
-	logged   int       // lines ever logged
+	run        Run
+	seen       bool // a status was seen, so the next growth is a batch
+	last       wire.MigrationStatus
+	told       string    // state of last, in the words of Run
+	updates    uint64    // statuses taken, so that a read can tell whether it was overtaken
+	mark       time.Time // when the last batch ended
+	asked      time.Time // a start was sent at this time and is not answered; zero else
+	since      time.Time // of a runner: when its series was started
+	chasing    bool      // of a runner: its series may still go on
+	unfinished *loop     // of a run that Strait drives: where it stopped
+	cancel     func()    // stops a loop that Strait drives; nil for the component's
+	failures   int       // so that a late look-up does not land on another failure
+	batches    int       // ever observed
+	logged     int       // lines ever logged
 
 	explaining int // look-ups of a failure under way
 }
