@@ -19,7 +19,7 @@ import (
 // testdata/npm/conformance in Node, on the packages and on the prelude.
 func TestPreludeBehavesAsThePackages(t *testing.T) {
 	npm := npmtest.Dir(t)
-	for _, script := range []string{"surface", "migrations"} {
+	for _, script := range []string{"surface", "syscalls", "migrations"} {
 		t.Run(script, func(t *testing.T) {
 			file := filepath.Join(npm, "conformance", script+".ts")
 			want := strings.Split(runScript(t, file, packages(npm)), "\n")

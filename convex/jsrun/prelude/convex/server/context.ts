@@ -8,8 +8,6 @@ import { asyncSyscall, jsSyscall, need, rawSyscall, syscall, version } from "./s
 
 export type Visibility = "public" | "internal";
 
-const requestId = ""; // the host knows which request it is
-
 /** The arguments of a call: an object, or nothing for none. */
 export function callArgs(args: unknown): any {
   if (args === undefined) return {};
@@ -19,10 +17,7 @@ export function callArgs(args: unknown): any {
   return args;
 }
 
-const target = (ref: any, args: unknown) => ({
-  ...getFunctionAddress(ref),
-  args: convexToJson(callArgs(args)),
-});
+const argsJson = (args: unknown) => convexToJson(callArgs(args));
 
 type CallOptions = { useStaleSnapshot?: boolean; transactionLimits?: unknown };
 
@@ -30,18 +25,19 @@ async function runUdf(udfType: string, ref: any, args: unknown, options?: CallOp
   const limits = options?.transactionLimits;
   return await asyncSyscall("1.0/runUdf", {
     udfType,
-    ...target(ref, args),
+    args: argsJson(args),
+    ...getFunctionAddress(ref),
     ...(limits ? { transactionLimits: limits } : {}),
   });
 }
 
-function auth() {
+function auth(requestId: string) {
   return { getUserIdentity: () => rawSyscall("1.0/getUserIdentity", { requestId }) };
 }
 
-function mutationAuth() {
+function mutationAuth(requestId: string) {
   return {
-    ...auth(),
+    ...auth(requestId),
     signJwt: (options: object) => rawSyscall("1.0/signJwt", { requestId, version, ...options }),
   };
 }
@@ -102,20 +98,20 @@ function dueAt(time: unknown): number {
 // prefix and extra are those of the syscalls of mutations or of actions.
 function scheduler(prefix: string, extra: object) {
   const schedule = (ts: number, ref: any, args: unknown) => {
-    const { args: json, ...address } = target(ref, args);
-    return rawSyscall(`${prefix}schedule`, { ...extra, ...address, ts, args: json, version });
+    const address = getFunctionAddress(ref);
+    return rawSyscall(`${prefix}schedule`, { ...extra, ...address, ts, args: argsJson(args), version });
   };
   return {
     runAfter: async (delayMs: number, ref: any, args?: unknown) => schedule(dueAfter(delayMs), ref, args),
     runAt: async (time: number | Date, ref: any, args?: unknown) => schedule(dueAt(time), ref, args),
     cancel: async (id: any) => {
       need(id, 1, "cancel", "id");
-      await rawSyscall(`${prefix}cancel_job`, { ...extra, id: convexToJson(id) });
+      return await rawSyscall(`${prefix}cancel_job`, { ...extra, id: convexToJson(id) });
     },
   };
 }
 
-function storageReader() {
+function storageReader(requestId: string) {
   return {
     getUrl: async (storageId: any) => {
       need(storageId, 1, "getUrl", "storageId");
@@ -125,9 +121,9 @@ function storageReader() {
   };
 }
 
-function storageWriter() {
+function storageWriter(requestId: string) {
   return {
-    ...storageReader(),
+    ...storageReader(requestId),
     generateUploadUrl: () => rawSyscall("1.0/storageGenerateUploadUrl", { requestId, version }),
     delete: async (storageId: any) => {
       await rawSyscall("1.0/storageDelete", { requestId, version, storageId });
@@ -154,9 +150,9 @@ function storageWriter() {
   };
 }
 
-function actionStorage() {
+function actionStorage(requestId: string) {
   return {
-    ...storageWriter(),
+    ...storageWriter(requestId),
     store: async (blob: Blob, options?: { sha256?: string }) =>
       await jsSyscall("storage/storeBlob", { requestId, version, blob, options }),
     get: async (storageId: any) => await jsSyscall("storage/getBlob", { requestId, version, storageId }),
@@ -165,7 +161,7 @@ function actionStorage() {
 
 type VectorQuery = { vector: number[]; limit?: number; filter?: (q: typeof vectorFilters) => unknown };
 
-async function vectorSearch(table: string, index: string, query: VectorQuery) {
+async function vectorSearch(requestId: string, table: string, index: string, query: VectorQuery) {
   need(table, 1, "vectorSearch", "tableName");
   need(index, 2, "vectorSearch", "indexName");
   need(query, 3, "vectorSearch", "query");
@@ -185,11 +181,14 @@ async function vectorSearch(table: string, index: string, query: VectorQuery) {
   return results;
 }
 
+// Queries and mutations leave it to the host to know which request it is.
+const noRequest = "";
+
 export function queryCtx(visibility: Visibility) {
   return {
     db: reader(),
-    auth: auth(),
-    storage: storageReader(),
+    auth: auth(noRequest),
+    storage: storageReader(noRequest),
     meta: meta("query", visibility),
     runQuery: (ref: any, args?: unknown, options?: CallOptions) => {
       if (options?.useStaleSnapshot) {
@@ -203,8 +202,8 @@ export function queryCtx(visibility: Visibility) {
 export function mutationCtx(visibility: Visibility) {
   return {
     db: writer(),
-    auth: mutationAuth(),
-    storage: storageWriter(),
+    auth: mutationAuth(noRequest),
+    storage: storageWriter(noRequest),
     scheduler: scheduler("1.0/", {}),
     meta: meta("mutation", visibility),
     runQuery: (ref: any, args?: unknown, options?: CallOptions) =>
@@ -213,18 +212,24 @@ export function mutationCtx(visibility: Visibility) {
   };
 }
 
-/** ctx of an action; request is the id that the host called it with. */
-export function actionCtx(request: string, visibility: Visibility) {
+/** ctx of an action; requestId is the one that the host called it with. */
+export function actionCtx(requestId: string, visibility: Visibility) {
   const call = (kind: string) => async (ref: any, args?: unknown) =>
-    await asyncSyscall(`1.0/actions/${kind}`, { ...target(ref, args), version, requestId: request });
+    await asyncSyscall(`1.0/actions/${kind}`, {
+      ...getFunctionAddress(ref),
+      args: argsJson(args),
+      version,
+      requestId,
+    });
   return {
     runQuery: call("query"),
     runMutation: call("mutation"),
     runAction: call("action"),
-    auth: auth(),
-    scheduler: scheduler("1.0/actions/", { requestId: request }),
-    storage: actionStorage(),
-    vectorSearch,
+    auth: auth(requestId),
+    scheduler: scheduler("1.0/actions/", { requestId }),
+    storage: actionStorage(requestId),
+    vectorSearch: (table: string, index: string, query: VectorQuery) =>
+      vectorSearch(requestId, table, index, query),
     meta: meta("action", visibility),
   };
 }
