@@ -119,9 +119,17 @@ func (g *generator) reference(table string) (string, bool) {
 		r = g.rand("references of " + g.current)
 		g.refs[g.current] = r
 	}
+	// Files and jobs are not generated, and a table may be left empty: an id of
+	// one of their documents is that of one that is gone, as in old data.
+	switch table {
+	case storageTable:
+		return randomID(storageNumber, r).String(), true
+	case scheduledTable:
+		return randomID(scheduledNumber, r).String(), true
+	}
 	list := g.ids[table]
 	number, known := g.numbers[table]
-	if known && g.o.Dangling > 0 && r.Float64() < g.o.Dangling {
+	if known && (len(list) == 0 || g.o.Dangling > 0 && r.Float64() < g.o.Dangling) {
 		return randomID(number, r).String(), true
 	}
 	if len(list) == 0 {
