@@ -323,7 +323,7 @@ func (tx *transaction) apply(component, tableName string, old *document, oldDoc 
 
 // ensureTable finds the table called name, making it when a user may.
 func (tx *transaction) ensureTable(component, name string) (*table, error) {
-	if t := tx.space(component).table(name); t != nil {
+	if t := tx.space(component).table(name); t != nil && !strings.HasPrefix(name, "_") {
 		return t, nil
 	}
 	if err := checkTableName(name); err != nil {
