@@ -178,16 +178,14 @@ func (s *story) lines(log []local.FunctionLogLine) {
 	}
 }
 
+func (s *story) settle() { settle(s.t, s.ctx, s.d) }
+
 // settle waits until no migration is scheduled any more.
-func (s *story) settle() {
-	s.t.Helper()
-	for {
-		v := s.d.View()
-		if len(v.Jobs("migrations")) == 0 {
-			return
-		}
-		if _, err := s.d.Wait(s.ctx, v.Timestamp()); err != nil {
-			s.t.Fatalf("wait for the migrations: %v", err)
+func settle(t testing.TB, ctx context.Context, d *local.Deployment) {
+	t.Helper()
+	for v := d.View(); len(v.Jobs("migrations")) > 0; v = d.View() {
+		if _, err := d.Wait(ctx, v.Timestamp()); err != nil {
+			t.Fatalf("wait for the migrations: %v", err)
 		}
 	}
 }

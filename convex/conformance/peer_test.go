@@ -98,11 +98,7 @@ func migrateUsers(ctx context.Context, b *testing.B, d *local.Deployment, n int)
 	if r.Err != nil {
 		b.Fatal(r.Err)
 	}
-	for v := d.View(); len(v.Jobs("migrations")) > 0; v = d.View() {
-		if _, err := d.Wait(ctx, v.Timestamp()); err != nil {
-			b.Fatal(err)
-		}
-	}
+	settle(b, ctx, d)
 	r = d.Run(ctx, local.Request{Component: "migrations", Path: "lib:getStatus", Args: `{}`, Type: jsrun.Query, Admin: true})
 	var status []struct {
 		State     string
