@@ -185,8 +185,9 @@ func tells(objects []*Validator, name string) bool {
 }
 
 // WidenSchemas widens table by table: tables of one side are kept, target's
-// indexes win, indexes only of active are kept. The order is target's. Types
-// are enforced only if both sides enforce them, for documents of an
+// indexes win, indexes only of active are kept. An index that target has under
+// another name is not: Convex takes no two indexes of the same fields. The
+// order is target's. Types are enforced only if both sides enforce them, for documents of an
 // environment that does not may have any shape. A nil schema has no tables.
 func WidenSchemas(active, target *Schema) *Schema {
 	if active == nil || target == nil {
@@ -213,7 +214,7 @@ func WidenSchemas(active, target *Schema) *Schema {
 func widenIndexes(active, target []Index) []Index {
 	out := slices.Clone(target)
 	for _, x := range active {
-		if !slices.ContainsFunc(target, func(y Index) bool { return x.Name == y.Name }) {
+		if !slices.ContainsFunc(target, func(y Index) bool { return x.Name == y.Name || x.twin(y) }) {
 			out = append(out, x)
 		}
 	}
