@@ -328,7 +328,7 @@ func (a *analyzer) ruined(m module, err error) {
 		}
 		if other.path == m.path || a.p.reaches(other.file, culprit) {
 			a.skip[other.path] = problem.Message
-			if other.path != m.path && other.file != culprit {
+			if other.file != culprit && relativeTo(a.p.options.Root, other.file) != problem.File {
 				a.fatal = append(a.fatal, Problem{
 					File: relativeTo(a.p.options.Root, other.file), Import: relativeTo(a.p.options.Root, culprit),
 					Message: "not evaluated: it imports " + relativeTo(a.p.options.Root, culprit) + ", which fails",

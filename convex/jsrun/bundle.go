@@ -232,6 +232,9 @@ func (b *bundler) build() api.BuildResult {
 // entryFile is the name of the program's first file in esbuild's messages.
 const entryFile = "strait-entry.js"
 
+// isEntry reports whether esbuild means the program's first file.
+func isEntry(file string) bool { return path.Base(filepath.ToSlash(file)) == entryFile }
+
 // buildError is what esbuild said, for the case that nothing can be done.
 func (b *bundler) buildError(messages []api.Message) error {
 	m := messages[0]

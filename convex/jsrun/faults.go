@@ -40,12 +40,12 @@ func culprits(m api.Message) []*api.Location {
 	if m.Location == nil {
 		return nil
 	}
-	if m.Location.File != entryFile || unresolved.MatchString(m.Text) {
+	if !isEntry(m.Location.File) || unresolved.MatchString(m.Text) {
 		return []*api.Location{m.Location}
 	}
 	var out []*api.Location
 	for _, n := range m.Notes {
-		if n.Location != nil && n.Location.File != entryFile {
+		if n.Location != nil && !isEntry(n.Location.File) {
 			out = append(out, n.Location)
 		}
 	}
@@ -69,7 +69,7 @@ func (b *bundler) missingProblem(file, spec string, at *api.Location) Problem {
 	p := Problem{File: b.relative(file), Line: at.Line, Column: at.Column + 1, Import: spec}
 	pkg := packageName(spec)
 	switch {
-	case at.File == entryFile:
+	case isEntry(at.File):
 		return Problem{File: b.relative(filepath.FromSlash(spec)), Message: "the file does not exist"}
 	case strings.HasPrefix(spec, ".") || filepath.IsAbs(spec):
 		p.Message = "cannot find " + strconv.Quote(spec)
@@ -91,7 +91,7 @@ func (b *bundler) missingProblem(file, spec string, at *api.Location) Problem {
 }
 
 func (b *bundler) learnBroken(file string, m api.Message, at *api.Location) {
-	if _, known := b.broken[file]; known || at.File == entryFile {
+	if _, known := b.broken[file]; known || isEntry(at.File) {
 		return
 	}
 	p := Problem{File: b.relative(file), Line: at.Line, Column: at.Column + 1, Message: m.Text}
@@ -109,6 +109,9 @@ func (b *bundler) learnBroken(file string, m api.Message, at *api.Location) {
 // absolute is the file that esbuild names in a message: relative to the root,
 // or in a namespace.
 func (b *bundler) absolute(at *api.Location) string {
+	if isEntry(at.File) {
+		return entryFile
+	}
 	if at.Namespace != "" && at.Namespace != "file" {
 		return at.File
 	}

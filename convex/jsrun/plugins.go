@@ -171,7 +171,7 @@ func modulePath2(spec string) string {
 // migrations helper. (The migrations package itself: resolvePrelude.)
 func (b *bundler) resolveObserved(build api.PluginBuild) {
 	build.OnResolve(api.OnResolveOptions{Filter: `(^convex-helpers/server/migrations$|convex\.config(\.m?[jt]s)?$)`}, func(a api.OnResolveArgs) (api.OnResolveResult, error) {
-		if _, inner := a.PluginData.(ours); inner || a.Importer == "" || strings.HasSuffix(a.Importer, entryFile) {
+		if _, inner := a.PluginData.(ours); inner || a.Importer == "" || isEntry(a.Importer) {
 			return api.OnResolveResult{}, nil
 		}
 		if a.Namespace == namespaceWrap {
@@ -267,8 +267,8 @@ func (b *bundler) resolveMissing(build api.PluginBuild) {
 			return api.OnResolveResult{}, nil
 		}
 		file := a.Importer
-		if file == entryFile {
-			file = filepath.Join(b.o.Root, entryFile)
+		if isEntry(file) {
+			file = entryFile
 		}
 		index, ok := b.missing[importSite{file, a.Path}]
 		if !ok {

@@ -1,7 +1,6 @@
 package jsrun
 
 import (
-	"path"
 	"strconv"
 	"strings"
 )
@@ -81,7 +80,7 @@ func (p *Program) locate(line, column int) (pos position, ok bool) {
 		return pos, false
 	}
 	pos, ok = m.find(line-bundleLine, max(column, 1))
-	if !ok || strings.HasPrefix(path.Base(pos.source), entryFile) || strings.HasPrefix(pos.source, namespaceWrap+":") ||
+	if !ok || isEntry(pos.source) || strings.HasPrefix(pos.source, namespaceWrap+":") ||
 		strings.HasPrefix(pos.source, namespaceBroken+":") {
 		return pos, false
 	}
