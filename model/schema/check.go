@@ -32,6 +32,10 @@ type Violation struct {
 	Got      string      // what is there: its type, or a short scalar where the type would not tell; "undefined" for a missing field
 	Value    value.Value // what is there; Undefined for a missing field
 	Message  string      // Convex's text of this violation (convex-wire.md 7.4), path included
+	// Closest says more than Convex does about a union that refuses an object
+	// or an array: the first violation of the member that comes closest. Nil
+	// when no member is of the value's kind.
+	Closest *Violation
 }
 
 // Check lists every violation of val against the validator, first the one that
@@ -239,6 +243,46 @@ func (c *checker) mismatch(v *Validator, val value.Value, at *place) {
 		reason = ReasonID
 	}
 	c.add(reason, v, val, at, detailed("Value does not match validator.", at, "Value", val, v))
+	if v.Kind == Union {
+		c.found[len(c.found)-1].Closest = c.closest(v, val, at)
+	}
+}
+
+// closest picks the member of a union which was probably meant: of those of
+// the value's kind the one with the fewest wrong literals directly inside, for
+// these tell members apart, then with the fewest violations.
+func (c *checker) closest(v *Validator, val value.Value, at *place) *Violation {
+	kind := kindOf(val)
+	if kind != Object && kind != Array {
+		return nil
+	}
+	var best []Violation
+	least := 0
+	for _, m := range flatten(nil, v) {
+		if family(m) != kind {
+			continue
+		}
+		inside := checker{ids: c.ids}
+		inside.check(m, val, at)
+		if score := strangeness(m, val)<<16 + len(inside.found); best == nil || score < least {
+			best, least = inside.found, score
+		}
+	}
+	if len(best) == 0 {
+		return nil
+	}
+	return &best[0]
+}
+
+// strangeness counts the literal fields of an object that differ.
+func strangeness(m *Validator, val value.Value) (n int) {
+	o, _ := val.(value.Object)
+	for _, f := range m.Fields {
+		if got, ok := o.Get(f.Name); f.Type.Kind == Literal && ok && !value.Equal(got, f.Type.Literal) {
+			n++
+		}
+	}
+	return n
 }
 
 func (c *checker) checkID(v *Validator, text string, at *place) {

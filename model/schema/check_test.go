@@ -125,6 +125,35 @@ func TestCheckListsViolationsInConvexsOrder(t *testing.T) {
 	}
 }
 
+// A union says only that it refuses; the member that was meant says why.
+func TestCheckNamesTheClosestMember(t *testing.T) {
+	events := union(
+		object(req("kind", lit("click")), req("x", of(Number))),
+		object(req("kind", lit("key")), req("code", of(String)), req("more", of(String))),
+		of(Null))
+	for text, want := range map[string]string{
+		`{"kind":"click","x":"1"}`: ".e.x type",
+		`{"kind":"key","x":1}`:     ".e.code missing",
+		`{"kind":"drag","x":1}`:    ".e.kind literal",
+		`{"x":1}`:                  ".e.kind missing",
+		`"click"`:                  "",
+		`[]`:                       "",
+	} {
+		v := object(req("e", events))
+		found := v.Check(value.Object{{Name: "e", Value: decode(t, text)}}, nil)
+		if len(found) != 1 || found[0].Reason != ReasonUnion || found[0].Path != ".e" {
+			t.Fatalf("%s: violations are %v", text, found)
+		}
+		got := ""
+		if x := found[0].Closest; x != nil {
+			got = x.Path + " " + x.Reason
+		}
+		if got != want {
+			t.Errorf("%s: closest is %q, want %q", text, got, want)
+		}
+	}
+}
+
 func TestCheckDocumentTakesSystemFieldsOff(t *testing.T) {
 	table := &Table{Name: "t", Document: object(opt("Zebra", of(Number)), req("a", of(String)))}
 	for _, text := range []string{`{"_creationTime":1,"_id":"x","a":"b"}`, `{"Zebra":1,"_creationTime":1,"_id":"x","a":"b"}`, `{"a":"b"}`} {

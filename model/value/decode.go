@@ -562,11 +562,22 @@ func (d *decoder) integer(raw []byte, digits int) (v Value, ok bool) {
 	for _, c := range raw[len(raw)-digits:] {
 		n = n*10 + int64(c-'0')
 	}
-	if raw[0] == '-' {
+	switch {
+	case raw[0] == '-':
 		return float64(-n), n != 0
+	case n < int64(len(smallNumbers)):
+		return smallNumbers[n], true
 	}
 	return float64(n), true
 }
+
+// smallNumbers are the counts, flags and ages of most documents, made once.
+var smallNumbers = func() (list [256]Value) {
+	for i := range list {
+		list[i] = float64(i)
+	}
+	return list
+}()
 
 func (d *decoder) at(c byte) bool { return d.pos < len(d.text) && d.text[d.pos] == c }
 

@@ -61,11 +61,24 @@ func lastOfEach(sorted []Field) []Field {
 
 // Get returns the field called name and whether the object has it.
 func (o Object) Get(name string) (Value, bool) {
-	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
-	if i < len(o) && o[i].Name == name {
-		return o[i].Value, true
+	i, ok := o.find(name)
+	if !ok {
+		return nil, false
 	}
-	return nil, false
+	return o[i].Value, true
+}
+
+// find returns where the field called name is, or would be.
+func (o Object) find(name string) (int, bool) {
+	low, high := 0, len(o)
+	for low < high {
+		if middle := (low + high) / 2; o[middle].Name < name {
+			low = middle + 1
+		} else {
+			high = middle
+		}
+	}
+	return low, low < len(o) && o[low].Name == name
 }
 
 // With returns a copy of the object in which name is v; an Undefined v
@@ -74,11 +87,11 @@ func (o Object) With(name string, v Value) Object {
 	if _, gone := v.(Undefined); gone {
 		return o.Without(name)
 	}
-	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
+	i, ok := o.find(name)
 	out := make(Object, 0, len(o)+1)
 	out = append(out, o[:i]...)
 	out = append(out, Field{name, v})
-	if i < len(o) && o[i].Name == name {
+	if ok {
 		i++
 	}
 	return append(out, o[i:]...)
@@ -86,8 +99,8 @@ func (o Object) With(name string, v Value) Object {
 
 // Without returns the object without the field called name.
 func (o Object) Without(name string) Object {
-	i := sort.Search(len(o), func(i int) bool { return o[i].Name >= name })
-	if i == len(o) || o[i].Name != name {
+	i, ok := o.find(name)
+	if !ok {
 		return o
 	}
 	out := make(Object, 0, len(o)-1)
