@@ -53,15 +53,8 @@ func newJournal(root string) *journal {
 func (j *journal) write(e entry) error {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if j.file == nil {
-		if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
-			return fmt.Errorf("journal: %w", err)
-		}
-		file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o600)
-		if err != nil {
-			return fmt.Errorf("journal: %w", err)
-		}
-		j.file = file
+	if err := j.open(); err != nil {
+		return fmt.Errorf("journal: %w", err)
 	}
 	line, err := json.Marshal(e)
 	if err != nil {
@@ -74,6 +67,32 @@ func (j *journal) write(e entry) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
+}
+
+// open opens the file, and ends a line that an interrupted write has torn, so
+// that the next entry does not hang on to it.
+func (j *journal) open() error {
+	if j.file != nil {
+		return nil
+	}
+	if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
+		return err
+	}
+	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	j.file = file
+	info, err := file.Stat()
+	if err != nil || info.Size() == 0 {
+		return err
+	}
+	last := make([]byte, 1)
+	if _, err := file.ReadAt(last, info.Size()-1); err != nil || last[0] == '\n' {
+		return err
+	}
+	_, err = file.Write([]byte{'\n'})
+	return err
 }
 
 // read calls fn for every entry, oldest first. Lines that cannot be read, as
