@@ -46,7 +46,11 @@ type Deployment struct {
 	news        chan struct{} // closed by the next commit
 	pending     map[string]*pendingSchema
 
-	front   front      // the server's half
+	front front // the server's half
+	// turns are taken for reading by mutations that run side by side, and for
+	// writing by one that has lost a race: it then runs alone, so that a client
+	// that cancels a migration is not overtaken by its batches for ever.
+	turns   sync.RWMutex
 	pushing sync.Mutex // one push at a time
 	ctx     context.Context
 	stop    context.CancelFunc

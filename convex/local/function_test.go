@@ -139,10 +139,15 @@ export const handle = query({ args: {}, handler: () => createFunctionHandle(ref<
 export const boxHandle = query({ args: {}, handler: () => createFunctionHandle(components.box.lib.add) });
 export const hiddenReference = mutation({ args: {}, handler: (ctx) => ctx.runQuery((components as any).box.lib.hidden, {}) });
 export const later = mutation({ args: { ms: v.number(), fn: v.string(), args: v.any() }, handler: (ctx, a) => ctx.scheduler.runAfter(a.ms, ref<"mutation">(a.fn), a.args) });
+export const laterAndFail = mutation({ args: {}, handler: async (ctx) => { await ctx.scheduler.runAfter(0, api.core.inner, {}); throw new Error("on purpose"); } });
+export const fan = mutation({ args: { n: v.number() }, handler: async (ctx, { n }) => { for (let i = 0; i < n; i++) await ctx.scheduler.runAfter(0, api.core.add, { title: "t" + i }); } });
+export const long = query({ args: { n: v.number() }, handler: (ctx, { n }) => "x".repeat(n) });
+export const chatter = query({ args: { n: v.number(), long: v.number() }, handler: (ctx, a) => { console.log("x".repeat(a.long)); for (let i = 0; i < a.n; i++) console.log(i); } });
 export const cancel = mutation({ args: { id: v.id("_scheduled_functions") }, handler: (ctx, { id }) => ctx.scheduler.cancel(id) });
 export const job = query({ args: { id: v.id("_scheduled_functions") }, handler: (ctx, { id }) => ctx.db.system.get(id) });
 export const hidden = internalMutation({ args: {}, handler: () => 1 });
 export const loop = mutation({ args: {}, handler: () => { for (;;) {} } });
+export const loopInAction = action({ args: {}, handler: () => { console.log("looping"); for (;;) {} } });
 export const act = action({ args: {}, handler: async (ctx): Promise<any> => {
   console.log("acting");
   const id = await ctx.runMutation(api.core.add, { title: "by action" });

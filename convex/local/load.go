@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"strait/model/value"
 )
@@ -12,8 +13,9 @@ import (
 const manyWrites = 1000
 
 // Insert loads documents from the host: it keeps given _id and _creationTime
-// and creates component and table. It does not enforce the schema and knows
-// no transaction limits; all documents or none are there afterwards.
+// and creates component and table; of the system tables it takes "_storage".
+// It does not enforce the schema and knows no transaction limits; all
+// documents or none are there afterwards.
 func (d *Deployment) Insert(ctx context.Context, component, table string, docs []value.Object) ([]string, error) {
 	var ids []string
 	_, err := d.load(ctx, component, func(tx *transaction) error {
@@ -75,7 +77,7 @@ func numberOf(docs []value.Object) uint32 {
 // that is free (0: the next free one).
 func (tx *transaction) loadTable(component, name string, number uint32) (*table, error) {
 	s := tx.own(component)
-	if t := s.table(name); t != nil {
+	if t := s.table(name); t != nil && (name == storageTable || !strings.HasPrefix(name, "_")) {
 		return t, nil
 	}
 	if err := checkTableName(name); err != nil {

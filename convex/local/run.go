@@ -51,7 +51,7 @@ func (d *Deployment) run(ctx context.Context, c call) Response {
 	case jsrun.Query:
 		r = d.runQuery(ctx, c, snap, component, fn)
 	case jsrun.Mutation:
-		r = d.runMutation(ctx, c, component, fn)
+		r = d.runMutation(ctx, c)
 	case jsrun.Action:
 		r = d.runAction(ctx, c, snap, component, fn)
 	default:
@@ -151,32 +151,54 @@ func (d *Deployment) runQuery(ctx context.Context, c call, snap *snapshot, compo
 	return r
 }
 
-func (d *Deployment) runMutation(ctx context.Context, c call, component *jsrun.Component, fn jsrun.Function) Response {
+func (d *Deployment) runMutation(ctx context.Context, c call) Response {
 	for n := 0; ; n++ {
-		snap := d.latest.Load()
-		if n > 0 { // the code may have changed with what was read
-			var fail *FunctionError
-			if component, fn, fail = d.resolve(snap.code, c); fail != nil {
-				return Response{Err: fail, Timestamp: snap.ts}
-			}
-		}
-		x := d.execution(c, snap.code)
-		tx := d.begin(snap)
-		r, lost := d.attempt(ctx, x, c, tx, component, fn, n)
-		if lost == nil {
+		r, again := d.takeTurn(ctx, c, n)
+		if !again {
 			return r
 		}
-		limit := 2 * time.Second
-		if c.job != nil {
-			limit = time.Minute
-		}
-		select {
-		case <-ctx.Done():
+		if ctx.Err() != nil {
 			r.Err = failure("The mutation was stopped: " + ctx.Err().Error())
 			return r
-		case <-time.After(backoff(n, limit)):
+		}
+		if n > 0 { // it ran alone and still lost: something of the host's own writes
+			pause(ctx, backoff(n-1, c.patience()))
 		}
 	}
+}
+
+// patience is the longest pause between attempts (convex-wire.md 9.3).
+func (c call) patience() time.Duration {
+	if c.job != nil {
+		return time.Minute
+	}
+	return 2 * time.Second
+}
+
+func pause(ctx context.Context, d time.Duration) {
+	select {
+	case <-ctx.Done():
+	case <-time.After(d):
+	}
+}
+
+// takeTurn runs attempt n: the first beside others, later ones alone.
+func (d *Deployment) takeTurn(ctx context.Context, c call, n int) (r Response, again bool) {
+	if n == 0 {
+		d.turns.RLock()
+		defer d.turns.RUnlock()
+	} else {
+		d.turns.Lock()
+		defer d.turns.Unlock()
+	}
+	snap := d.latest.Load()
+	component, fn, fail := d.resolve(snap.code, c) // the code may have changed meanwhile
+	if fail != nil {
+		return Response{Err: fail, Timestamp: snap.ts}, false
+	}
+	x := d.execution(c, snap.code)
+	r, lost := d.attempt(ctx, x, c, d.begin(snap), component, fn, n)
+	return r, lost != nil
 }
 
 // attempt runs a mutation once. It returns the conflict when it must be run
