@@ -36,7 +36,7 @@ type GenerateOptions struct {
 // fields, ids and creation times, spread over a year. References point to
 // documents of the tables generated or already filled.
 func (d *Deployment) Generate(ctx context.Context, o GenerateOptions) error {
-	g := &generator{d: d, o: o, ids: map[string][]value.ID{}, numbers: map[string]uint32{}}
+	g := &generator{d: d, o: o, ids: map[string][]value.ID{}, numbers: map[string]uint32{}, rounds: map[referral][]int{}, nth: map[string]int{}}
 	names := slices.Sorted(maps.Keys(o.Counts))
 	for _, name := range names {
 		if o.Schema.Table(name) == nil {
@@ -70,6 +70,8 @@ type generator struct {
 	ids     map[string][]value.ID // that references may point to
 	numbers map[string]uint32
 	refs    map[string]*rand.Rand // choice of references, by table that refers
+	rounds  map[referral][]int    // who is still to be referred to in this round
+	nth     map[string]int        // references of the document in hand so far, by table
 	current string
 }
 
@@ -135,7 +137,27 @@ func (g *generator) reference(table string) (string, bool) {
 	if len(list) == 0 {
 		return "", false
 	}
-	return list[r.IntN(len(list))].String(), true
+	return list[g.turn(table, len(list), r)].String(), true
+}
+
+// referral is one of the references to a table that a document holds.
+type referral struct {
+	from, to string
+	nth      int
+}
+
+// turn deals the documents of a table to those of another in rounds, each in
+// an order of its own: with as many of both, each is referred to once from
+// the same field, which is what code that calls unique() on an index expects.
+func (g *generator) turn(table string, n int, r *rand.Rand) int {
+	at := referral{g.current, table, g.nth[table]}
+	g.nth[table]++
+	round := g.rounds[at]
+	if len(round) == 0 {
+		round = r.Perm(n)
+	}
+	g.rounds[at] = round[1:]
+	return round[0]
 }
 
 func (g *generator) fill(ctx context.Context, sampler *schema.Sampler, t *schema.Table) error {
@@ -146,6 +168,7 @@ func (g *generator) fill(ctx context.Context, sampler *schema.Sampler, t *schema
 	g.current = t.Name
 	docs := make([]value.Object, 0, min(n, generateChunk))
 	for i := range n {
+		clear(g.nth)
 		doc, err := sampler.Document(t)
 		if err != nil {
 			return fmt.Errorf("generate document %d of table %q: %w", i+1, t.Name, err)
