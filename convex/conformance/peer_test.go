@@ -23,6 +23,7 @@ import (
 // batch 100, by the unmodified migrations component: in the embedded
 // deployment, and (up to 10,000 documents: it is quadratic) in convex-test.
 // Both get the same documents and the same migration, of testdata/npm/peer.
+// "built-in" is the embedded deployment with the component of the prelude.
 //
 //	go test ./convex/conformance -run '^$' -bench Migration -benchtime 1x
 func BenchmarkMigration(b *testing.B) {
@@ -31,12 +32,23 @@ func BenchmarkMigration(b *testing.B) {
 	if err != nil {
 		b.Fatal(err)
 	}
-	if p.Packages["@convex-dev/migrations"] != "0.3.6" {
-		b.Fatalf("not the unmodified package: %v", p.Packages)
+	bare := filepath.Join(b.TempDir(), "peer")
+	if err := os.CopyFS(bare, os.DirFS(filepath.Join(npm, "peer"))); err != nil {
+		b.Fatal(err)
+	}
+	builtIn, err := project.Load(b.Context(), project.Options{Dir: bare})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for p, want := range map[*project.Project]string{p: "0.3.6", builtIn: "built-in"} {
+		if got := p.Packages["@convex-dev/migrations"]; got != want {
+			b.Fatalf("the migrations package is %s, want %s", got, want)
+		}
 	}
 	for _, n := range []int{1_000, 10_000, 100_000} {
 		users := makeUsers(b, p.Schema, n)
 		b.Run(fmt.Sprintf("embedded/%d", n), func(b *testing.B) { benchEmbedded(b, p, users) })
+		b.Run(fmt.Sprintf("built-in/%d", n), func(b *testing.B) { benchEmbedded(b, builtIn, users) })
 		if n <= 10_000 {
 			b.Run(fmt.Sprintf("convex-test/%d", n), func(b *testing.B) { benchConvexTest(b, npm, users) })
 		}
