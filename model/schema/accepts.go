@@ -82,7 +82,14 @@ func accepts(a, b *Validator) (bool, value.Value, error) {
 	return false, w, nil
 }
 
-func brief(v *Validator) string { return shorten(v.String()) }
+// brief names a validator in an error.
+func brief(v *Validator) string {
+	const most = 60
+	if runes := []rune(v.String()); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return v.String()
+}
 
 // NumberedTables numbers tables by their place: the first is firstTable.
 type NumberedTables []string

@@ -174,6 +174,10 @@ func TestWidenCases(t *testing.T) {
 		{"a nullable object", union(object(req("a", str)), of(Null)), object(req("a", num)), "v.union(v.object({ a: v.union(v.number(), v.string()) }), v.null())"},
 		{"a discriminated union", union(object(req("kind", lit("x")), req("n", num)), object(req("kind", lit("y")))), union(object(req("kind", lit("x")), req("n", str)), object(req("kind", lit("z")))),
 			`v.union( v.object({ kind: v.literal("x"), n: v.union(v.string(), v.number()) }), v.object({ kind: v.literal("z") }), v.object({ kind: v.literal("y") }), )`},
+		{"one member of a union changed", union(object(req("a", str)), object(req("b", str)), of(Null)), union(object(req("b", str)), object(req("a", str), req("c", num))),
+			"v.union( v.object({ b: v.string() }), v.object({ a: v.string(), c: v.optional(v.number()) }), v.null(), )"},
+		{"an object split into two", object(req("a", str), req("b", str)), union(object(req("kind", lit("x")), req("a", str)), object(req("kind", lit("y")), req("b", str))),
+			`v.union( v.object({ kind: v.literal("x"), a: v.string() }), v.object({ kind: v.literal("y"), b: v.string() }), v.object({ a: v.string(), b: v.string() }), )`},
 		{"any", of(Any), str, "v.any()"},
 	} {
 		got := squeeze(Widen(c.active, c.target).TypeScript())

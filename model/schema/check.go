@@ -13,6 +13,13 @@ type Tables interface {
 	TableName(number uint32) (string, bool)
 }
 
+// The bounds of Check.
+const (
+	maxViolations = 1000
+	maxShown      = 400 // characters of a value in the later texts
+	maxGot        = 40  // characters of Violation.Got
+)
+
 // The reasons of a Violation.
 const (
 	ReasonMissing = "missing"
@@ -38,9 +45,12 @@ type Violation struct {
 	Closest *Violation
 }
 
-// Check lists every violation of val against the validator, first the one that
+// Check lists the violations of val against the validator, first the one that
 // Convex would name. A nil validator accepts everything. A union is one
-// violation, as for Convex: which member was meant is not known.
+// violation, as for Convex: which member was meant is not known. A document of
+// a megabyte can be wrong in thousands of places, and Convex prints all of it in
+// its text: so the list ends after maxViolations, and from the second on texts
+// show long values only in part.
 func (v *Validator) Check(val value.Value, ids Tables) []Violation {
 	if v.Fits(val, ids) {
 		return nil
@@ -192,6 +202,9 @@ func (p *place) paths() (path, field string) {
 }
 
 func (c *checker) check(v *Validator, val value.Value, at *place) {
+	if len(c.found) == maxViolations {
+		return
+	}
 	switch v.Kind {
 	case ID:
 		if s, ok := val.(string); ok {
@@ -200,7 +213,7 @@ func (c *checker) check(v *Validator, val value.Value, at *place) {
 		}
 	case Literal:
 		if !value.Equal(v.Literal, val) {
-			c.add(ReasonLiteral, v, val, at, "`"+value.Display(val)+"` does not match literal validator `"+v.String()+"`."+gluedPath(at))
+			c.add(ReasonLiteral, v, val, at, "`"+c.show(val)+"` does not match literal validator `"+v.String()+"`."+gluedPath(at))
 		}
 		return
 	case Array:
@@ -242,7 +255,10 @@ func (c *checker) mismatch(v *Validator, val value.Value, at *place) {
 	case v.Kind == ID && kindOf(val) == String:
 		reason = ReasonID
 	}
-	c.add(reason, v, val, at, detailed("Value does not match validator.", at, "Value", val, v))
+	if len(c.found) == maxViolations {
+		return
+	}
+	c.add(reason, v, val, at, c.detailed("Value does not match validator.", at, "Value", val, v))
 	if v.Kind == Union {
 		c.found[len(c.found)-1].Closest = c.closest(v, val, at)
 	}
@@ -312,18 +328,29 @@ func (c *checker) checkObject(v *Validator, o value.Object, at *place) {
 			c.check(f.Type, val, inside)
 		case !f.Optional:
 			c.add(ReasonMissing, f.Type, value.Undefined{}, inside,
-				detailed("Object is missing the required field `"+f.Name+"`. Consider wrapping the field validator in `v.optional(...)` if this is expected.", at, "Object", o, v))
+				c.detailed("Object is missing the required field `"+f.Name+"`. Consider wrapping the field validator in `v.optional(...)` if this is expected.", at, "Object", o, v))
 		}
 	}
 	for _, f := range o {
 		if v.Field(f.Name) == nil {
 			c.add(ReasonExtra, nil, f.Value, &place{at, "." + f.Name, "." + f.Name},
-				detailed("Object contains extra field `"+f.Name+"` that is not in the validator.", at, "Object", o, v))
+				c.detailed("Object contains extra field `"+f.Name+"` that is not in the validator.", at, "Object", o, v))
 		}
 	}
 }
 
+// show prints a value: whole in the text that Convex would write.
+func (c *checker) show(val value.Value) string {
+	if len(c.found) == 0 {
+		return value.Display(val)
+	}
+	return value.Brief(val, maxShown)
+}
+
 func (c *checker) add(reason string, v *Validator, val value.Value, at *place, message string) {
+	if len(c.found) == maxViolations {
+		return
+	}
 	path, field := at.paths()
 	x := Violation{Path: path, Field: strings.TrimPrefix(field, "."), Reason: reason, Value: val, Message: message, Got: describe(v, val)}
 	if v != nil {
@@ -340,8 +367,8 @@ func gluedPath(at *place) string {
 	return ""
 }
 
-func detailed(first string, at *place, label string, val value.Value, v *Validator) string {
-	return first + "\n" + gluedPath(at) + "\n" + label + ": " + value.Display(val) + "\nValidator: " + v.String()
+func (c *checker) detailed(first string, at *place, label string, val value.Value, v *Validator) string {
+	return first + "\n" + gluedPath(at) + "\n" + label + ": " + c.show(val) + "\nValidator: " + v.String()
 }
 
 // describe says what stands where v was expected: the type, or the scalar
@@ -354,15 +381,7 @@ func describe(v *Validator, val value.Value) string {
 	case kind == Array || kind == Object || v == nil:
 		return string(kind)
 	case v.Kind == Literal || v.Kind == ID || v.Kind == Union && kind == String:
-		return shorten(value.Display(val))
+		return value.Brief(val, maxGot)
 	}
 	return string(kind)
-}
-
-func shorten(s string) string {
-	const most = 40
-	if runes := []rune(s); len(runes) > most {
-		return string(runes[:most-1]) + "…"
-	}
-	return s
 }

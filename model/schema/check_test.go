@@ -1,19 +1,12 @@
 package schema
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"strait/model/value"
 )
-
-func validator(t testing.TB, text string) *Validator {
-	t.Helper()
-	v, err := ParseValidator([]byte(text))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return v
-}
 
 func decode(t testing.TB, text string) value.Value {
 	t.Helper()
@@ -121,6 +114,26 @@ func TestCheckListsViolationsInConvexsOrder(t *testing.T) {
 	for i := range want {
 		if paths[i] != want[i] {
 			t.Fatalf("violations are %q, want %q", paths, want)
+		}
+	}
+}
+
+// A long document that is wrong everywhere costs no more than it is long.
+func TestCheckIsBounded(t *testing.T) {
+	var fields []value.Field
+	for i := range 1024 {
+		fields = append(fields, value.Field{Name: fmt.Sprintf("f%d", i), Value: strings.Repeat("x", 900)})
+	}
+	found := object(req("a", of(String))).Check(value.NewObject(fields...), nil)
+	if len(found) != maxViolations {
+		t.Errorf("%d violations are listed", len(found))
+	}
+	if len(found[0].Message) < 900*1024 {
+		t.Error("the first text does not show the whole object, as Convex does")
+	}
+	for _, x := range found[1:] {
+		if len(x.Message) > 2*maxShown {
+			t.Fatalf("a later text has %d bytes", len(x.Message))
 		}
 	}
 }

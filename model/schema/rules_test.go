@@ -111,8 +111,8 @@ func TestWidenedSchemasKeepTheRules(t *testing.T) {
 			return &Schema{Validation: rapid.Bool().Draw(t, "validation"), Tables: []*Table{{Name: "t", Document: documents.Draw(t, side), Indexes: indexes.Draw(t, side)}}}
 		}
 		active, target := draw("active"), draw("target")
-		if len(active.Problems())+len(target.Problems()) > 0 {
-			return
+		if len(active.Problems())+len(target.Problems()) > 0 || strings.Contains(active.TypeScript()+target.TypeScript(), "v.union()") {
+			return // a document that cannot be is no reason to keep its fields
 		}
 		if found := WidenSchemas(active, target).Problems(); len(found) > 0 {
 			t.Fatalf("widened, %v and %v break a rule: %s", active.Tables[0].Document, target.Tables[0].Document, found[0].Message)

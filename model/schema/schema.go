@@ -1,5 +1,14 @@
 // Package schema holds Convex schemas and validators: their JSON, the check of
 // a value, inclusion with witnesses, widening, generation and printing.
+//
+// Rules of the package. Schemas and validators are never changed once built,
+// and share parts. A nil validator accepts everything, as v.any() does. Two
+// things are compared by the values that they accept, never by how they are
+// written; what is written keeps its order, for people read it. Fits is the
+// one definition of what a validator accepts: Check, Accepts, Edge and the
+// Sampler are tested against it. Texts that Convex would write are its own,
+// word for word; the server's source is named in the tests that hold them.
+// No function panics on any schema or value, however strange.
 package schema
 
 import "strait/model/value"

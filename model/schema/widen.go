@@ -10,9 +10,9 @@ import (
 // When one of the two accepts the other, it is that one, as written. Otherwise
 // fields of one side become optional, differing types become a flat union
 // without members that another member covers, and two arrays or records become
-// one. Objects of unions are merged where they are the only ones of their
-// side, or where a literal field tells which belong together; other objects
-// stay members of their own. b's order comes first. nil accepts everything.
+// one. Objects of unions are merged where one on each side differs from all of
+// the other, or where a literal field tells which belong together; other
+// objects stay members of their own. b's order comes first. nil accepts everything.
 func Widen(a, b *Validator) *Validator {
 	if a == nil || b == nil {
 		return nil
@@ -46,7 +46,7 @@ func uncovered(members []*Validator) []*Validator {
 			if i == j || gone[j] {
 				continue
 			}
-			if covers(other, m) {
+			if covers(other, m) && (j < i || !covers(m, other)) {
 				gone[i] = true
 				break
 			}
@@ -129,7 +129,10 @@ func pairing(first, second []*Validator) func(*Validator) *Validator {
 		if m.Kind != Array && m.Kind != Record && m.Kind != Object {
 			return nil
 		}
-		mine, others := ofKind(first, m.Kind), ofKind(second, m.Kind)
+		mine, others := unmatched(first, second, m.Kind), unmatched(second, first, m.Kind)
+		if !slices.Contains(mine, m) {
+			return nil
+		}
 		if len(mine) == 1 && len(others) == 1 {
 			return others[0]
 		}
@@ -142,6 +145,14 @@ func pairing(first, second []*Validator) func(*Validator) *Validator {
 		}
 		return nil
 	}
+}
+
+// unmatched lists the members of a kind that the other side does not have as
+// well.
+func unmatched(members, others []*Validator, kind Kind) []*Validator {
+	return slices.DeleteFunc(ofKind(members, kind), func(m *Validator) bool {
+		return slices.ContainsFunc(others, func(other *Validator) bool { return same(canonical(m), canonical(other)) })
+	})
 }
 
 func ofKind(members []*Validator, kind Kind) []*Validator {

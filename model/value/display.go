@@ -5,57 +5,76 @@ import (
 	"fmt"
 	"math"
 	"strconv"
-	"strings"
 	"unicode"
+	"unicode/utf8"
 )
 
 // Display prints v as Convex prints values in its error texts (convex-wire.md
 // 7.4): {a: 1.0, b: [2, "three"]}. It is the text of the whole value, however
 // long.
 func Display(v Value) string {
-	var b strings.Builder
-	display(&b, v)
-	return b.String()
+	return string(display(nil, v, math.MaxInt))
 }
 
-func display(b *strings.Builder, v Value) {
+// Brief is Display cut to at most so many characters, at a cost that does not
+// grow with v. A text that is cut ends in "…".
+func Brief(v Value, most int) string {
+	text := string(display(nil, v, 4*most))
+	if utf8.RuneCountInString(text) <= most {
+		return text
+	}
+	return string([]rune(text)[:max(most-1, 0)]) + "…"
+}
+
+// display appends v. Beyond most bytes it stops at the next value.
+func display(b []byte, v Value, most int) []byte {
+	if len(b) > most {
+		return b
+	}
 	switch v := v.(type) {
 	case nil:
-		b.WriteString("null")
+		return append(b, "null"...)
 	case bool:
-		b.WriteString(strconv.FormatBool(v))
+		return strconv.AppendBool(b, v)
 	case float64:
-		b.WriteString(displayFloat(v))
+		return append(b, displayFloat(v)...)
 	case int64:
-		b.WriteString(strconv.FormatInt(v, 10))
+		return strconv.AppendInt(b, v, 10)
 	case string:
-		displayString(b, v)
+		return displayString(b, v, most)
 	case Bytes:
-		b.WriteString(`b"` + base64.StdEncoding.EncodeToString(v) + `"`)
+		if room := max(most-len(b), 0); len(v) > room {
+			v = v[:room]
+		}
+		b = append(b, `b"`...)
+		return append(base64.StdEncoding.AppendEncode(b, v), '"')
 	case Array:
-		b.WriteByte('[')
+		b = append(b, '[')
 		for i, e := range v {
 			if i > 0 {
-				b.WriteString(", ")
+				b = append(b, ", "...)
 			}
-			display(b, e)
+			if b = display(b, e, most); len(b) > most {
+				return b
+			}
 		}
-		b.WriteByte(']')
+		return append(b, ']')
 	case Object:
-		b.WriteByte('{')
+		b = append(b, '{')
 		for i, f := range v {
 			if i > 0 {
-				b.WriteString(", ")
+				b = append(b, ", "...)
 			}
-			b.WriteString(f.Name + ": ")
-			display(b, f.Value)
+			b = append(append(b, f.Name...), ": "...)
+			if b = display(b, f.Value, most); len(b) > most {
+				return b
+			}
 		}
-		b.WriteByte('}')
+		return append(b, '}')
 	case Undefined:
-		b.WriteString("undefined")
-	default:
-		panic(notValue(v))
+		return append(b, "undefined"...)
 	}
+	panic(notValue(v))
 }
 
 // displayFloat prints as Rust's {:?} does.
@@ -75,19 +94,21 @@ func displayFloat(f float64) string {
 }
 
 // displayString quotes as Rust's {:?} does.
-func displayString(b *strings.Builder, s string) {
-	b.WriteByte('"')
+func displayString(b []byte, s string, most int) []byte {
+	b = append(b, '"')
 	for _, r := range s {
 		switch {
+		case len(b) > most:
+			return b
 		case r == '"':
-			b.WriteString(`\"`)
-		case r == '\'':
-			b.WriteByte('\'')
+			b = append(b, `\"`...)
+		case r != '\\' && plain(r):
+			b = utf8.AppendRune(b, r)
 		default:
-			b.WriteString(escapeRune(r))
+			b = append(b, escapeRune(r)...)
 		}
 	}
-	b.WriteByte('"')
+	return append(b, '"')
 }
 
 // escapeRune is one character as Rust's {:?} prints it between single quotes.
@@ -106,8 +127,17 @@ func escapeRune(r rune) string {
 	case '\'':
 		return `\'`
 	}
-	if !unicode.IsPrint(r) || unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Grapheme_Extend) {
-		return fmt.Sprintf(`\u{%x}`, r)
+	if plain(r) {
+		return string(r)
 	}
-	return string(r)
+	return fmt.Sprintf(`\u{%x}`, r)
+}
+
+// plain reports whether Rust prints the character as it is: not when it is
+// invisible or joins the one before it.
+func plain(r rune) bool {
+	if r < utf8.RuneSelf {
+		return r >= ' ' && r < 0x7f
+	}
+	return unicode.IsPrint(r) && !unicode.In(r, unicode.Mn, unicode.Me, unicode.Other_Grapheme_Extend)
 }

@@ -1,5 +1,10 @@
 // Package value holds Convex values: their encodings, order, sizes and ids.
 //
+// A value is never changed once it is built, so that documents, transactions
+// and pages may share parts; With and Without copy. Decoders accept what Convex
+// accepts and say where they refuse; limits are checked apart, since patches
+// and results have other limits than documents.
+//
 // A value is one of the Go types listed at Value. Objects keep their fields
 // sorted by name, as Convex stores and prints them, so that encoding a value
 // twice gives the same bytes and comparing two needs no look-up.

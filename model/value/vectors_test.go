@@ -306,6 +306,33 @@ func TestDisplayIsRusts(t *testing.T) {
 	}
 }
 
+func TestBrief(t *testing.T) {
+	huge := make(Array, 8000)
+	for i := range huge {
+		huge[i] = strings.Repeat("é", 100)
+	}
+	for _, c := range []struct {
+		v    Value
+		most int
+		want string
+	}{
+		{Object{{"a", "é"}}, 8, `{a: "é"}`},
+		{Object{{"a", "é"}}, 7, `{a: "é…`},
+		{"日本語", 3, `"日…`},
+		{strings.Repeat("x", 1<<20), 4, `"xx…`},
+		{Bytes(make([]byte, 1<<20)), 5, `b"AA…`},
+		{huge, 6, `["éé` + "é…"},
+		{huge, 0, "…"},
+	} {
+		if got := Brief(c.v, c.most); got != c.want {
+			t.Errorf("Brief to %d is %s, want %s", c.most, got, c.want)
+		}
+	}
+	if n := testing.AllocsPerRun(10, func() { Brief(huge, 40) }); n > 20 {
+		t.Errorf("a short text of a long value takes %v allocations", n)
+	}
+}
+
 func TestCheckLimits(t *testing.T) {
 	nest := func(levels int) Object {
 		v := Value(1.0)
