@@ -2,7 +2,6 @@ package local
 
 import (
 	"context"
-	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -88,6 +87,11 @@ func deploy(t testing.TB, app *jsrun.App, o Options) *Deployment {
 	t.Helper()
 	if o.Seed == 0 {
 		o.Seed = 1
+	}
+	if o.Limits == nil { // a busy machine must not fail a test by its time
+		limits := DefaultLimits()
+		limits.FunctionTime = time.Minute
+		o.Limits = &limits
 	}
 	d := New(o)
 	t.Cleanup(func() { d.Close() })
@@ -185,5 +189,3 @@ func logLines(r Response) []string {
 	}
 	return out
 }
-
-var _ = json.Marshal

@@ -27,7 +27,7 @@ func parseExpression(text []byte, depth int) (expression, error) {
 	if len(o) != 1 {
 		return nil, fmt.Errorf("a filter expression has one operator, this one has %d keys", len(o))
 	}
-	op, arg := o[0].name, o[0].text
+	op, arg := o[0].name, view(o[0].text)
 	switch op {
 	case "$literal":
 		v, err := value.DecodePatch(arg)

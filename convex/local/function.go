@@ -27,9 +27,7 @@ type execution struct {
 	now       time.Time
 	requestID string
 	id        string // execution id
-	caller    string
 	identity  json.RawMessage
-	admin     bool
 	job       string // id of the scheduled function that runs
 	jobOf     string // component whose job it is
 	progress  func(FunctionLogLine)

@@ -25,9 +25,6 @@ func (iv interval) contains(key string) bool {
 	return key >= iv.lo && (iv.hi == "" || key < iv.hi)
 }
 
-// point is the interval of one key.
-func point(key string) interval { return interval{key, key + "\x00"} }
-
 // prefixed is the interval of the keys that begin with prefix.
 func prefixed(prefix string) interval { return interval{prefix, afterPrefix(prefix)} }
 

@@ -3,6 +3,7 @@ package local
 import (
 	"encoding/json"
 	"fmt"
+	"unsafe"
 )
 
 // object reads the top level of a JSON object without decoding its values:
@@ -10,15 +11,15 @@ import (
 // decoded once, by whom it concerns.
 type object []member
 
-type member struct {
-	name string
-	text []byte
-}
+type member struct{ name, text string }
+
+// view is the bytes of a string without a copy, for decoders that only read.
+func view(s string) []byte { return unsafe.Slice(unsafe.StringData(s), len(s)) }
 
 // parseObject splits text, which must be an object.
 func parseObject(text string) (object, error) {
 	s := splitter{text: text}
-	out := make(object, 0, 8)
+	out := make(object, 0, 4)
 	s.space()
 	if !s.eat('{') {
 		return nil, s.fail("an object is expected")
@@ -38,7 +39,7 @@ func parseObject(text string) (object, error) {
 		if err := s.skip(); err != nil {
 			return nil, err
 		}
-		out = append(out, member{name, []byte(text[start:s.pos])})
+		out = append(out, member{name, text[start:s.pos]})
 		s.space()
 		if s.eat(',') {
 			s.space()
@@ -53,10 +54,10 @@ func parseObject(text string) (object, error) {
 func (o object) raw(name string) []byte {
 	for _, m := range o {
 		if m.name == name {
-			if string(m.text) == "null" {
+			if m.text == "null" {
 				return nil
 			}
-			return m.text
+			return view(m.text)
 		}
 	}
 	return nil

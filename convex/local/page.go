@@ -209,6 +209,10 @@ func (w *pager) open(p *plan) error {
 	w.stream = w.tx.stream(p)
 	w.stream.skipPast = w.skip
 	w.stream.step = min(max(w.args.size, 1), 1024)
+	if t := w.tx.space(p.ref.component).table(p.ref.table); t != nil && t.byID.Len() > 0 {
+		n := min(w.args.size, t.byID.Len())
+		w.out = make([]byte, 0, 512+n*(2+int(t.bytes)/t.byID.Len()*9/8))
+	}
 	w.out = append(w.out, `{"page":[`...)
 	return nil
 }

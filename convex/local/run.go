@@ -109,7 +109,7 @@ func (d *Deployment) notFound(c call) *FunctionError {
 func (d *Deployment) execution(c call, code *code) *execution {
 	x := &execution{
 		d: d, code: code, now: d.now(), requestID: c.RequestID, id: d.random.hex(8),
-		caller: c.Caller, identity: c.Identity, admin: c.Admin,
+		identity: c.Identity,
 	}
 	if c.job != nil {
 		x.job, x.jobOf = c.job.id.String(), c.job.component

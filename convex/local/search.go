@@ -80,7 +80,7 @@ func (tx *transaction) planSearch(p *plan, component, name string, filters []jso
 func hasNull(o object, name string) bool {
 	for _, m := range o {
 		if m.name == name {
-			return string(m.text) == "null"
+			return m.text == "null"
 		}
 	}
 	return false

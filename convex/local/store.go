@@ -200,7 +200,7 @@ func (ix *index) build(t *table) error {
 
 // decodeDocument reads a stored document, system fields included.
 func decodeDocument(d *document) (value.Object, error) {
-	v, err := value.Decode([]byte(d.json))
+	v, err := value.Decode(view(d.json))
 	if err != nil {
 		return nil, err
 	}

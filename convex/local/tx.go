@@ -6,6 +6,7 @@ import (
 	"math"
 	"strings"
 
+	"strait/model/schema"
 	"strait/model/value"
 )
 
@@ -249,15 +250,15 @@ func (tx *transaction) replace(component string, id value.ID, fields value.Objec
 	if err != nil {
 		return nil, err
 	}
+	var doc value.Object
 	if merge {
-		fields = mergeFields(withoutSystem(oldDoc), fields)
+		doc = mergeFields(oldDoc, fields)
 	} else {
-		fields = dropUndefined(fields)
+		doc = withSystem(dropUndefined(fields), id, unsortable(old.created))
 	}
-	if err := tx.enforce(component, t.name, fields); err != nil {
+	if err := tx.enforceStored(component, t.name, doc); err != nil {
 		return nil, err
 	}
-	doc := withSystem(fields, id, unsortable(old.created))
 	if err := value.CheckLimits(doc); err != nil {
 		return nil, &userError{code: "InvalidDocument", message: err.Error()}
 	}
@@ -337,19 +338,34 @@ func (tx *transaction) ensureTable(component, name string) (*table, error) {
 	return t, nil
 }
 
-// enforce checks fields against the active schema (convex-wire.md 9.2).
+// enforce checks fields without system fields against the active schema
+// (convex-wire.md 9.2).
 func (tx *transaction) enforce(component, tableName string, fields value.Object) error {
 	s := tx.space(component)
 	t := s.schema.byName[tableName]
-	if t == nil || t.Document == nil || t.Document.Fits(fields, s) {
+	if t == nil || t.Document.Fits(fields, s) {
 		return nil
 	}
-	bad := t.CheckDocument(fields, s)
+	return misfit(t, fields, s)
+}
+
+// enforceStored is enforce for a whole document.
+func (tx *transaction) enforceStored(component, tableName string, doc value.Object) error {
+	s := tx.space(component)
+	t := s.schema.byName[tableName]
+	if t == nil || t.FitsDocument(doc, s) {
+		return nil
+	}
+	return misfit(t, doc, s)
+}
+
+func misfit(t *schema.Table, doc value.Object, ids schema.Tables) error {
+	bad := t.CheckDocument(doc, ids)
 	if len(bad) == 0 {
 		return nil
 	}
 	return userErrorf("SchemaEnforcementError",
-		"Failed to insert or update a document in table %q because it does not match the schema: %s", tableName, bad[0].Message)
+		"Failed to insert or update a document in table %q because it does not match the schema: %s", t.Name, bad[0].Message)
 }
 
 // sawTime keeps the newest creation time given out.
