@@ -3,6 +3,7 @@ package schema
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"reflect"
 	"slices"
 	"strings"
@@ -185,6 +186,12 @@ func FuzzParse(f *testing.F) {
 		_ = s.TypeScript()
 		if w := WidenSchemas(s, back); w.Hash() != s.Hash() {
 			t.Fatalf("widened with itself, %s becomes %s", s.JSON(), w.JSON())
+		}
+		_ = s.Problems()
+		for i, table := range s.Tables {
+			if ok, w, err := Accepts(table.Document, back.Tables[i].Document); !ok && !errors.Is(err, ErrTooWide) {
+				t.Fatalf("%v does not accept itself: %v, %v", table.Document, w, err)
+			}
 		}
 		sampler := NewSampler(1, nil)
 		for _, table := range s.Tables {

@@ -82,21 +82,28 @@ func (d *sample) instant() string { return d.date().Format("2006-01-02T15:04:05.
 
 func (d *sample) fullName() string { return d.first + " " + d.last }
 
-// name is the name of what the table holds.
+// name is the name of what the table holds: the last word of "orgRoles" is
+// what it is about.
 func (d *sample) name() string {
-	switch {
-	case hasAny(d.about, "user", "users", "person", "people", "member", "members", "customer", "customers", "author", "authors", "contact",
-		"contacts", "employee", "employees", "profile", "profiles", "patient", "patients", "student", "students", "player", "players", "lead", "leads"):
-		return d.fullName()
-	case hasAny(d.about, "team", "teams", "organization", "organizations", "org", "orgs", "company", "companies", "workspace", "workspaces", "account", "accounts", "vendor", "vendors", "tenant", "tenants"):
-		return d.firm()
-	case hasAny(d.about, "product", "products", "item", "items", "plan", "plans", "sku", "skus"):
-		return d.thing()
-	case hasAny(d.about, "tag", "tags", "label", "labels", "category", "categories"):
-		return pick(d.r, tagNames)
+	if len(d.about) > 0 {
+		if maker := owners[singular(d.about[len(d.about)-1])]; maker != nil {
+			return maker(d)
+		}
 	}
 	return capital(pick(d.r, adjectives)) + " " + pick(d.r, nouns)
 }
+
+// owners maps what a name can belong to, a table or the word before "name", to
+// the sort of name.
+var owners = byWord([]topic[textMaker]{
+	{(*sample).fullName, "user person people member customer author contact employee profile patient student player lead actor owner sender recipient assignee reviewer host guest full display contact"},
+	{(*sample).handle, "login nick screen"},
+	{(*sample).firm, "team organization org company workspace account vendor tenant brand bank business store shop"},
+	{(*sample).thing, "product item plan sku"},
+	{anyOf(tagNames), "tag label category topic"},
+	{anyOf(cityNames), "city place location"},
+	{(*sample).file, "file document attachment"},
+})
 
 // topic is what the fields whose names hold one of the words are filled with.
 type topic[F any] struct {
@@ -173,13 +180,13 @@ var phrases = map[string]textMaker{
 	"given name":     func(d *sample) string { return d.first },
 	"last name":      func(d *sample) string { return d.last },
 	"family name":    func(d *sample) string { return d.last },
-	"full name":      (*sample).fullName,
-	"display name":   (*sample).fullName,
 	"user name":      (*sample).handle,
-	"company name":   (*sample).firm,
-	"team name":      (*sample).firm,
-	"file name":      (*sample).file,
-	"product name":   (*sample).thing,
+	"avatar url":     (*sample).image,
+	"image url":      (*sample).image,
+	"photo url":      (*sample).image,
+	"picture url":    (*sample).image,
+	"logo url":       (*sample).image,
+	"thumbnail url":  (*sample).image,
 	"content type":   oneOf("image/png", "application/pdf", "text/plain"),
 	"time zone":      anyOf(zoneNames),
 	"token id":       tokens(24),
@@ -195,6 +202,9 @@ func (d *sample) text(name string) string {
 	words := d.split(name)
 	for i := len(words) - 1; i > 0; i-- {
 		if maker := phrases[words[i-1]+" "+words[i]]; maker != nil {
+			return maker(d)
+		}
+		if maker := owners[words[i-1]]; maker != nil && words[i] == "name" {
 			return maker(d)
 		}
 	}
