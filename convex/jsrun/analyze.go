@@ -61,15 +61,17 @@ type Analysis struct {
 	Problems    []Problem
 }
 
-// Limits of analysis. One module may take as long as Convex gives it; a
-// project full of modules that do not end is left after analysisLimit.
+// Limits of analysis. Convex gives a module 4 s of a faster engine on a
+// machine of its own; mathjs, prismjs and react-email take more than that here
+// when the machine is busy. A project full of modules that do not end is left
+// after analysisLimit.
 var (
-	moduleLimit   = 4 * time.Second
-	analysisLimit = 12 * time.Second
+	moduleLimit   = 8 * time.Second
+	analysisLimit = 30 * time.Second
 )
 
 // Analyze evaluates every module once, each on its own, within the limits of
-// analysis (4 s each, 12 s together), in a VM of its own. A module that fails
+// analysis (8 s each, 30 s together), in a VM of its own. A module that fails
 // is reported in Problems and hides no other.
 func (p *Program) Analyze(ctx context.Context) (*Analysis, error) {
 	a := &analyzer{p: p, skip: map[string]string{}, until: time.Now().Add(analysisLimit)}
@@ -317,7 +319,7 @@ func (a *analyzer) ruined(m module, err error) {
 			}
 		}
 		if e.Kind == "timeout" {
-			problem.Message = fmt.Sprintf("evaluating the module does not end (stopped after %s)", moduleLimit)
+			problem.Message = fmt.Sprintf("evaluating the module does not end within %s", moduleLimit)
 			problem.Hint = "look for a loop at the top level of the file"
 		}
 	}

@@ -77,9 +77,9 @@ func (b *bundler) missingProblem(file, spec string, at *api.Location) Problem {
 	case nodeBuiltin(spec):
 		p.Message = strconv.Quote(spec) + " is part of Node and not available in Convex's runtime"
 		p.Hint = `put "use node" at the top of an actions file that needs it, and import it from nowhere else`
-	case strings.HasPrefix(spec, "#") || strings.HasPrefix(spec, "@/") || strings.HasPrefix(spec, "~"):
+	case strings.HasPrefix(spec, "#") || strings.HasPrefix(spec, "@/") || strings.HasPrefix(spec, "~") || strings.HasPrefix(spec, "$"):
 		p.Message = "cannot resolve " + strconv.Quote(spec)
-		p.Hint = `check "paths" in tsconfig.json and "imports" in package.json`
+		p.Hint = `check "paths" in tsconfig.json and "imports" in package.json; a tsconfig that extends a generated file needs that file (npx svelte-kit sync, npx nuxi prepare)`
 	case b.installed(file, pkg):
 		p.Message = "cannot resolve " + strconv.Quote(spec) + ": package " + strconv.Quote(pkg) + " is installed but offers no such path"
 		p.Hint = "check the version of " + pkg + ": " + b.install() + " " + pkg + "@latest"

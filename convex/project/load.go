@@ -138,6 +138,9 @@ func evaluationEnv(c Config) map[string]string {
 var missingVariable = regexp.MustCompile(`(?i)(env|missing|not set|not defined|required|undefined|must be)`)
 var variableInText = regexp.MustCompile(`\b[A-Z][A-Z0-9]*_[A-Z0-9_]+\b`)
 
+// errorCode is what looks like a variable and is the code of an error.
+var errorCode = regexp.MustCompile(`MISSING|INVALID|ERROR|REQUIRED|NOT_SET|UNDEFINED`)
+
 // hintVariables says what to do about modules that fail for want of an
 // environment variable.
 func (l *loader) hintVariables() {
@@ -148,7 +151,7 @@ func (l *loader) hintVariables() {
 		}
 		var missing []string
 		for _, name := range variableInText.FindAllString(p.Message, -1) {
-			if _, known := l.p.Config.Variables[name]; !known {
+			if _, known := l.p.Config.Variables[name]; !known && !errorCode.MatchString(name) {
 				missing = append(missing, name+` = "x"`)
 			}
 		}

@@ -14,9 +14,10 @@ import (
 // once, with the modules of their own that do not load because of it.
 
 var (
-	whileLoading   = regexp.MustCompile(` \(while loading ([^()]+)\)$`)
-	missingPackage = regexp.MustCompile(`^(?:component [^ ]+: )?(cannot load: )?(package "[^"]+" is not installed)`)
-	notEvaluated   = regexp.MustCompile(`^not evaluated: it imports (.+), which fails$`)
+	whileLoading    = regexp.MustCompile(` \(while loading ([^()]+)\)$`)
+	missingPackage  = regexp.MustCompile(`^(?:component [^ ]+: )?(cannot load: )?(package "[^"]+" is not installed)`)
+	componentPrefix = regexp.MustCompile(`^component [^ ]+: `)
+	notEvaluated    = regexp.MustCompile(`^not evaluated: it imports (.+), which fails$`)
 )
 
 // tidy sorts the problems, errors first, and condenses those that have one
@@ -91,7 +92,7 @@ func causeOf(p jsrun.Problem) (key, suffers string) {
 	if found := notEvaluated.FindStringSubmatch(p.Message); found != nil {
 		return "not evaluated: " + found[1], p.File
 	}
-	return fmt.Sprintf("%s:%d %s", p.File, p.Line, p.Message), ""
+	return fmt.Sprintf("%s:%d %s", p.File, p.Line, componentPrefix.ReplaceAllString(p.Message, "")), ""
 }
 
 // better reports whether a tells more than b: of a file of the project
