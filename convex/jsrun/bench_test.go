@@ -2,14 +2,27 @@ package jsrun
 
 import (
 	"context"
+	"maps"
+	"path/filepath"
 	"testing"
 	"time"
 )
 
+// BenchmarkPhases measures the way from files to the first call, for a project
+// of ten modules on the prelude.
 func BenchmarkPhases(b *testing.B) {
 	ctx := context.Background()
-	dir := "/tmp/strait/jsrun/proj"
-	o := Options{Root: dir, Dir: dir + "/convex", Modules: []string{"migrations.ts", "schema.ts", "users.ts"}}
+	files := maps.Clone(migrating)
+	for _, name := range []string{"a", "b", "c", "d"} {
+		files["convex/"+name+".ts"] = "import { query } from './_generated/server';\nexport const list = query(async (ctx) => ctx.db.query('users').collect());\n"
+	}
+	root := project(b, files)
+	dir := filepath.Join(root, "convex")
+	modules, err := ListModules(dir)
+	if err != nil {
+		b.Fatal(err)
+	}
+	o := Options{Root: root, Dir: dir, Modules: modules}
 	b.Run("esbuild", func(b *testing.B) {
 		for b.Loop() {
 			newBundler(o).build()
@@ -21,7 +34,7 @@ func BenchmarkPhases(b *testing.B) {
 		}
 	})
 	p, _, _ := Bundle(ctx, o)
-	b.Logf("text %d code %d", len(p.text), len(p.code))
+	b.Logf("%d modules, bundle of %d bytes, bytecode of %d", len(modules), len(p.text), len(p.code))
 	b.Run("compile", func(b *testing.B) {
 		for b.Loop() {
 			compile(ctx, p.text)
@@ -45,7 +58,7 @@ func BenchmarkPhases(b *testing.B) {
 		vm, _ := p.Open(ctx)
 		defer vm.Close()
 		for b.Loop() {
-			if _, err := vm.Call(ctx, Call{Module: "users", Export: "list", Type: Query, Args: `[{"n":3}]`, Timeout: time.Second}, quietHost{}); err != nil {
+			if _, err := vm.Call(ctx, Call{Module: "a", Export: "list", Type: Query, Args: `[{}]`, Timeout: time.Second}, quietHost{}); err != nil {
 				b.Fatal(err)
 			}
 		}

@@ -67,7 +67,7 @@ func property(e engine, object lib.TJSValue, name string) lib.TJSValue {
 	defer lib.XFreeValue(e.tls, e.context, object)
 	c, err := libc.CString(name)
 	if err != nil {
-		return lib.TJSValue{}
+		return lib.XNewInt32(e.tls, e.context, 0)
 	}
 	defer libc.Xfree(e.tls, c)
 	return lib.XJS_GetPropertyStr(e.tls, e.context, object, c)

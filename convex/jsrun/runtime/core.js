@@ -198,6 +198,12 @@ function describe(thrown) {
   return JSON.stringify(out);
 }
 
+// V8's own, which packages call to leave their constructors out of a stack.
+hidden(Error, "captureStackTrace", function captureStackTrace(object) {
+  hidden(object, "stack", new Error().stack);
+});
+hidden(Error, "stackTraceLimit", 10);
+
 const atImport = (what) => new Error(`Can't use ${what} at import time`);
 
 hidden(G, "Convex", {
