@@ -260,6 +260,9 @@ func (m Root) shell(cmd fleet.Command) string {
 	if cmd.Reset {
 		add("--reset")
 	}
+	if cmd.Override != "" {
+		add("--override", cmd.Override)
+	}
 	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && cmd.Action == plan.ActRun {
 		add("--confirm", cmd.Env)
 	}

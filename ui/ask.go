@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -39,6 +40,18 @@ type ask struct {
 	quiet time.Time // keys before it are ignored
 
 	refused, warned []plan.Refusal // what the policy says, once it has been asked
+	reasoning       bool           // a reason for acting out of order is being typed
+	reason          string
+}
+
+// overridable reports whether a reason is all that the policy wants.
+func (a ask) overridable() bool {
+	for _, r := range a.refused {
+		if r.Code != "order" {
+			return false
+		}
+	}
+	return len(a.refused) > 0
 }
 
 // askFor opens the question before an action; nothing goes out without one.
@@ -50,15 +63,18 @@ func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 			return m, nil
 		}
 		m.ask = m.question(act, f)
-		m.req++
-		cmd, req, e := m.ask.cmd, m.req, m.d.engine
-		if f.env.Protected || act == plan.ActNarrow {
-			cmd.Typed = cmd.Env // what will be typed; asks for the other reasons
-		}
-		return m, func() tea.Msg {
-			refusals, warnings := e.Check(cmd)
-			return checked{req, refusals, warnings}
-		}
+		return m.check()
+	}
+}
+
+// check asks the engine what its policy says to the open question.
+func (m Root) check() (Root, tea.Cmd) {
+	m.req++
+	cmd, req, e := m.ask.cmd, m.req, m.d.engine
+	cmd.Typed = m.ask.word // what will be typed: asks for the other reasons
+	return m, func() tea.Msg {
+		refusals, warnings := e.Check(cmd)
+		return checked{req, refusals, warnings}
 	}
 }
 
@@ -264,6 +280,20 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 			m.ask = ask{}
 		}
 		return m, nil
+	case a.reasoning && key == "enter":
+		if strings.TrimSpace(a.reason) == "" {
+			return m.tell(toastWarn, "say why, then enter: the journal keeps it; esc goes back")
+		}
+		m.ask.reasoning, m.ask.refused = false, nil
+		m.ask.cmd.Override = strings.TrimSpace(a.reason)
+		m.ask.shell = m.shell(m.ask.cmd)
+		return m.check()
+	case a.reasoning:
+		m.ask.reason = edit(a.reason, key, typed)
+		return m, nil
+	case a.overridable() && key == "o":
+		m.ask.reasoning = true
+		return m, nil
 	case len(a.refused) > 0:
 		if key == "n" || key == "q" || key == "enter" {
 			m.ask = ask{}
@@ -372,6 +402,11 @@ func (m Root) askView() []string {
 	}
 	p.blank()
 	switch {
+	case a.reasoning:
+		p.put(l.warn, "reason to go on anyway: ").put(l.strong, a.reason).put(l.cursor, l.g.caret).end()
+		p.put(l.dim, "the journal keeps it   ").put(l.key, "enter").put(l.dim, " goes on   ").put(l.key, "esc").put(l.dim, " go back").end()
+	case a.overridable():
+		p.put(l.key, "o").put(l.text, " override with a reason   ").put(l.key, "esc").put(l.dim, " go back").end()
 	case len(a.refused) > 0:
 		p.put(l.key, "esc").put(l.dim, " go back").end()
 	case a.kind == askHow:

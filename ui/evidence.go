@@ -57,10 +57,12 @@ func (m Root) drawExamples(p *pen, d *fleet.DryRun) {
 		head = "FIRST " + head
 	}
 	p.to(1).put(l.head, strings.ToUpper(head)).end()
-	nameW := 8
+	nameW, long := 8, false
 	for _, ex := range d.Examples {
+		long = long || ex.Before == nil || ex.After == nil
 		if ex.Before != nil && ex.After != nil {
 			changes, _ := diffDocuments(ex.Before, ex.After)
+			long = long || len(changes) > 1
 			for _, c := range changes {
 				nameW = min(28, max(nameW, width(c.path)+2))
 			}
@@ -68,7 +70,9 @@ func (m Root) drawExamples(p *pen, d *fleet.DryRun) {
 	}
 	for _, ex := range d.Examples {
 		m.drawExample(p, ex, nameW)
-		p.blank()
+		if long {
+			p.blank()
+		}
 	}
 	if d.More {
 		p.to(1).put(l.faint, "more documents change than are shown").end()
@@ -194,19 +198,28 @@ func (m Root) censusHead(p *pen, e *fleet.EnvSnapshot, c *plan.Census) {
 func (m Root) censusGroup(p *pen, g plan.Group) {
 	l := m.l
 	p.to(1).put(l.warn, count(g.Count)).put(l.strong, "  "+groupName(g)).put(l.dim, "  "+reasonWord(g.Reason)).end()
+	if len(g.Samples) == 0 {
+		return
+	}
+	if first := cleanLines(g.Samples[0].Message); len(first) > 0 {
+		p.para(l.dim, 3, first[0])
+	}
+	if e := g.Samples[0].Expected; e != "" && g.Reason != "missing" && g.Reason != "extra" {
+		p.para(l.dim, 3, "expected "+e)
+	}
 	for i, s := range g.Samples {
-		if i == 5 {
-			p.to(3).put(l.faint, plural(int64(len(g.Samples)-5), "more sample")).end()
+		if i == 3 {
+			p.to(3).put(l.faint, plural(int64(len(g.Samples)-3), "more sample")).end()
 			break
 		}
-		p.to(3).put(l.accent, s.ID).end()
-		text := s.Message
-		if text == "" {
-			text = "expected " + s.Expected + ", got " + s.Got
+		p.to(3).put(l.accent, s.ID).put(l.text, "  ")
+		switch doc := s.Document.Without("_id").Without("_creationTime"); {
+		case s.Got != "" && g.Reason != "extra":
+			p.put(l.dim, "got ").put(l.text, s.Got)
+		default:
+			p.bits(inline(l, doc, p.room()))
 		}
-		for _, line := range cleanLines(text) {
-			p.para(l.dim, 5, line)
-		}
+		p.end()
 	}
 }
 

@@ -24,6 +24,7 @@ const (
 )
 
 func (m Root) gridPlan(w int) gridPlan {
+	w-- // a margin at the right
 	n := max(1, len(m.snap.Envs))
 	g := gridPlan{last: n}
 	longest := leastTitle
@@ -344,8 +345,8 @@ func (m Root) gridFoot(p *pen) {
 		p.put(l.warn, "  "+l.g.blocked+" "+plural(int64(n), "problem")+" while loading: ").put(l.text, pr.Error()).end()
 		p.put(l.key, "    m").put(l.dim, " shows them").end()
 	}
-	if p.left() >= 3 {
-		for p.left() > 1 {
+	if p.left() >= 4 {
+		for p.left() > 2 {
 			p.blank()
 		}
 		m.legend(p)
@@ -353,10 +354,7 @@ func (m Root) gridFoot(p *pen) {
 }
 
 func (m Root) legend(p *pen) {
-	p.to(2)
-	if p.w >= 100 || m.shape() == sideBySide {
-		p.put(m.l.faint, "W widen  M migrate  N narrow    ")
-	}
+	p.to(2).put(m.l.faint, "W widen  M migrate  N narrow").end().to(2)
 	for _, s := range []plan.State{plan.Done, plan.Running, plan.Todo, plan.Blocked, plan.Failed, plan.Unknown} {
 		glyph, word, k := m.l.state(s)
 		p.put(k, glyph).put(m.l.faint, " "+word+"  ")

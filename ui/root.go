@@ -291,7 +291,11 @@ func busyIn(s *fleet.Snapshot) busyness {
 	for i := range s.Envs {
 		e := &s.Envs[i]
 		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil
-		for _, mig := range s.Project.Migrations {
+		for i := range s.Project.Migrations {
+			mig := &s.Project.Migrations[i]
+			if mig.Runner {
+				continue // its members are counted
+			}
 			if r, ok := e.Runs[mig.Name]; ok && active(r.State) {
 				b.runs = append(b.runs, activity{e.Name, mig.Name, e.Embedded})
 			}

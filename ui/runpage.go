@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	"strait/convex/fleet"
@@ -196,7 +197,7 @@ func (m Root) drawFigures(p *pen, r fleet.Run) {
 			label(" elapsed", clock(m.now.Sub(r.Started)), l.text)
 		}
 		if r.ETA > 0 {
-			label(" left", "~"+clock(r.ETA), l.text)
+			label(" left", "~"+clock(max(time.Second, r.ETA)), l.text)
 		}
 		m.lastNews(r, label)
 	} else if !r.Started.IsZero() && !r.Ended.IsZero() {
@@ -224,35 +225,40 @@ func (m Root) lastNews(r fleet.Run, label func(name, text string, k ink)) {
 	label("", "last batch "+age(m.now, last), m.l.text)
 }
 
-// drawSpark shows the rates of the batches, as many as fit.
+// drawSpark shows the rates of the batches, as many as fit. Its top is twice
+// the median, so that one odd batch does not flatten the rest.
 func (m Root) drawSpark(p *pen, r fleet.Run) {
 	l := m.l
-	rates, most := batchRates(r, min(60, p.w-30))
-	if len(rates) < 3 || most <= 0 {
+	rates := batchRates(r, min(60, p.w-30))
+	if len(rates) < 3 {
+		return
+	}
+	sorted := slices.Sorted(slices.Values(rates))
+	median := sorted[len(sorted)/2]
+	if median <= 0 {
 		return
 	}
 	p.to(1).put(l.dim, "rate ")
 	for _, x := range rates {
-		i := int(x / most * float64(len(l.g.spark)-1))
+		i := int(x / (2 * median) * float64(len(l.g.spark)))
 		p.put(l.accent, l.g.spark[min(max(0, i), len(l.g.spark)-1)])
 	}
-	p.put(l.dim, "  up to "+rate(most)).end()
+	p.put(l.dim, "  median "+rate(median)).end()
 }
 
-func batchRates(r fleet.Run, n int) (rates []float64, most float64) {
+// batchRates are the rates of the last n batches, in documents a second.
+func batchRates(r fleet.Run, n int) (rates []float64) {
 	batches := r.Batches[max(0, len(r.Batches)-max(0, n)):]
 	for i, b := range batches {
 		d := b.Took
 		if d <= 0 && i > 0 {
 			d = b.At.Sub(batches[i-1].At)
 		}
-		if d <= 0 {
-			continue
+		if d > 0 && b.Documents >= 0 {
+			rates = append(rates, float64(b.Documents)/d.Seconds())
 		}
-		x := float64(b.Documents) / d.Seconds()
-		rates, most = append(rates, x), max(most, x)
 	}
-	return rates, most
+	return rates
 }
 
 // drawFailure is why a run stopped, with the document.
@@ -271,6 +277,10 @@ func (m Root) drawFailure(p *pen, f *fleet.Failure, head string) {
 				p.to(3).bits(line).end()
 			}
 		}
+	}
+	if m.view == progressView {
+		p.blank()
+		p.to(3).put(l.accent, "next ").put(l.text, "mend the migration or the document; r resumes where it stopped").end()
 	}
 	lines := cleanLines(f.Text)
 	if len(lines) > 0 && (len(lines) > 1 || lines[0] != clean(f.Summary)) {
