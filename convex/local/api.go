@@ -23,7 +23,8 @@ type Options struct {
 	Limits   *Limits          // default: Convex's numbers
 }
 
-// Limits are the transaction limits of convex-wire.md 9.1.
+// Limits are the transaction limits of convex-wire.md 9.1; zero stands for
+// Convex's number.
 type Limits struct {
 	DocumentsRead, BytesRead, IndexRanges  int
 	DocumentsWritten, BytesWritten         int

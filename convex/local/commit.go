@@ -134,16 +134,15 @@ func (d *Deployment) publish(next *snapshot, c *commit, oldBytes int) {
 	next.ts = max(uint64(d.now().UnixNano()), latest.ts+1)
 	c.ts = next.ts
 	d.commits = append(d.commits, c)
-	d.logged += len(c.writes)
+	d.logged += 1 + len(c.writes)
 	drop := 0
 	for d.logged > maxLoggedWrites && drop < len(d.commits)-1 {
-		d.logged -= len(d.commits[drop].writes)
+		d.logged -= 1 + len(d.commits[drop].writes)
 		d.logFrom = d.commits[drop].ts
 		drop++
 	}
-	if drop > 0 {
-		d.commits = append([]*commit(nil), d.commits[drop:]...)
-	}
+	clear(d.commits[:drop])
+	d.commits = d.commits[drop:]
 	d.recent = append(d.recent, pastSnapshot{latest, oldBytes})
 	d.recentBytes += oldBytes
 	for len(d.recent) > 1 && (len(d.recent) > maxSnapshots || d.recentBytes > maxOldBytes) {

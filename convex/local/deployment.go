@@ -39,7 +39,7 @@ type Deployment struct {
 	mu          sync.Mutex // guards what follows and publishing
 	closed      bool
 	commits     []*commit
-	logged      int    // writes in commits
+	logged      int    // commits and their writes
 	logFrom     uint64 // what changed after this timestamp is known
 	recent      []pastSnapshot
 	recentBytes int
@@ -101,7 +101,7 @@ func New(o Options) *Deployment {
 	}
 	limits := DefaultLimits()
 	if o.Limits != nil {
-		limits = *o.Limits
+		limits = o.Limits.orDefault()
 	}
 	d := &Deployment{
 		name: o.Name, adminKey: o.AdminKey, now: o.Now, limits: limits,

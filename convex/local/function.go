@@ -153,6 +153,14 @@ func (f *function) checkResult(result string) (int, *FunctionError) {
 	return size, nil
 }
 
+// duration prints a duration as Convex does: 1s, 1800s, 50ms.
+func duration(d time.Duration) string {
+	if d >= time.Second && d%time.Second == 0 {
+		return fmt.Sprintf("%ds", d/time.Second)
+	}
+	return d.String()
+}
+
 func failure(message string) *FunctionError { return &FunctionError{Message: message} }
 
 // explain turns what ended a VM's call into Convex's text (convex-wire.md 9.6).
@@ -172,7 +180,7 @@ func (f *function) explain(err error, limit time.Duration) *FunctionError {
 	e := &FunctionError{Message: js.Error(), Data: js.Data}
 	switch js.Kind {
 	case "timeout":
-		e.Message = fmt.Sprintf("Function execution timed out (maximum duration: %v)", limit)
+		e.Message = fmt.Sprintf("Function execution timed out (maximum duration: %s)", duration(limit))
 		e.Code = "UserTimeout"
 	case "memory":
 		e.Message = "JavaScript execution ran out of memory (maximum memory usage: 64 MB)"

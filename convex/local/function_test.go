@@ -417,3 +417,80 @@ func TestActions(t *testing.T) {
 		return strings.Contains(text(must(t, d, "core:titles", `{}`)), "scheduled by action")
 	})
 }
+
+// TestForeignProgram runs a query of code that was never pushed.
+func TestForeignProgram(t *testing.T) {
+	d := core(t, Options{})
+	must(t, d, "core:add", `{"title":"Emma"}`)
+	other := loadApp(t, false, files{"probe.ts": `
+import { query, mutation } from "./_generated/server";
+export default query({ handler: async (ctx, args: any) => ({ args, n: await (ctx.db.query("books") as any).count() }) });
+export const write = mutation({ handler: (ctx) => ctx.db.insert("books", { title: "x" }) });
+`}).Components[0]
+	probe, ok := other.Function("probe")
+	if !ok {
+		t.Fatal("the probe is not there")
+	}
+	r := d.Run(context.Background(), Request{Path: "probe", Args: `{"a":1}`, Program: other.Program, Function: &probe, Admin: true, Caller: "Tester"})
+	if r.Err != nil || text(decode(t, r.Value)) != `{"args":{"a":1},"n":1}` {
+		t.Errorf("%s %v", r.Value, r.Err)
+	}
+	write, _ := other.Function("probe:write")
+	r = d.Run(context.Background(), Request{Path: "probe:write", Program: other.Program, Function: &write, Admin: true})
+	if r.Err == nil || r.Err.Code != "UnsupportedTestQuery" {
+		t.Errorf("a mutation as a test function: %+v", r.Err)
+	}
+}
+
+// TestJournalKeepsThePagesEnd runs a paginated query again after documents
+// came in before the end of its page.
+func TestJournalKeepsThePagesEnd(t *testing.T) {
+	d := library(t, 10)
+	call := func(journal string) Response {
+		r := d.Run(context.Background(), Request{Path: "core:paginate", Args: `{"cursor":null,"n":4,"desc":true}`, Journal: journal})
+		if r.Err != nil {
+			t.Fatal(r.Err)
+		}
+		return r
+	}
+	first := call("")
+	must(t, d, "core:add", `{"title":"newest"}`)
+	again := call(first.Journal)
+	v := decode(t, again.Value)
+	if n := len(field(v, "page").(value.Array)); n != 5 || again.Journal != first.Journal {
+		t.Errorf("the page has %d documents, its end moved: %v", n, again.Journal != first.Journal)
+	}
+}
+
+// TestHostAndFunctionsWriteAtOnce moves points between two books from several
+// goroutines, by functions' transactions and the host's; none may be lost.
+func TestHostAndFunctionsWriteAtOnce(t *testing.T) {
+	d := library(t, 2)
+	docs := scanAll(d, "", "books")
+	a, b := field(docs[0], "_id").(string), field(docs[1], "_id").(string)
+	total := field(docs[0], "year").(float64) + field(docs[1], "year").(float64)
+	var wg sync.WaitGroup
+	for range 3 {
+		wg.Go(func() {
+			for range 20 {
+				_, err := d.Update(context.Background(), "", func(w *Writer) error {
+					x, _ := w.Get(a)
+					y, _ := w.Get(b)
+					if err := w.Patch(a, value.Object{{Name: "year", Value: field(x, "year").(float64) - 1}}); err != nil {
+						return err
+					}
+					return w.Patch(b, value.Object{{Name: "year", Value: field(y, "year").(float64) + 1}})
+				})
+				if err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	docs = scanAll(d, "", "books")
+	x, y := field(docs[0], "year").(float64), field(docs[1], "year").(float64)
+	if x+y != total || x != 1900-60 {
+		t.Errorf("%v and %v, together %v", x, y, total)
+	}
+}

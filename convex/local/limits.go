@@ -25,6 +25,28 @@ func DefaultLimits() Limits {
 	}
 }
 
+// orDefault puts Convex's number in the place of each that is zero.
+func (l Limits) orDefault() Limits {
+	d := DefaultLimits()
+	for _, n := range []struct{ given, standard *int }{
+		{&l.DocumentsRead, &d.DocumentsRead}, {&l.BytesRead, &d.BytesRead}, {&l.IndexRanges, &d.IndexRanges},
+		{&l.DocumentsWritten, &d.DocumentsWritten}, {&l.BytesWritten, &d.BytesWritten},
+		{&l.FunctionsScheduled, &d.FunctionsScheduled}, {&l.ScheduledArgsBytes, &d.ScheduledArgsBytes},
+		{&l.ArgsBytes, &d.ArgsBytes}, {&l.ResultBytes, &d.ResultBytes}, {&l.CallDepth, &d.CallDepth},
+	} {
+		if *n.given == 0 {
+			*n.given = *n.standard
+		}
+	}
+	if l.FunctionTime == 0 {
+		l.FunctionTime = d.FunctionTime
+	}
+	if l.ActionTime == 0 {
+		l.ActionTime = d.ActionTime
+	}
+	return l
+}
+
 const overLimitHelp = "Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
 
 // userError is an error of the function's doing: JavaScript sees it.
@@ -153,7 +175,7 @@ func (f *function) warnings(result int) []string {
 		limit = l.ActionTime
 	}
 	if js := f.jsTime / engineFactor; limit > 0 && js > limit*8/10 && js <= limit {
-		out = append(out, fmt.Sprintf("Function execution took a long time. (maximum duration: %v, actual duration: %v).", limit, js))
+		out = append(out, fmt.Sprintf("Function execution took a long time. (maximum duration: %s, actual duration: %s).", duration(limit), duration(js)))
 	}
 	return out
 }
