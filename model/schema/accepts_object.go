@@ -46,6 +46,9 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 			o.as = append(o.as, a)
 		}
 	}
+	if len(o.as) == 0 && b.Kind == Object {
+		return s.plain(b, nil)
+	}
 	if len(o.as) == 1 && o.as[0].Kind == Object && b.Kind == Object {
 		return s.escapeOne(b, o.as[0])
 	}
@@ -74,7 +77,7 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 func (s *search) escapeOne(b, a *Validator) (value.Value, bool) {
 	for _, f := range a.Fields {
 		if other := b.Field(f.Name); !f.Optional && (other == nil || other.Optional) {
-			return s.plain(b, value.Field{Name: f.Name, Value: value.Undefined{}})
+			return s.plain(b, &value.Field{Name: f.Name, Value: value.Undefined{}})
 		}
 	}
 	for i := range b.Fields {
@@ -83,21 +86,24 @@ func (s *search) escapeOne(b, a *Validator) (value.Value, bool) {
 			left = other.Type
 		}
 		if w, found := s.escape(f.Type, []*Validator{left}); found {
-			return s.plain(b, value.Field{Name: f.Name, Value: w})
+			return s.plain(b, &value.Field{Name: f.Name, Value: w})
 		}
 	}
 	return nil, false
 }
 
 // plain makes an object of b with the fields that it requires and the one
-// given.
-func (s *search) plain(b *Validator, given value.Field) (value.Value, bool) {
-	var fields []value.Field
-	if _, absent := given.Value.(value.Undefined); !absent {
-		fields = append(fields, given)
-	}
+// given, if any; Undefined gives no field.
+func (s *search) plain(b *Validator, given *value.Field) (value.Value, bool) {
+	fields := make([]value.Field, 0, len(b.Fields)+1)
 	for _, f := range b.Fields {
-		if f.Optional || f.Name == given.Name {
+		if given != nil && f.Name == given.Name {
+			if _, absent := given.Value.(value.Undefined); !absent {
+				fields = append(fields, *given)
+			}
+			continue
+		}
+		if f.Optional {
 			continue
 		}
 		w, found := s.escape(f.Type, nil)

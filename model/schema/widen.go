@@ -124,33 +124,40 @@ func merge(first, second *Validator) *Validator {
 
 // pairing tells which member of second a member of first is merged with.
 func pairing(first, second []*Validator) func(*Validator) *Validator {
-	tag := discriminator(first, second)
 	return func(m *Validator) *Validator {
 		if m.Kind != Array && m.Kind != Record && m.Kind != Object {
 			return nil
 		}
-		mine, others := unmatched(first, second, m.Kind), unmatched(second, first, m.Kind)
-		if !slices.Contains(mine, m) {
+		mine, others := ofKind(first, m.Kind), ofKind(second, m.Kind)
+		if len(others) == 0 {
 			return nil
 		}
-		if len(mine) == 1 && len(others) == 1 {
-			return others[0]
+		if tag := discriminator(mine, others); len(mine)+len(others) > 2 && tag != "" {
+			return tagged(others, tag, m.Field(tag).Type.Literal)
 		}
-		if m.Kind == Object && tag != "" {
-			for _, other := range others {
-				if value.Equal(m.Field(tag).Type.Literal, other.Field(tag).Type.Literal) {
-					return other
-				}
-			}
+		if len(mine)+len(others) > 2 {
+			mine, others = unmatched(mine, others), unmatched(others, mine)
+		}
+		if len(mine) == 1 && len(others) == 1 && mine[0] == m {
+			return others[0]
 		}
 		return nil
 	}
 }
 
-// unmatched lists the members of a kind that the other side does not have as
-// well.
-func unmatched(members, others []*Validator, kind Kind) []*Validator {
-	return slices.DeleteFunc(ofKind(members, kind), func(m *Validator) bool {
+// tagged finds the object whose field tag is the literal.
+func tagged(objects []*Validator, tag string, literal value.Value) *Validator {
+	for _, o := range objects {
+		if value.Equal(o.Field(tag).Type.Literal, literal) {
+			return o
+		}
+	}
+	return nil
+}
+
+// unmatched lists the members that the other side does not have as well.
+func unmatched(members, others []*Validator) []*Validator {
+	return slices.DeleteFunc(slices.Clone(members), func(m *Validator) bool {
 		return slices.ContainsFunc(others, func(other *Validator) bool { return same(canonical(m), canonical(other)) })
 	})
 }
@@ -168,8 +175,7 @@ func ofKind(members []*Validator, kind Kind) []*Validator {
 // discriminator is the field, first by name, that is a required literal in
 // every object of both sides, no two alike within a side; "" if there is none.
 func discriminator(first, second []*Validator) string {
-	first, second = ofKind(first, Object), ofKind(second, Object)
-	if len(first) == 0 || len(second) == 0 {
+	if first[0].Kind != Object {
 		return ""
 	}
 	for _, f := range first[0].sortedFields() {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sort"
 	"strconv"
 	"strings"
 	"sync"
@@ -276,8 +275,7 @@ func (d *decoder) closeObject(base int, sorted bool) Object {
 	all := d.fields[base:]
 	own := all
 	if !sorted {
-		sort.SliceStable(own, func(i, j int) bool { return own[i].Name < own[j].Name })
-		own = lastOfEach(own)
+		own = sortFields(own)
 	}
 	out := make(Object, len(own))
 	copy(out, own)

@@ -12,7 +12,7 @@ package value
 
 import (
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 )
 
@@ -46,10 +46,22 @@ type Undefined struct{}
 // NewObject sorts fields by name into an Object. When a name comes twice, the
 // last one counts, as in JavaScript.
 func NewObject(fields ...Field) Object {
-	o := make(Object, 0, len(fields))
-	o = append(o, fields...)
-	sort.SliceStable(o, func(i, j int) bool { return o[i].Name < o[j].Name })
-	return lastOfEach(o)
+	o := make(Object, len(fields))
+	copy(o, fields)
+	return sortFields(o)
+}
+
+// sortFields sorts in place, by name, and keeps the last field of each name.
+func sortFields(fields []Field) []Field {
+	ascending := true
+	for i := 1; i < len(fields) && ascending; i++ {
+		ascending = fields[i-1].Name < fields[i].Name
+	}
+	if ascending {
+		return fields
+	}
+	slices.SortStableFunc(fields, func(a, b Field) int { return strings.Compare(a.Name, b.Name) })
+	return lastOfEach(fields)
 }
 
 // lastOfEach keeps, in place, the last of each run of fields of one name.
