@@ -51,7 +51,8 @@ type Deployment struct {
 	// writing by one that has lost a race: it then runs alone, so that a client
 	// that cancels a migration is not overtaken by its batches for ever.
 	turns   sync.RWMutex
-	pushing sync.Mutex // one push at a time
+	slots   chan struct{} // taken by queries and mutations that run
+	pushing sync.Mutex    // one push at a time
 	ctx     context.Context
 	stop    context.CancelFunc
 	work    sync.WaitGroup // runs and the scheduler
@@ -105,7 +106,7 @@ func New(o Options) *Deployment {
 	}
 	d := &Deployment{
 		name: o.Name, adminKey: o.AdminKey, now: o.Now, limits: limits,
-		random: newSource(o.Seed), news: make(chan struct{}), pending: map[string]*pendingSchema{},
+		random: newSource(o.Seed), news: make(chan struct{}), slots: make(chan struct{}, maxRunning), pending: map[string]*pendingSchema{},
 	}
 	if d.adminKey == "" {
 		// The key never comes from the seed: it must not be guessable.

@@ -28,8 +28,9 @@ type execution struct {
 	requestID string
 	id        string // execution id
 	identity  json.RawMessage
-	job       string // id of the scheduled function that runs
-	jobOf     string // component whose job it is
+	jsTime    time.Duration // of all frames
+	job       string        // id of the scheduled function that runs
+	jobOf     string        // component whose job it is
 	progress  func(FunctionLogLine)
 }
 
@@ -77,6 +78,7 @@ func (f *function) call(ctx context.Context, args string) (string, *FunctionErro
 		Timeout: limit * engineFactor, RequestID: f.run.requestID,
 	}, f)
 	f.jsTime = vm.JSTime()
+	f.run.jsTime += f.jsTime
 	f.run.d.pool.put(f.program, vm)
 	if err != nil {
 		e := f.explain(err, limit)

@@ -300,3 +300,25 @@ func TestMigrationOneBatchAtATime(t *testing.T) {
 		}
 	})
 }
+
+// TestMigrationsOnOneTableAtOnce lets three migrations patch the same
+// documents side by side: their batches conflict and run again.
+func TestMigrationsOnOneTableAtOnce(t *testing.T) {
+	eachPackage(t, func(t *testing.T, npm bool) {
+		d := seeded(t, npm, 120)
+		names := []string{"migrations:setPlan", "migrations:ageToNumber", "migrations:dropLegacy"}
+		for _, name := range names {
+			must(t, d, name, `{"batchSize":6}`)
+		}
+		for _, name := range names {
+			waitState(t, d, name, "success")
+		}
+		for i, u := range scanAll(d, "", "users") {
+			_, isNumber := field(u, "age").(float64)
+			_, hasLegacy := u.Get("legacy")
+			if field(u, "plan") != "free" || !isNumber || hasLegacy != (i < 50) {
+				t.Fatalf("user %d lost an update: %s", i, text(u))
+			}
+		}
+	})
+}

@@ -9,6 +9,10 @@ import (
 	"strait/model/value"
 )
 
+// maxRunning bounds the queries and mutations that run at once: each has an
+// engine of its own.
+const maxRunning = 16
+
 // maxRetries is how often a client's mutation is run again after a conflict.
 const maxRetries = 4
 
@@ -20,6 +24,7 @@ type call struct {
 	Request
 	depth int
 	job   *jobRun // the scheduled function that this is
+	view  *View   // where a query runs, however old; nil: Request.At says
 }
 
 // Run runs a function: queries, mutations (retried on conflicts) and actions.
@@ -32,19 +37,38 @@ func (d *Deployment) Run(ctx context.Context, r Request) Response {
 	return d.run(ctx, call{Request: r})
 }
 
+// runOn is Run for a query at the time of a view, which is there however many
+// commits have come since.
+func (d *Deployment) runOn(ctx context.Context, view *View, r Request) Response {
+	ctx, leave, err := d.enter(ctx)
+	if err != nil {
+		return Response{Err: failure(err.Error()), RequestID: r.RequestID}
+	}
+	defer leave()
+	return d.run(ctx, call{Request: r, view: view})
+}
+
 func (d *Deployment) run(ctx context.Context, c call) Response {
 	started := d.now()
 	if c.RequestID == "" {
 		c.RequestID = d.random.hex(8)
 	}
 	c.Path = canonicalPath(c.Path)
-	snap, err := d.at(c.At)
+	snap, err := d.startOf(c)
 	if err != nil {
 		return Response{Err: &FunctionError{Message: err.Error(), Code: "OutOfRetention"}, RequestID: c.RequestID}
 	}
 	component, fn, fail := d.resolve(snap.code, c)
 	if fail != nil {
 		return Response{Err: fail, RequestID: c.RequestID, Timestamp: snap.ts, Reads: codeReads()}
+	}
+	if fn.Type != jsrun.Action { // an action waits for others while it runs
+		select {
+		case d.slots <- struct{}{}:
+			defer func() { <-d.slots }()
+		case <-ctx.Done():
+			return Response{Err: failure("The function was stopped: " + ctx.Err().Error()), RequestID: c.RequestID}
+		}
 	}
 	var r Response
 	switch fn.Type {
@@ -59,6 +83,14 @@ func (d *Deployment) run(ctx context.Context, c call) Response {
 	}
 	r.Type, r.RequestID, r.Took = fn.Type, c.RequestID, d.now().Sub(started)
 	return r
+}
+
+// startOf is the snapshot that a call begins at.
+func (d *Deployment) startOf(c call) (*snapshot, error) {
+	if c.view != nil {
+		return c.view.snapshot, nil
+	}
+	return d.at(c.At)
 }
 
 // codeReads is what an answer rests on that only looked at the code.
@@ -145,7 +177,7 @@ func (d *Deployment) runQuery(ctx context.Context, c call, snap *snapshot, compo
 	tx.reads.addSchema(component.Path)
 	r := Response{
 		Value: text, Err: fail, Log: f.lines, Timestamp: snap.ts, Reads: &tx.reads,
-		JSTime: f.jsTime, Usage: tx.usage.Usage, Journal: f.cursor,
+		JSTime: x.jsTime, Usage: tx.usage.Usage, Journal: f.cursor,
 	}
 	d.record(c, x, f, r, nil)
 	return r
@@ -214,7 +246,7 @@ func (d *Deployment) attempt(ctx context.Context, x *execution, c call, tx *tran
 	tx.usage.IndexRanges = tx.reads.count
 	r := Response{
 		Value: text, Err: fail, Log: f.lines, Timestamp: tx.base.ts,
-		JSTime: f.jsTime, Usage: tx.usage.Usage,
+		JSTime: x.jsTime, Usage: tx.usage.Usage,
 	}
 	if fail != nil {
 		d.record(c, x, f, r, nil)
@@ -250,7 +282,7 @@ func (d *Deployment) runAction(ctx context.Context, c call, snap *snapshot, comp
 	x.progress = func(l FunctionLogLine) { d.recordProgress(c, x, f, l) }
 	f.depth = c.depth
 	text, fail := f.call(ctx, arguments(c))
-	r := Response{Value: text, Err: fail, Log: f.lines, Timestamp: d.latest.Load().ts, JSTime: f.jsTime}
+	r := Response{Value: text, Err: fail, Log: f.lines, Timestamp: d.latest.Load().ts, JSTime: x.jsTime}
 	d.record(c, x, f, r, nil)
 	return r
 }

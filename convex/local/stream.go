@@ -115,7 +115,10 @@ func (s *stream) full() bool {
 
 // walk takes the next document of the range and counts it.
 func (s *stream) walk() (*document, error) {
-	if len(s.ahead) == 0 || s.plan.search == nil && s.aheadAt != len(s.tx.writes) {
+	if overtaken := s.plan.search == nil && s.aheadAt != len(s.tx.writes); overtaken || len(s.ahead) == 0 {
+		if overtaken && len(s.ahead) > 0 { // the caller writes while it reads: look less far ahead
+			s.step = 4
+		}
 		s.fetch()
 	}
 	if len(s.ahead) == 0 {
