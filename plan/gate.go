@@ -119,13 +119,29 @@ func (g *gate) run() {
 	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
 		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), "deploy the widened schema first: "+g.deployHint(ActWiden))
 	}
-	if at, ok := g.Env.DryRuns[g.Migration]; !ok || at.Before(g.Env.LastPush) {
-		g.firmly("dry-run-missing", fmt.Sprintf("no dry run of %s in %s since the last push", g.Migration, g.Env.Env), "make a dry run first")
-	}
+	g.tried()
 	g.promotion(tables)
 	for _, d := range g.Definitions {
 		if d.Name != g.Migration && d.Table != "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
 			g.warn("table-busy", fmt.Sprintf("%s is running on table %s as well", d.Name, d.Table), "both will be retried whenever they touch the same documents")
+		}
+	}
+}
+
+// tried wants a dry run since the last push; of each member of a series that is
+// not done.
+func (g *gate) tried() {
+	names := []string{g.Migration}
+	if d := g.s.definition(g.Migration); d.Runner && len(d.Series) > 0 {
+		names = slices.DeleteFunc(slices.Clone(d.Series), func(n string) bool { return g.Env.Progress[n].Done })
+	}
+	for _, name := range names {
+		if g.s.definition(name).NoDryRun {
+			g.warn("no-dry-run", name+" has no dry run: what it does shows only once it is written", "rehearse it in an embedded environment first")
+			continue
+		}
+		if at, ok := g.Env.DryRuns[name]; !ok || at.Before(g.Env.LastPush) {
+			g.firmly("dry-run-missing", fmt.Sprintf("no dry run of %s in %s since the last push", name, g.Env.Env), "make a dry run first")
 		}
 	}
 }

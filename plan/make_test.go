@@ -165,6 +165,12 @@ func TestGate(t *testing.T) {
 		}()), "", "dry-run-missing"},
 		{"run before widen", ask(run, tried(evidence("dev", oldUsers()))), "not-widened", ""},
 		{"run a series before widen", ask(run, tried(evidence("dev", oldUsers())), func(a *Ask) { a.Migration = "migrations:all" }), "not-widened", "dry-run-missing"},
+		{"run a series in prod, one member tried, one done", ask(run, protected(tried(evidence("prod", widened))).with("migrations:dropAdmin", Progress{State: "success", Done: true}), func(a *Ask) {
+			a.Migration, a.Typed = "migrations:all", "prod"
+		}), "", ""},
+		{"run in prod what cannot be tried", ask(run, protected(evidence("prod", widened)), func(a *Ask) {
+			a.Typed, a.Definitions = "prod", []Definition{{Name: "migrations:setRole", Table: "users", NoDryRun: true}}
+		}), "", "no-dry-run"},
 		{"run twice", ask(run, tried(evidence("dev", widened)).with("migrations:setRole", Progress{State: "inProgress"})), "running", ""},
 		{"run beside another of its table", ask(run, tried(evidence("dev", widened)).with("migrations:dropAdmin", Progress{State: "inProgress"})), "", "table-busy"},
 		{"run what is not there", ask(run, evidence("dev", widened), func(a *Ask) { a.Migration = "migrations:no" }), "unknown-migration", ""},

@@ -67,6 +67,9 @@ type Definition struct {
 	Runner bool
 	Series []string
 	Source string // text of the function; tells which fields it touches
+	// NoDryRun says that it cannot be tried without writing, so the gate does
+	// not ask for it.
+	NoDryRun bool
 }
 
 // Progress is a migration's state in one environment, as its driver tells it.

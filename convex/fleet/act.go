@@ -48,10 +48,14 @@ func (r *Refused) Error() string {
 }
 
 // Do starts an action and returns at once: a *Refused when the policy does not
-// let it out, else the rest shows in the snapshots.
+// let it out, else the rest shows in the snapshots. A cancel that names no
+// migration stops the census.
 func (f *Fleet) Do(ctx context.Context, c Command) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if c.Action == plan.ActCancel && c.Migration == "" {
+		return f.stopCensus(c.Env)
 	}
 	a, err := f.begin(c)
 	if err != nil {
@@ -350,13 +354,15 @@ func hashOf(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// StopCensus ends a census that is being taken.
-func (f *Fleet) StopCensus(name string) {
+func (f *Fleet) stopCensus(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if e := f.env(name); e != nil && e.stopCount != nil {
-		e.stopCount()
+	e := f.env(name)
+	if e == nil || e.stopCount == nil {
+		return &Refused{Env: name, Action: plan.ActCancel, Reasons: []plan.Refusal{{Code: "not-running", Why: "no census is being taken in " + name}}}
 	}
+	e.stopCount()
+	return nil
 }
 
 // Disarm makes a protected environment read-only again at once.

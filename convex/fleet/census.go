@@ -30,6 +30,9 @@ func (a *action) takeCensus(answer *entry) error {
 	c := newCounter()
 	if len(open) > 0 {
 		ids, err := a.client.TableMapping(a.ctx, "")
+		if a.ctx.Err() != nil {
+			return a.censusStopped()
+		}
 		if err != nil {
 			return fmt.Errorf("census: the tables' numbers cannot be read, so ids cannot be checked: %w", err)
 		}
@@ -198,7 +201,7 @@ func newCounter() *counter {
 
 func (c *counter) take(t *schema.Table, doc value.Object) {
 	c.read++
-	if t.Document.Fits(withoutSystem(doc), c.ids) {
+	if t.FitsDocument(doc, c.ids) {
 		return
 	}
 	violations := t.CheckDocument(doc, c.ids)
@@ -236,16 +239,6 @@ func fieldPath(table, field string) string {
 		return table + field
 	}
 	return table + "." + field
-}
-
-func withoutSystem(doc value.Object) value.Object {
-	out := make(value.Object, 0, len(doc))
-	for _, f := range doc {
-		if f.Name == "" || f.Name[0] != '_' {
-			out = append(out, f)
-		}
-	}
-	return out
 }
 
 func (c *counter) census(hash string, now time.Time) *plan.Census {

@@ -195,7 +195,7 @@ func (a *action) settle(lines []string) error {
 			return
 		}
 		if t.settle(a.f.now()) {
-			failed = &failedRun{t.last, t.failures}
+			failed = &failedRun{t.last, true, t.failures}
 			if id != "" {
 				t.explaining-- // it is explained by the answer's own log
 			}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -81,8 +82,12 @@ export const greedy = migrations.define({
   },
 });`}, "")
 	out := runIt(t, f, Command{Action: plan.ActRun, Migration: "greedy"})
-	if out.Status != "failed" || out.Processed != 100 || out.Failure == nil || !strings.Contains(out.Failure.Summary, "Too many reads") {
+	if out.Status != "failed" || out.Processed != 100 || out.Failure == nil {
 		t.Fatalf("got %+v %+v", out, out.Failure)
+	}
+	// A slow machine meets the limit on time first.
+	if text := out.Failure.Summary; !strings.Contains(text, "Too many reads") && !strings.Contains(text, "timed out") {
+		t.Errorf("got %q", text)
 	}
 }
 
@@ -207,5 +212,47 @@ export const boom = kept({ table: "items", migrateOne: () => { throw new Error("
 	}
 	if out := runIt(t, f, Command{Action: plan.ActRun, Migration: "boom"}); out.Status != "failed" || !strings.Contains(out.Failure.Summary, "no way") {
 		t.Errorf("boom: %+v %+v", out, out.Failure)
+	}
+}
+
+// A project whose schema does not load still opens, says so, and lets nothing
+// be written by guess.
+func TestAProjectWithoutATarget(t *testing.T) {
+	f := own(t, map[string]string{"convex/schema.ts": `import { gone } from "not-installed"; export default gone;`}, "")
+	if err := f.Settled(within(t)); err != nil {
+		t.Fatal(err)
+	}
+	s := f.Now()
+	if len(s.Project.Problems) == 0 {
+		t.Error("nothing is said of the schema")
+	}
+	if st := s.Plan.Envs[0].Narrow; st.State != plan.Unknown || st.Why == "" {
+		t.Errorf("narrow: %+v", st)
+	}
+	refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActCensus, Env: "only"}))
+}
+
+func TestAStoppedCensusLeavesNothing(t *testing.T) {
+	f := own(t, nil, "")
+	ready(t, f, "only")
+	e := f.envs[0]
+	f.mu.Lock()
+	a := &action{f: f, e: e, c: Command{Action: plan.ActCensus, Env: "only"}, client: e.client}
+	a.ctx, a.cancel = context.WithCancel(t.Context())
+	a.mark()
+	e.comparison = nil
+	e.active, e.activeKnown = nil, false // nothing vouches for the documents
+	f.mu.Unlock()
+	if err := f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "only"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := a.takeCensus(&entry{}); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Now().Envs[0]; s.Census != nil || s.CensusRun != nil {
+		t.Errorf("left %+v %+v", s.Census, s.CensusRun)
+	}
+	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "only"})); code != "not-running" {
+		t.Errorf("stop twice: %s", code)
 	}
 }

@@ -11,7 +11,8 @@ import (
 // failedRun is a failure that the component told.
 type failedRun struct {
 	status wire.MigrationStatus
-	number int // of the tracker's failures, so that a late answer does not land on another
+	live   bool // it happened while Strait watched
+	number int  // of the tracker's failures, so that a late answer does not land on another
 }
 
 // explain finds out what the component does not tell: the error of a batch
@@ -42,7 +43,8 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 		})
 	}
 	publish()
-	if failure.Document == "" {
+	// An old failure elsewhere is not looked into unasked.
+	if failure.Document == "" && (r.live || e.embedded) {
 		failure.Document = e.probeFailure(ctx, client, r)
 	}
 	e.fetchBody(ctx, client, failure)

@@ -190,6 +190,7 @@ func definitions(ms []project.Migration) []plan.Definition {
 	for _, m := range ms {
 		out = append(out, plan.Definition{
 			Name: m.Name, Table: m.Table, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
+			NoDryRun: !m.Runner && noDryRun(m) != "",
 		})
 	}
 	return out

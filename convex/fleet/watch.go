@@ -275,7 +275,7 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 			t := e.tracker(s.Name)
 			before, known := t.run, t.seen
 			if t.observe(s, now) {
-				failed = append(failed, failedRun{s, t.failures})
+				failed = append(failed, failedRun{s, known, t.failures})
 			}
 			if known && t.run.Processed != before.Processed {
 				e.wrote("")
