@@ -71,6 +71,7 @@ func actionTable() []action {
 		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: onFleet, foot: 10, do: Root.startFilter},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
+		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},
 		{id: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", what: "quit; asks only when something runs", group: "look", foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.leave(false) }},
 	}
 }
@@ -171,7 +172,7 @@ func blockedRun(m Root) string {
 			return short(f.mig) + " is already running in " + f.env.Name + "; c cancels it"
 		}
 		if f.cell != nil && f.cell.Widen.State != plan.Done && f.cell.Widen.State != plan.Unknown && f.cell.Widen.State != plan.ByHand {
-			return f.env.Name + " is not widened: its schema would refuse what the migration writes; w comes first"
+			return "widen " + f.env.Name + " first (w): its schema refuses what the migration writes"
 		}
 		return ""
 	})

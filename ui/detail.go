@@ -31,6 +31,7 @@ func (m Root) drawDetail(p *pen) {
 	}
 	p.end()
 	p.blank()
+	m.drawTrouble(p, f.env)
 	m.drawChanges(p, f)
 	m.drawChecklist(p, f)
 	p.blank()
@@ -53,6 +54,9 @@ func (m Root) drawShort(p *pen) {
 	next := ""
 	for i, s := range []*plan.Step{&f.cell.Widen, &f.cell.Migrate, &f.cell.Narrow} {
 		glyph, word, k := l.state(s.State)
+		if next != "" && (s.State == plan.Blocked || s.State == plan.Todo) {
+			k = l.dim // it waits for the step before it
+		}
 		text, a := s.Why, ""
 		if text == "" {
 			text = s.Evidence
@@ -94,6 +98,23 @@ func (m Root) drawShort(p *pen) {
 }
 
 var stepNames = [3]string{"widen", "migrate", "narrow"}
+
+// drawTrouble says why an environment tells nothing, or nothing new.
+func (m Root) drawTrouble(p *pen, e *fleet.EnvSnapshot) {
+	l := m.l
+	switch e.State {
+	case fleet.Broken:
+		p.para(l.bad, 0, l.g.failed+" "+e.Name+" cannot be reached")
+	case fleet.Lost:
+		p.para(l.warn, 0, l.g.blocked+" the connection to "+e.Name+" is lost; Strait keeps trying")
+	default:
+		return
+	}
+	for _, line := range cleanLines(e.Err) {
+		p.para(l.text, 2, line)
+	}
+	p.blank()
+}
 
 // changesHere are the row's changes as this environment has them before it.
 func changesHere(f focus) (changes []plan.Change, pending bool) {
@@ -168,9 +189,10 @@ func (m Root) drawChecklist(p *pen, f focus) {
 		return
 	}
 	p.head("CHECKLIST")
-	next := ""
+	next, open := "", false
 	for i, s := range []*plan.Step{&f.cell.Widen, &f.cell.Migrate, &f.cell.Narrow} {
-		m.drawStep(p, stepNames[i], s)
+		m.drawStep(p, stepNames[i], s, open)
+		open = open || s.State != plan.Done && s.State != plan.ByHand
 		if next == "" && s.State != plan.Done && s.State != plan.ByHand {
 			next = m.nextKey(s, f)
 		}
@@ -200,10 +222,15 @@ func (m Root) nextKey(s *plan.Step, f focus) string {
 	return say
 }
 
-// drawStep is a step's line, and below it why or by what evidence.
-func (m Root) drawStep(p *pen, name string, s *plan.Step) {
+// drawStep is a step's line, and below it why or by what evidence. A step that
+// only waits for the one before it is quiet.
+func (m Root) drawStep(p *pen, name string, s *plan.Step, waits bool) {
 	l := m.l
 	glyph, word, k := l.state(s.State)
+	waits = waits && (s.State == plan.Blocked || s.State == plan.Todo)
+	if waits {
+		k = l.dim
+	}
 	p.put(k, glyph+" ").col(l.strong, name, 9).put(k, word)
 	if !s.At.IsZero() {
 		a := age(m.now, s.At)
@@ -217,7 +244,7 @@ func (m Root) drawStep(p *pen, name string, s *plan.Step) {
 			continue
 		}
 		k := l.dim
-		if text == s.Why && (s.State == plan.Failed || s.State == plan.Blocked) {
+		if text == s.Why && !waits && (s.State == plan.Failed || s.State == plan.Blocked) {
 			k = l.text
 		}
 		lines := wrap(clean(text), p.w-2)
@@ -342,11 +369,12 @@ func (m Root) drawEnvDetail(p *pen, f focus) {
 	}
 	p.put(l.strong, f.env.Name).put(l.dim, after("  ", f.env.Deployment)).end()
 	p.blank()
+	m.drawTrouble(p, f.env)
 	if f.envPlan == nil {
 		return
 	}
 	p.head("CHECKLIST")
-	m.drawStep(p, "widen", &f.envPlan.Widen)
-	m.drawStep(p, "migrate", &f.envPlan.Migrate)
-	m.drawStep(p, "narrow", &f.envPlan.Narrow)
+	m.drawStep(p, "widen", &f.envPlan.Widen, false)
+	m.drawStep(p, "migrate", &f.envPlan.Migrate, f.envPlan.Widen.State != plan.Done)
+	m.drawStep(p, "narrow", &f.envPlan.Narrow, f.envPlan.Migrate.State != plan.Done)
 }

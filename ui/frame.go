@@ -302,17 +302,20 @@ func (m Root) drawKeys(p *pen) {
 		show bool
 	}
 	var keys []hintKey
-	total := 1
+	total, gap := 1, "   "
+	if p.w < 100 {
+		gap = "  "
+	}
 	for i := range m.acts {
 		a := &m.acts[i]
 		if a.foot == 0 || !a.on(m.page) {
 			continue
 		}
-		w := width(a.keys[0]) + 1 + width(a.label) + 3
+		w := width(a.keys[0]) + 1 + width(a.label) + len(gap)
 		keys = append(keys, hintKey{a, w, true})
 		total += w
 	}
-	for total > p.w {
+	for total-len(gap) > p.w {
 		worst := -1
 		for i, k := range keys {
 			if k.show && (worst < 0 || k.a.foot >= keys[worst].a.foot) {
@@ -334,7 +337,7 @@ func (m Root) drawKeys(p *pen) {
 		if k.a.stopped(m) != "" {
 			ki, li = l.keyOff, l.keyOff
 		}
-		p.put(ki, k.a.keys[0]).put(li, " "+k.a.label+"   ")
+		p.put(ki, k.a.keys[0]).put(li, " "+k.a.label+gap)
 	}
 	p.end()
 }

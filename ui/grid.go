@@ -342,7 +342,11 @@ func (m Root) gridFoot(p *pen) {
 	if n := len(m.snap.Project.Problems); n > 0 && p.left() >= 3 {
 		p.blank()
 		pr := m.snap.Project.Problems[0]
-		p.put(l.warn, "  "+l.g.blocked+" "+plural(int64(n), "problem")+" while loading: ").put(l.text, pr.Error()).end()
+		k, sign := l.warn, l.g.blocked
+		if !pr.Warning {
+			k, sign = l.bad, l.g.failed
+		}
+		p.put(k, "  "+sign+" "+plural(int64(n), "problem")+" while loading: ").put(l.text, pr.Error()).end()
 		p.put(l.key, "    m").put(l.dim, " shows them").end()
 	}
 	if p.left() >= 4 {

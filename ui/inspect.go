@@ -229,6 +229,7 @@ func (c *cli) planVerb() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&env, "env", "", "only this environment")
 	cmd.Flags().BoolVar(&widened, "widened", false, "write the widened schema of --env as TypeScript")
+	c.completeEnv(cmd, "env")
 	return cmd
 }
 
@@ -386,6 +387,7 @@ func (c *cli) statusVerb() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&env, "env", "", "only this environment")
+	c.completeEnv(cmd, "env")
 	return cmd
 }
 

@@ -91,7 +91,46 @@ A protected environment must be named a second time with --confirm.`,
 	fl.BoolVar(&f.reset, "reset", false, "begin again at the first document")
 	fl.StringVar(&f.confirm, "confirm", "", "the environment's name once more, for a protected one")
 	fl.StringVar(&f.override, "override", "", "reason for acting before the environment ahead is clean; it is recorded")
+	cmd.ValidArgsFunction = c.completeMigration
+	c.completeEnv(cmd, "env", "confirm")
 	return cmd
+}
+
+// completeMigration offers the project's migrations to the shell.
+func (c *cli) completeMigration(_ *cobra.Command, args []string, _ string) ([]cobra.Completion, cobra.ShellCompDirective) {
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil || len(args) > 0 {
+		return nil, cobra.ShellCompDirectiveNoFileComp
+	}
+	var out []cobra.Completion
+	for _, m := range p.Migrations {
+		out = append(out, m.Name)
+	}
+	return out, cobra.ShellCompDirectiveNoFileComp
+}
+
+// completeEnv offers the project's environments to the shell.
+func (c *cli) completeEnv(cmd *cobra.Command, flags ...string) {
+	for _, name := range flags {
+		err := cmd.RegisterFlagCompletionFunc(name, func(*cobra.Command, []string, string) ([]cobra.Completion, cobra.ShellCompDirective) {
+			ctx, stop := interruptible()
+			defer stop()
+			p, err := c.load(ctx)
+			if err != nil {
+				return nil, cobra.ShellCompDirectiveNoFileComp
+			}
+			var out []cobra.Completion
+			for _, e := range p.Config.Envs {
+				out = append(out, e.Name)
+			}
+			return out, cobra.ShellCompDirectiveNoFileComp
+		})
+		if err != nil {
+			panic(err) // the flag was not declared just before
+		}
+	}
 }
 
 func (c *cli) run(name string, fl runFlags) error {
@@ -401,6 +440,7 @@ func (c *cli) censusVerb() *cobra.Command {
 		RunE:  func(*cobra.Command, []string) error { return c.census(env) },
 	}
 	cmd.Flags().StringVar(&env, "env", "", "environment to count in")
+	c.completeEnv(cmd, "env")
 	return cmd
 }
 
@@ -460,6 +500,7 @@ func (c *cli) serveVerb() *cobra.Command {
 	}
 	cmd.Flags().StringVar(&env, "env", "", "embedded environment to serve")
 	cmd.Flags().IntVar(&port, "port", 0, "port on 127.0.0.1 (default: a free one)")
+	c.completeEnv(cmd, "env")
 	return cmd
 }
 

@@ -247,7 +247,7 @@ func TestBlockedKeysSayWhy(t *testing.T) {
 			t.Errorf("%s: no %q in\n%s", key, why, got)
 		}
 	}
-	if got := plainScreen(press(m, "tab", "r")); !strings.Contains(got, "prod is not widened") {
+	if got := plainScreen(press(m, "tab", "r")); !strings.Contains(got, "widen prod first (w)") {
 		t.Errorf("no reason for r in prod:\n%s", got)
 	}
 	if len(e.asked()) > 0 {

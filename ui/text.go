@@ -221,7 +221,8 @@ func clock(d time.Duration) string {
 	return span(d)
 }
 
-// age says how long before now something was, in one unit.
+// age says how long before now something was, in one unit. After ten seconds
+// it counts in fives: a screen that stands still need not be drawn.
 func age(now, at time.Time) string {
 	if at.IsZero() {
 		return "never"
@@ -230,8 +231,10 @@ func age(now, at time.Time) string {
 	switch {
 	case d < 2*time.Second:
 		return "now"
-	case d < time.Minute:
+	case d < 10*time.Second:
 		return strconv.Itoa(int(d.Seconds())) + "s ago"
+	case d < time.Minute:
+		return strconv.Itoa(int(d.Seconds())/5*5) + "s ago"
 	case d < time.Hour:
 		return strconv.Itoa(int(d.Minutes())) + "m ago"
 	case d < 48*time.Hour:
