@@ -127,15 +127,14 @@ func (a *analyzer) pass(ctx context.Context) (again bool, err error) {
 // returns its text.
 func (a *analyzer) ask(ctx context.Context, vm *VM, f quickjs.Value, args ...any) (text string, err error) {
 	r := newRun(ctx, vm, nil, min(moduleLimit, max(time.Until(a.until), 10*time.Millisecond)))
-	err = vm.do(r, func() error {
+	return vm.do(r, func() (string, error) {
 		v, err := f.Call(quickjs.UndefinedValue, args...)
 		if err != nil || r.stopped() {
-			return r.failed(err)
+			return "", r.failed(err)
 		}
-		text, _ = v.(string)
-		return nil
+		text, _ := v.(string)
+		return text, nil
 	})
-	return text, err
 }
 
 // module evaluates one module and takes what it exports.

@@ -61,6 +61,15 @@ func (b *bundler) learnMissing(file, spec string, at *api.Location) {
 		return
 	}
 	p := b.missingProblem(file, spec, at)
+	// A package that imports another in many files is told once.
+	if foreign(filepath.ToSlash(file)) {
+		for i, known := range b.problems {
+			if foreign(known.File) && known.Import != "" && packageName(known.Import) == packageName(spec) {
+				b.missing[site] = i
+				return
+			}
+		}
+	}
 	b.missing[site] = len(b.problems)
 	b.problems = append(b.problems, p)
 }

@@ -39,16 +39,16 @@ func texts(args []any, n int) []string {
 // hostFailure gives.
 func (vm *VM) hostSyscall(args []any) (any, error) {
 	a := texts(args, 2)
-	return vm.answer(func(h Host) (string, error) { return h.Syscall(a[0], a[1]) }), nil
+	return vm.reply(func(h Host) (string, error) { return h.Syscall(a[0], a[1]) }), nil
 }
 
 func (vm *VM) hostAsync(args []any) (any, error) {
 	a := texts(args, 2)
 	ctx := vm.run.ctx
-	return vm.answer(func(h Host) (string, error) { return h.AsyncSyscall(ctx, a[0], a[1]) }), nil
+	return vm.reply(func(h Host) (string, error) { return h.AsyncSyscall(ctx, a[0], a[1]) }), nil
 }
 
-func (vm *VM) answer(ask func(Host) (string, error)) any {
+func (vm *VM) reply(ask func(Host) (string, error)) any {
 	r := vm.run
 	if r == nil || r.host == nil {
 		return nil

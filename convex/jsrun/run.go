@@ -24,9 +24,8 @@ type run struct {
 	reason atomic.Int32 // why it was stopped
 	stopAt atomic.Int64 // when it was first interrupted
 
-	fatal    error  // the host's fatal error
-	last     string // failure text of the last syscall
-	panicked any    // what the host panicked with
+	fatal error  // the host's fatal error
+	last  string // failure text of the last syscall
 
 	timer    *time.Timer
 	timerMu  sync.Mutex
@@ -160,19 +159,18 @@ func (r *run) outside(f func()) bool {
 	return true
 }
 
-// guard runs f on the VM's goroutine; a panic of the host goes on in the
-// goroutine that called.
-func (r *run) guard(f func() error) (err error) {
+// guard runs f on the VM's goroutine and catches what the host panics with.
+func (r *run) guard(f func() (string, error)) (a answer) {
 	defer func() {
 		if p := recover(); p != nil {
-			r.panicked = p
-			err = fmt.Errorf("panic: %v", p)
+			a.panicked = p
 		}
 		if since := r.since.Swap(0); since != 0 {
 			r.spent.Add(clock() - since)
 		}
 	}()
-	return f()
+	a.text, a.err = f()
+	return a
 }
 
 // failed is the error of the run after the engine returned err.

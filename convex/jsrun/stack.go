@@ -15,13 +15,13 @@ type rawFrame struct {
 
 // bundleLine is how many empty lines stand above the bundle when it is
 // compiled. The runtime is far shorter.
-const bundleLine = 20000
+const bundleLine = 4000
 
 // parseStack reads the engine's stack text, innermost frame first:
 //
-//	at handler (<eval>:20012:7)
+//	at handler (<eval>:4012:7)
 //	at push (native)
-//	at <anonymous> (<eval>:20044)
+//	at <anonymous> (<eval>:4044)
 //
 // Frames without a position in a script are left out.
 func parseStack(text string) []rawFrame {

@@ -178,48 +178,48 @@ func (vm *VM) Close() {
 // again; Dirty says so.
 func (vm *VM) Call(ctx context.Context, c Call, h Host) (result string, err error) {
 	r := newRun(ctx, vm, h, c.Timeout)
-	err = vm.do(r, func() error {
-		result, err = vm.call(r, c)
-		return err
-	})
-	if err != nil {
-		return "", err
-	}
-	return result, nil
+	return vm.do(r, func() (string, error) { return vm.call(r, c) })
 }
 
-// do runs f on the VM's goroutine under the limits of r.
-func (vm *VM) do(r *run, f func() error) error {
+// answer is what a stretch of JavaScript came to.
+type answer struct {
+	text     string
+	err      error
+	panicked any // what the host panicked with
+}
+
+// do runs f on the VM's goroutine under the limits of r. After giving up on
+// the goroutine nothing that it still holds is touched here.
+func (vm *VM) do(r *run, f func() (string, error)) (string, error) {
 	if vm.dirty || vm.closed {
-		return errors.New("this JavaScript VM is used up: open another")
+		return "", errors.New("this JavaScript VM is used up: open another")
 	}
 	vm.run = r
 	r.begin()
-	done := make(chan error, 1)
+	done := make(chan answer, 1)
 	vm.work <- func() { done <- r.guard(f) }
-	var err error
+	var a answer
 	select {
-	case err = <-done:
+	case a = <-done:
 		r.end()
+		vm.run = nil
 	case <-r.stuck:
 		vm.given = true
-		err = r.stopError()
+		a.err = r.stopError()
 	}
 	vm.last = r.used()
-	vm.run = nil
-	if r.panicked != nil {
+	if a.panicked != nil {
 		vm.dirty = true
-		panic(r.panicked)
+		panic(a.panicked)
+	}
+	if a.err == nil {
+		return a.text, nil
 	}
 	var e *Error
-	var s *SyscallError
-	switch {
-	case errors.As(err, &e):
-		vm.dirty = vm.dirty || e.Kind != ""
-	case errors.As(err, &s), err != nil:
+	if !errors.As(a.err, &e) || e.Kind != "" {
 		vm.dirty = true
 	}
-	return err
+	return "", a.err
 }
 
 // call starts the function and turns the engine until it has its outcome. It
