@@ -1,13 +1,17 @@
 package fleet
 
 import (
+	"archive/zip"
+	"bytes"
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
 	"strait/convex/internal/npmtest"
+	"strait/model/value"
 	"strait/plan"
 )
 
@@ -254,5 +258,48 @@ func TestAStoppedCensusLeavesNothing(t *testing.T) {
 	}
 	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "only"})); code != "not-running" {
 		t.Errorf("stop twice: %s", code)
+	}
+}
+
+// An environment filled from an export keeps ids, creation times and the
+// component's state.
+func TestFromASnapshot(t *testing.T) {
+	const id = "j5766v3fedjp8bbmcngpt000015wgg36"
+	parsed, err := value.ParseID(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range map[string]string{
+		"_tables/documents.jsonl":                                  fmt.Sprintf(`{"name":"items","id":%d}`, parsed.Table),
+		"items/documents.jsonl":                                    `{"_id":"` + id + `","_creationTime":1754985600000.0,"n":1.0}`,
+		"items/generated_schema.jsonl":                             `"uniform"`,
+		"_components/migrations/migrations/documents.jsonl":        `{"cursor":null,"isDone":true,"name":"migrations:one","processed":1.0,"latestStart":1754985600000.0,"latestEnd":1754985600001.0}`,
+		"_components/migrations/migrations/generated_schema.jsonl": `"uniform"`,
+	} {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		w.Write([]byte(text))
+	}
+	z.Close()
+	f := own(t, map[string]string{
+		"dev.zip":     b.String(),
+		"strait.toml": "[[env]]\nname = \"only\"\nsnapshot = \"dev.zip\"\n",
+		"convex/migrations.ts": define + `
+export const one = migrations.define({ table: "items", migrateOne: () => ({ done: true }) });`,
+	}, "")
+	s := ready(t, f, "only").Envs[0]
+	if s.Tables["items"] != 1 {
+		t.Errorf("tables %v", s.Tables)
+	}
+	if r := s.Runs["migrations:one"]; r.State != "success" || r.Processed != 1 {
+		t.Errorf("the component's state: %+v", r)
+	}
+	doc, ok := f.envs[0].embed.View().Get("", id)
+	if !ok || !strings.Contains(doc.JSON, `"_creationTime":1754985600000`) {
+		t.Errorf("got %+v %v", doc, ok)
 	}
 }

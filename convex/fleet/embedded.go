@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -14,6 +13,7 @@ import (
 
 	"strait/convex/local"
 	"strait/convex/project"
+	"strait/convex/snapshot"
 	"strait/convex/wire"
 	"strait/model/schema"
 	"strait/model/value"
@@ -165,7 +165,9 @@ func (b *builder) push(ctx context.Context, d *local.Deployment, documents, depl
 
 func (b *builder) fill(ctx context.Context, d *local.Deployment, documents *schema.Schema, seed uint64) error {
 	if b.cfg.Snapshot != "" {
-		return errors.New("filling an environment from a snapshot is not built yet: use generate")
+		if err := b.importSnapshot(ctx, d); err != nil {
+			return err
+		}
 	}
 	var total int64
 	counts := map[string]int{}
@@ -201,14 +203,63 @@ func (b *builder) fill(ctx context.Context, d *local.Deployment, documents *sche
 	return b.overlay(ctx, d)
 }
 
+// importSnapshot fills the deployment from an export ZIP; ids and creation
+// times survive. Of the components, only those that the project has are filled.
+func (b *builder) importSnapshot(ctx context.Context, d *local.Deployment) error {
+	a, err := snapshot.Open(b.inRoot(b.cfg.Snapshot))
+	if err != nil {
+		return err
+	}
+	defer a.Close()
+	for _, t := range a.Tables() {
+		if b.p.App.Component(t.Component) == nil {
+			continue
+		}
+		b.at("importing " + t.Name)
+		if err := d.DefineTable(t.Component, t.Name, t.Number); err != nil {
+			return fmt.Errorf("import %s: %w", b.cfg.Snapshot, err)
+		}
+		batch := make([]value.Object, 0, importBatch)
+		insert := func() error {
+			_, err := d.Insert(ctx, t.Component, t.Name, batch)
+			batch = batch[:0]
+			if err != nil {
+				return fmt.Errorf("import table %s of %s: %w", t.Name, b.cfg.Snapshot, err)
+			}
+			return nil
+		}
+		for doc, err := range a.Documents(t) {
+			if err != nil {
+				return err
+			}
+			if batch = append(batch, doc); len(batch) == importBatch {
+				if err := insert(); err != nil {
+					return err
+				}
+			}
+		}
+		if err := insert(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// importBatch is how many documents go into the store at once.
+const importBatch = 1000
+
+// inRoot is a path of strait.toml, which is relative to the project's root.
+func (b *builder) inRoot(path string) string {
+	if filepath.IsAbs(path) {
+		return path
+	}
+	return filepath.Join(b.p.Root, path)
+}
+
 // overlay inserts the documents of a file of JSON lines {"table","document"},
 // documents in convex_encoded_json.
 func (b *builder) overlay(ctx context.Context, d *local.Deployment) error {
-	path := b.cfg.Overlay
-	if !filepath.IsAbs(path) {
-		path = filepath.Join(b.p.Root, path)
-	}
-	file, err := os.Open(path)
+	file, err := os.Open(b.inRoot(b.cfg.Overlay))
 	if err != nil {
 		return fmt.Errorf("overlay: %w", err)
 	}

@@ -1,0 +1,127 @@
+package snapshot
+
+import (
+	"archive/zip"
+	"bytes"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"strait/model/value"
+)
+
+// archive writes a ZIP of some files.
+func archive(t testing.TB, files map[string]string) string {
+	t.Helper()
+	var b bytes.Buffer
+	z := zip.NewWriter(&b)
+	for name, text := range files {
+		w, err := z.Create(name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := w.Write([]byte(text)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), "export.zip")
+	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func TestArchive(t *testing.T) {
+	a, err := Open(archive(t, map[string]string{
+		"README.md":                                          "hello",
+		"_tables/documents.jsonl":                            `{"name":"users","id":10001}` + "\n" + `{"name":"old","id":10002.0}` + "\n",
+		"users/documents.jsonl":                              `{"_id":"a","n":1,"f":1.0,"b":{"$bytes":"AQI="}}` + "\n\n" + `{"_id":"b","n":{"$float":"AAAAAAAA8H8="}}`,
+		"users/generated_schema.jsonl":                       `"uniform"` + "\n",
+		"old/documents.jsonl":                                `{"_id":"c","list":[1,{"x":2}]}` + "\n",
+		"old/generated_schema.jsonl":                         `"{\"_id\": \"id\", \"list\": array<normalfloat64>}"` + "\n",
+		"_storage/documents.jsonl":                           "",
+		"_components/parent/_components/m/t/documents.jsonl": `{"_id":"d"}` + "\n",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	want := []Table{{"", "old", 10002}, {"", "users", 10001}, {"parent/m", "t", 0}}
+	if got := a.Tables(); len(got) != 3 || got[0] != want[0] || got[1] != want[1] || got[2] != want[2] {
+		t.Fatalf("tables %+v", got)
+	}
+	if len(a.Skipped) != 1 {
+		t.Errorf("skipped %v", a.Skipped)
+	}
+	var got []string
+	for _, table := range a.Tables() {
+		for doc, err := range a.Documents(table) {
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = append(got, string(value.Append(nil, doc)))
+		}
+	}
+	text := strings.Join(got, "\n")
+	for _, part := range []string{`"list":[1,{"x":2}]`, `"n":{"$integer":"AQAAAAAAAAA="}`, `"f":1`, `"b":{"$bytes":"AQI="}`, `"n":{"$float":"AAAAAAAA8H8="}`, `"_id":"d"`} {
+		if !strings.Contains(text, part) {
+			t.Errorf("%s is missing from\n%s", part, text)
+		}
+	}
+}
+
+func TestBadArchives(t *testing.T) {
+	text := filepath.Join(t.TempDir(), "x.zip")
+	if err := os.WriteFile(text, []byte("no zip"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct{ path, want string }{
+		{text, "npx convex export"},
+		{filepath.Join(t.TempDir(), "none.zip"), "no such file"},
+		{archive(t, map[string]string{"a.txt": "x"}), "is it an export"},
+		{archive(t, map[string]string{"_tables/documents.jsonl": "{"}), "_tables/documents.jsonl:1"},
+		{archive(t, map[string]string{"_tables/documents.jsonl": `{"name":"t","id":-1}`}), "no table number"},
+		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `"int64"`}), "export again"},
+	} {
+		if _, err := Open(c.path); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("got %v, want %q", err, c.want)
+		}
+	}
+	a, err := Open(archive(t, map[string]string{"t/documents.jsonl": "{}\n{\"a\":\"topsecret\"\n"}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	n := 0
+	for _, err := range a.Documents(a.Tables()[0]) {
+		if n++; n == 2 && (err == nil || !strings.Contains(err.Error(), "t/documents.jsonl:2") || strings.Contains(err.Error(), "topsecret")) {
+			t.Errorf("got %v", err)
+		}
+	}
+	if n != 2 {
+		t.Errorf("%d documents", n)
+	}
+}
+
+func FuzzDocuments(f *testing.F) {
+	f.Add("t/documents.jsonl", `{"_id":"a","n":1}`, `"uniform"`)
+	f.Add("_components/a/t/documents.jsonl", `[]`, `"x"`)
+	f.Fuzz(func(t *testing.T, name, text, marker string) {
+		a, err := Open(archive(t, map[string]string{name: text, strings.Replace(name, "documents", "generated_schema", 1): marker}))
+		if err != nil {
+			return
+		}
+		defer a.Close()
+		for _, table := range a.Tables() {
+			for doc, err := range a.Documents(table) {
+				if (doc == nil) == (err == nil) && err != nil {
+					t.Fatalf("both %v and %v", doc, err)
+				}
+			}
+		}
+	})
+}
