@@ -71,7 +71,7 @@ var (
 )
 
 // Analyze evaluates every module once, each on its own, within the limits of
-// analysis (8 s each, 30 s together), in a VM of its own. A module that fails
+// analysis (8 s each, 30 s together; 256 MiB), in a VM of its own. A module that fails
 // is reported in Problems and hides no other.
 func (p *Program) Analyze(ctx context.Context) (*Analysis, error) {
 	a := &analyzer{p: p, skip: map[string]string{}, until: time.Now().Add(analysisLimit)}
@@ -104,6 +104,9 @@ func (a *analyzer) pass(ctx context.Context) (again bool, err error) {
 		return false, err
 	}
 	defer vm.Close()
+	if err := vm.limitMemory(a.p.heap(true)); err != nil {
+		return false, err
+	}
 	for _, m := range a.p.modules {
 		if _, skipped := a.skip[m.path]; skipped {
 			continue

@@ -6,6 +6,18 @@
 // A Program is compiled once and never changes; any number of VMs can be
 // opened on it. A VM serves one call at a time. The engine hides behind this
 // package: nobody else imports it.
+//
+// How it is laid out:
+//   - bundle.go, plugins.go, codec.go: from files to one script, each module of
+//     which is evaluated on its own, when it is first asked for. faults.go: what
+//     does not bundle is reported and throws where it stands; nothing is stubbed.
+//   - runtime/*.js: the JavaScript under every program: the globals that Convex
+//     offers, one call's state, and what analysis records. prelude/: stands in
+//     for npm packages that a project has not installed.
+//   - vm.go, run.go, host.go, rejections.go: one VM, one call, its limits.
+//   - analyze.go, records.go: what a program's modules export and define.
+//   - sourcemap.go, stack.go, wording.go: errors in source positions and in the
+//     words of Convex's engine.
 package jsrun
 
 import (
@@ -106,13 +118,17 @@ func (c *Component) Function(path string) (Function, bool) {
 }
 
 // Host answers the syscalls of convex-wire.md 12.3 and 12.4 and takes what
-// the function logs. All its methods are called from the goroutine that
-// called VM.Call, one at a time.
+// the function logs. Its methods are called one at a time and only while
+// VM.Call runs, from a goroutine of the VM; what they panic with goes on in the
+// caller of VM.Call.
 type Host interface {
 	// Syscall answers Convex.syscall. args and the answer are JSON text.
 	Syscall(op, args string) (string, error)
 	// AsyncSyscall answers Convex.asyncSyscall. It may block; the promise is
 	// settled when it returns. A *SyscallError sets what JavaScript catches.
+	// Calls arrive in the order in which JavaScript began them, whenever it has
+	// nothing else left to do; those still waiting when the function returns
+	// are never made, as on Convex, and a warning is logged.
 	AsyncSyscall(ctx context.Context, op, args string) (string, error)
 	// Log takes one console line.
 	Log(LogLine)
@@ -145,9 +161,8 @@ type Call struct {
 	Seed           uint64    // of Math.random and crypto
 	// Timeout bounds the JavaScript time, syscalls not counted: 1 s for
 	// queries and mutations on Convex.
-	Timeout time.Duration
-	// Instance is what calls of ctx.meta etc. need nothing of; kept for logs.
-	RequestID string
+	Timeout   time.Duration
+	RequestID string // handed to actions
 }
 
 // Error is an exception that a function or a module threw.

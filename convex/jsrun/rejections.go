@@ -43,6 +43,11 @@ func inside(vm *quickjs.VM) (e engine, err error) {
 	return e, nil
 }
 
+// used is how many bytes the engine has allocated.
+func (e engine) used() uintptr {
+	return uintptr((*lib.TJSRuntime)(unsafe.Add(nil, e.runtime)).Fmalloc_ctx.Fmalloc_state.Fmalloc_size)
+}
+
 // trackers are the JavaScript functions that take rejections, by runtime.
 var trackers sync.Map // uintptr -> lib.TJSValue
 

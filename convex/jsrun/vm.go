@@ -11,13 +11,19 @@ import (
 	"modernc.org/quickjs"
 )
 
-// memoryLimit is the heap of a function, as on Convex. What the program itself
-// takes comes on top: this engine has no lazy compilation, so a large
-// project's bytecode alone can be more than that (measured: up to five times
-// its length once loaded), and analysis evaluates every module in one heap.
+// memoryLimit is the heap of a function, as on Convex. What the loaded program
+// takes comes on top, and something for evaluating its modules: this engine has
+// no lazy compilation, and a large project's packages alone can take as much.
 const memoryLimit = 64 << 20
 
-func (p *Program) memoryLimit() uintptr { return memoryLimit + 12*uintptr(len(p.code)) }
+// heap is how much the engine may allocate once the program is loaded: for a
+// call, or for analysis, which evaluates every module in one heap.
+func (p *Program) heap(analysis bool) uintptr {
+	if analysis {
+		return 4*memoryLimit + 12*uintptr(len(p.code))
+	}
+	return memoryLimit + 6*uintptr(len(p.code))
+}
 
 // VM is one engine with the program loaded. Not safe for concurrent use.
 //
@@ -82,7 +88,6 @@ func (vm *VM) load() (err error) {
 	if vm.js, err = quickjs.NewVM(); err != nil {
 		return err
 	}
-	vm.js.SetMemoryLimit(vm.program.memoryLimit())
 	if err := vm.bind(); err != nil {
 		return err
 	}
@@ -95,7 +100,20 @@ func (vm *VM) load() (err error) {
 	if err := vm.watchRejections(); err != nil {
 		return err
 	}
-	return vm.eval(vm.program.code)
+	if err := vm.eval(vm.program.code); err != nil {
+		return err
+	}
+	return vm.limitMemory(vm.program.heap(false))
+}
+
+// limitMemory lets the heap grow by n bytes from now on.
+func (vm *VM) limitMemory(n uintptr) error {
+	e, err := inside(vm.js)
+	if err != nil {
+		return err
+	}
+	vm.js.SetMemoryLimit(e.used() + n)
+	return nil
 }
 
 func (vm *VM) eval(code []byte) error {
