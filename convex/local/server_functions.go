@@ -146,12 +146,19 @@ func newRequestID() string {
 	return hex.EncodeToString(b[:])
 }
 
-// call runs one function of a client, a system function included.
-func (d *Deployment) call(ctx context.Context, id identity, req Request) Response {
+// call runs one function of a client, a system function included; a query on a
+// view when one is given.
+func (d *Deployment) call(ctx context.Context, id identity, view *View, req Request) Response {
 	req.Admin, req.Identity = id.admin, id.user
 	// POST /api/function, which asks for no type, does not find them (2.1).
-	if strings.HasPrefix(req.Path, systemPrefix) && req.Type != "" {
+	isSystem := strings.HasPrefix(req.Path, systemPrefix) && req.Type != ""
+	switch {
+	case isSystem && view == nil:
 		return d.callSystem(ctx, d.View(), req)
+	case isSystem:
+		return d.callSystem(ctx, view, req)
+	case view != nil:
+		return d.runOn(ctx, view, req)
 	}
 	return d.Run(ctx, req)
 }
@@ -163,7 +170,7 @@ func (d *Deployment) serveCall(w http.ResponseWriter, r *http.Request, id identi
 		writeError(w, err)
 		return
 	}
-	resp, err := d.prepared(r, id, body, typ, at)
+	resp, err := d.prepared(r, id, body, typ, at, nil)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -176,7 +183,7 @@ func (d *Deployment) serveCall(w http.ResponseWriter, r *http.Request, id identi
 	writeJSON(w, http.StatusOK, a)
 }
 
-func (d *Deployment) prepared(r *http.Request, id identity, body functionBody, typ jsrun.FunctionType, at uint64) (Response, error) {
+func (d *Deployment) prepared(r *http.Request, id identity, body functionBody, typ jsrun.FunctionType, at uint64, view *View) (Response, error) {
 	path, err := functionPath(body.Path)
 	if err != nil {
 		return Response{}, err
@@ -185,7 +192,7 @@ func (d *Deployment) prepared(r *http.Request, id identity, body functionBody, t
 	if err != nil {
 		return Response{}, err
 	}
-	return d.call(r.Context(), id, Request{
+	return d.call(withOrigin(r.Context(), r), id, view, Request{
 		Component: body.ComponentPath, Path: path, Args: args, Type: typ, Caller: "HttpApi", RequestID: requestID(r), At: at,
 	}), nil
 }
@@ -293,14 +300,14 @@ func (d *Deployment) queryBatch(w http.ResponseWriter, r *http.Request) {
 		writeError(w, err)
 		return
 	}
-	at := d.View().Timestamp()
+	view := d.View()
 	results := []functionAnswer{}
 	for _, q := range body.Queries {
 		q.ComponentPath = ""
 		f, err := parseFormat(q.Format)
 		var resp Response
 		if err == nil {
-			resp, err = d.prepared(r, id, q, jsrun.Query, at)
+			resp, err = d.prepared(r, id, q, jsrun.Query, 0, view)
 		}
 		var a functionAnswer
 		if err == nil {

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
 
 	"strait/convex/jsrun"
@@ -47,9 +48,10 @@ type liveQuery struct {
 // syncConn is one WebSocket connection. Only work touches its fields, except
 // for the channels and out.
 type syncConn struct {
-	d   *Deployment
-	ctx context.Context
-	out *outbox
+	d    *Deployment
+	ctx  context.Context // of everything the connection does
+	stop context.Context // ends when the connection should close in good order
+	out  *outbox
 
 	in        chan *clientMessage
 	commits   chan uint64 // newest timestamp, one slot
@@ -104,9 +106,9 @@ type update struct {
 	results  map[uint32]Response
 }
 
-func newSyncConn(ctx context.Context, d *Deployment, chunked bool) *syncConn {
+func newSyncConn(ctx, stop context.Context, d *Deployment, chunked bool) *syncConn {
 	return &syncConn{
-		d: d, ctx: ctx, started: d.View().Timestamp(), out: newOutbox(chunked),
+		d: d, ctx: ctx, stop: stop, started: d.View().Timestamp(), out: newOutbox(chunked),
 		in: make(chan *clientMessage, 16), commits: make(chan uint64, 1),
 		mutations: make(chan mutation, maxPending), answers: make(chan answerMessage, 16), updates: make(chan update, 1),
 		current: stateVersion{TS: encodeTS(0)}, queries: map[uint32]*liveQuery{},
@@ -131,8 +133,8 @@ func (c *syncConn) work(failed <-chan error) error {
 		case <-c.out.room:
 		case err := <-failed:
 			return err
-		case <-c.ctx.Done():
-			return c.ctx.Err()
+		case <-c.stop.Done():
+			return &syncError{code: websocket.StatusGoingAway, reason: "ServerClosing", text: "the server stops"}
 		}
 	}
 }
@@ -226,7 +228,7 @@ func (c *syncConn) authenticate(m *clientMessage) error {
 	}
 	var refused *httpError
 	if errors.As(err, &refused) {
-		return &syncError{message: "AuthError", code: 1000, reason: refused.code, text: refused.message}
+		return &syncError{message: "AuthError", code: websocket.StatusNormalClosure, reason: refused.code, text: refused.message}
 	}
 	c.id = id
 	c.receivedIdentity++
@@ -259,15 +261,15 @@ func (c *syncConn) request(m *clientMessage) error {
 		case c.mutations <- mutation{m.RequestID, req, c.id}:
 			return nil
 		default:
-			return &syncError{code: 1013, reason: "TooManyConcurrentMutations", text: "Too many concurrent mutations. Only up to 1000 pending mutations allowed on a single websocket."}
+			return &syncError{code: websocket.StatusTryAgainLater, reason: "TooManyConcurrentMutations", text: "Too many concurrent mutations. Only up to 1000 pending mutations allowed on a single websocket."}
 		}
 	}
 	if c.actions >= maxPending {
-		return &syncError{code: 1013, reason: "TooManyConcurrentRequests", text: "Too many concurrent actions on a single websocket."}
+		return &syncError{code: websocket.StatusTryAgainLater, reason: "TooManyConcurrentRequests", text: "Too many concurrent actions on a single websocket."}
 	}
 	c.actions++
 	id := c.id
-	c.running.Go(func() { c.give(answerTo(typ, m.RequestID, c.d.call(c.ctx, id, req))) })
+	c.running.Go(func() { c.give(answerTo(typ, m.RequestID, c.d.call(c.ctx, id, nil, req))) })
 	return nil
 }
 
@@ -301,11 +303,14 @@ func (c *syncConn) runMutations() error {
 			return nil
 		case m := <-c.mutations:
 			resp, ok := c.d.serving().runOnce(c.ctx, c.session, m.request, func(ctx context.Context) Response {
-				return c.d.call(ctx, m.id, m.req)
+				return c.d.call(ctx, m.id, nil, m.req)
 			})
-			if ok {
-				c.give(answerTo("MutationResponse", m.request, resp))
+			if !ok {
+				// The connection ended first. The mutation goes on: another one
+				// begun here would overtake it.
+				return nil
 			}
+			c.give(answerTo("MutationResponse", m.request, resp))
 		}
 	}
 }
@@ -401,10 +406,10 @@ func (c *syncConn) runQueries(view *View, id identity, queries []*liveQuery, u u
 func (d *Deployment) liveRun(ctx context.Context, view *View, id identity, q *liveQuery) Response {
 	req := Request{
 		Component: q.component, Type: jsrun.Query, Admin: id.admin, Identity: id.user,
-		Caller: "SyncWorker", RequestID: newRequestID(), At: view.Timestamp(), Journal: q.journal,
+		Caller: "SyncWorker", RequestID: newRequestID(), Journal: q.journal,
 	}
 	failed := func(text string) Response {
-		return Response{RequestID: req.RequestID, Err: &FunctionError{Message: text}, Timestamp: req.At}
+		return Response{RequestID: req.RequestID, Err: &FunctionError{Message: text}, Timestamp: view.Timestamp()}
 	}
 	if q.admin && !id.admin {
 		return failed(errComponent.text)
@@ -420,7 +425,7 @@ func (d *Deployment) liveRun(ctx context.Context, view *View, id identity, q *li
 	if strings.HasPrefix(req.Path, systemPrefix) {
 		return d.callSystem(ctx, view, req)
 	}
-	return d.Run(ctx, req)
+	return d.runOn(ctx, view, req)
 }
 
 type transitionMessage struct {

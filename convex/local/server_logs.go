@@ -84,13 +84,9 @@ func (d *Deployment) streamLogs(w http.ResponseWriter, r *http.Request, want fun
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), logPoll)
 	defer cancel()
-	f := d.serving()
-	stop := context.AfterFunc(f.ctx, cancel)
-	defer stop()
-	if serving, ok := r.Context().Value(servingKey{}).(context.Context); ok {
-		stop := context.AfterFunc(serving, cancel)
-		defer stop()
-	}
+	stop, cancelStop := d.serving().stopping(r)
+	defer cancelStop()
+	defer context.AfterFunc(stop, cancel)()
 	entries, err := d.Log(ctx, cursor)
 	timedOut := errors.Is(ctx.Err(), context.DeadlineExceeded)
 	if err != nil && !timedOut {
@@ -114,7 +110,7 @@ func (d *Deployment) streamLogs(w http.ResponseWriter, r *http.Request, want fun
 func entryJSON(e LogEntry, structured bool) logEntry {
 	out := logEntry{
 		Kind: e.Kind, UDFType: string(e.Type), ComponentPath: orNull(e.Component), Identifier: e.Identifier,
-		LogLines: []any{}, Timestamp: seconds(e.Timestamp), RequestID: e.RequestID, ExecutionID: e.ExecutionID,
+		LogLines: []any{}, Timestamp: unixSeconds(e.Timestamp), RequestID: e.RequestID, ExecutionID: e.ExecutionID,
 	}
 	lines := lineTexts(e.Lines)
 	for i, l := range e.Lines {
@@ -128,7 +124,7 @@ func entryJSON(e LogEntry, structured bool) logEntry {
 		return out
 	}
 	c := &logCompletion{
-		ExecutionTimestamp: seconds(e.Started), ExecutionTime: e.Took.Seconds(), UserExecutionTime: e.JSTime.Seconds(),
+		ExecutionTimestamp: unixSeconds(e.Started), ExecutionTime: e.Took.Seconds(), UserExecutionTime: e.JSTime.Seconds(),
 		Error: orNull(e.Error), ParentExecutionID: orNull(e.ParentExecutionID), Caller: e.Caller, Environment: "isolate",
 		IdentityType: "unknown", WillRetry: e.WillRetry, UsageStats: usageStats(e.Usage), Success: json.RawMessage("null"),
 	}
@@ -179,4 +175,4 @@ func orNull(s string) *string {
 	return &s
 }
 
-func seconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }
+func unixSeconds(t time.Time) float64 { return float64(t.UnixMicro()) / 1e6 }

@@ -87,14 +87,25 @@ func (d *Deployment) sync(w http.ResponseWriter, r *http.Request) {
 	}
 	defer ws.CloseNow()
 	ws.SetReadLimit(maxMessage)
-	ctx, cancel := context.WithCancel(withOrigin(f.ctx, r))
+	// The connection outlives the wish to stop it by its Close.
+	ctx, cancel := context.WithCancel(withOrigin(context.Background(), r))
 	defer cancel()
-	if serving, ok := r.Context().Value(servingKey{}).(context.Context); ok {
-		stop := context.AfterFunc(serving, cancel)
-		defer stop()
-	}
-	c := newSyncConn(ctx, d, takesChunks(r.PathValue("version")))
+	stop, cancelStop := f.stopping(r)
+	defer cancelStop()
+	c := newSyncConn(ctx, stop, d, takesChunks(r.PathValue("version")))
 	c.serve(ws, cancel)
+}
+
+// stopping is a context that ends when the deployment is closed or the server
+// of a request shuts down; it does not end with the request.
+func (f *front) stopping(r *http.Request) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithCancel(f.ctx)
+	serving, ok := r.Context().Value(servingKey{}).(context.Context)
+	if !ok {
+		return ctx, cancel
+	}
+	release := context.AfterFunc(serving, cancel)
+	return ctx, func() { release(); cancel() }
 }
 
 // enter counts a connection in, unless the deployment is being closed.
@@ -143,10 +154,7 @@ func (c *syncConn) serve(ws *websocket.Conn, cancel context.CancelFunc) {
 	err := c.work(failed)
 	var bad *syncError
 	if !errors.As(err, &bad) {
-		bad = &syncError{code: websocket.StatusGoingAway, reason: "ServerClosing"}
-		if c.ctx.Err() == nil {
-			bad = internalError("%v", err)
-		}
+		bad = internalError("%v", err)
 	}
 	if bad.message != "" {
 		c.out.add(finalMessage{bad.message, bad.text, c.receivedIdentity, bad.message == "AuthError"}, false)

@@ -48,7 +48,7 @@ func addDocuments(c *systemCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	docs, ok := field(c.args, "documents").(value.Array)
+	docs, ok := fieldOf(c.args, "documents").(value.Array)
 	if !ok {
 		return nil, &argumentError{"Object is missing the required field `documents`."}
 	}
@@ -74,7 +74,7 @@ func patchDocuments(c *systemCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	given, ok := field(c.args, "fields").(value.Object)
+	given, ok := fieldOf(c.args, "fields").(value.Object)
 	if !ok {
 		return nil, &argumentError{"Object is missing the required field `fields`."}
 	}
@@ -123,7 +123,7 @@ func replaceDocument(c *systemCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	doc, ok := field(c.args, "document").(value.Object)
+	doc, ok := fieldOf(c.args, "document").(value.Object)
 	if !ok {
 		return nil, &argumentError{"Object is missing the required field `document`."}
 	}
@@ -134,7 +134,7 @@ func replaceDocument(c *systemCall) (any, error) {
 }
 
 func deleteDocuments(c *systemCall) (any, error) {
-	list, ok := field(c.args, "toDelete").(value.Array)
+	list, ok := fieldOf(c.args, "toDelete").(value.Array)
 	if !ok {
 		return nil, &argumentError{"Object is missing the required field `toDelete`."}
 	}
@@ -144,7 +144,7 @@ func deleteDocuments(c *systemCall) (any, error) {
 	return c.update(func(w *Writer) error {
 		for _, item := range list {
 			o, _ := item.(value.Object)
-			id, _ := field(o, "id").(string)
+			id, _ := fieldOf(o, "id").(string)
 			if err := w.Delete(id); err != nil {
 				return err
 			}

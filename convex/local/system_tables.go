@@ -302,8 +302,8 @@ func listByID(c *systemCall) (any, error) {
 	out := []any{}
 	for _, item := range list {
 		o, _ := item.(value.Object)
-		id, idOK := field(o, "id").(string)
-		table, tableOK := field(o, "tableName").(string)
+		id, idOK := fieldOf(o, "id").(string)
+		table, tableOK := fieldOf(o, "tableName").(string)
 		if !idOK || !tableOK {
 			return nil, &argumentError{"Value does not match validator.\nPath: .ids\nValidator: v.array(v.object({id: v.string(), tableName: v.string()}))"}
 		}
@@ -322,7 +322,7 @@ func listByID(c *systemCall) (any, error) {
 	return out, nil
 }
 
-func field(o value.Object, name string) value.Value {
+func fieldOf(o value.Object, name string) value.Value {
 	v, _ := o.Get(name)
 	return v
 }
