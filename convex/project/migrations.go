@@ -254,7 +254,7 @@ func anyOf(v *schema.Validator, kinds ...schema.Kind) bool {
 }
 
 func isCursor(v *schema.Validator) bool {
-	return anyOf(v, schema.String, schema.Any, schema.Null) || v.Kind == schema.Object && v.Field("cursor") != nil
+	return anyOf(v, schema.String, schema.ID, schema.Number, schema.Any, schema.Null) || v.Kind == schema.Object && v.Field("cursor") != nil
 }
 func isNumber(v *schema.Validator) bool  { return anyOf(v, schema.Number, schema.Any, schema.Bigint) }
 func isBoolean(v *schema.Validator) bool { return anyOf(v, schema.Boolean, schema.Any) }

@@ -15,7 +15,8 @@ import (
 
 var (
 	whileLoading    = regexp.MustCompile(` \(while loading ([^()]+)\)$`)
-	missingPackage  = regexp.MustCompile(`^(?:component [^ ]+: )?(cannot load: )?(package "[^"]+" is not installed)`)
+	cannotLoad      = regexp.MustCompile(`^cannot load: (.+) \(([^()]+:[0-9]+)\)$`)
+	missingPackage  = regexp.MustCompile(`^package "[^"]+" is not installed`)
 	componentPrefix = regexp.MustCompile(`^component [^ ]+: `)
 	notEvaluated    = regexp.MustCompile(`^not evaluated: it imports (.+), which fails$`)
 )
@@ -80,19 +81,18 @@ func condense(all []jsrun.Problem) []jsrun.Problem {
 // causeOf is what a problem is about and, when it is told of a module that
 // suffers from what is wrong elsewhere, that module.
 func causeOf(p jsrun.Problem) (key, suffers string) {
-	if at := whileLoading.FindStringSubmatch(p.Message); at != nil {
-		return fmt.Sprintf("%s:%d %s", p.File, p.Line, whileLoading.ReplaceAllString(p.Message, "")), at[1]
-	}
-	if found := missingPackage.FindStringSubmatch(p.Message); found != nil {
-		if found[1] != "" {
-			return found[2], p.File
-		}
-		return found[2], ""
-	}
-	if found := notEvaluated.FindStringSubmatch(p.Message); found != nil {
+	message, place := componentPrefix.ReplaceAllString(p.Message, ""), fmt.Sprintf("%s:%d", p.File, p.Line)
+	if found := whileLoading.FindStringSubmatch(message); found != nil {
+		message, suffers = whileLoading.ReplaceAllString(message, ""), found[1]
+	} else if found := cannotLoad.FindStringSubmatch(message); found != nil {
+		message, place, suffers = found[1], found[2], p.File
+	} else if found := notEvaluated.FindStringSubmatch(message); found != nil {
 		return "not evaluated: " + found[1], p.File
 	}
-	return fmt.Sprintf("%s:%d %s", p.File, p.Line, componentPrefix.ReplaceAllString(p.Message, "")), ""
+	if missing := missingPackage.FindString(message); missing != "" {
+		return missing, suffers
+	}
+	return place + " " + message, suffers
 }
 
 // better reports whether a tells more than b: of a file of the project

@@ -22,6 +22,8 @@ func TestCondense(t *testing.T) {
 		{File: "convex/env.ts", Line: 2, Message: "Error: no KEY (while loading convex/two.ts)"},
 		{File: "convex/c.ts", Message: "not evaluated: it imports convex/loop.ts, which fails", Import: "convex/loop.ts"},
 		{File: "convex/d.ts", Message: "not evaluated: it imports convex/loop.ts, which fails", Import: "convex/loop.ts"},
+		{File: "convex/e.ts", Message: "cannot load: No matching export in \"x\" for import \"y\" (lib/y.ts:5)"},
+		{File: "lib/y.ts", Line: 5, Message: "No matching export in \"x\" for import \"y\""},
 		{File: "convex/odd.ts", Line: 1, Message: "odd"},
 	}
 	want := `node_modules/a/x.js:3: package "ai" is not installed (so convex/a.ts, convex/b.ts cannot load)
@@ -29,6 +31,7 @@ lib/z.ts:9: package "zod" is not installed
 node_modules/w.js:1: component w: package "w" is not installed
 convex/env.ts:2: Error: no KEY (so convex/one.ts, convex/two.ts cannot load)
 convex/c.ts: not evaluated, like convex/d.ts: they import convex/loop.ts, which fails
+lib/y.ts:5: No matching export in "x" for import "y" (so convex/e.ts cannot load)
 convex/odd.ts:1: odd`
 	var got []string
 	for _, p := range condense(all) {
