@@ -61,10 +61,11 @@ func actionTable() []action {
 
 		{id: "dry-run", keys: []string{"d"}, label: "dry run", what: "dry run: roll one batch back and show what would change", group: "act", danger: asks, pages: onWork, foot: 3, blocked: blockedDryRun, do: askFor(plan.ActDryRun)},
 		{id: "run", keys: []string{"r"}, label: "run", what: "run the migration here, or resume it", group: "act", danger: writes, pages: onWork, foot: 4, blocked: blockedRun, do: askFor(plan.ActRun)},
-		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: askFor(plan.ActCancel)},
+		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch, or the census", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: Root.cancel},
 		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onWork, foot: 6, blocked: blockedCensus, do: Root.census},
 		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onWork, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
 		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onWork, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
+		{id: "retry", keys: []string{"ctrl+r"}, label: "open again", what: "try again to reach the environment", group: "act", danger: reads, pages: onWork, blocked: blockedRetry, do: Root.retry},
 
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
 		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
@@ -140,7 +141,7 @@ func notReady(m Root) string {
 	case e.State == fleet.Lost:
 		return "the connection to " + e.Name + " is lost" + after(": ", e.Err) + "; Strait keeps trying"
 	case e.State == fleet.Broken:
-		return e.Name + " cannot be reached" + after(": ", e.Err)
+		return e.Name + " cannot be reached; ctrl+r tries again" + after(": ", firstLine(e.Err))
 	}
 	return ""
 }
@@ -178,7 +179,39 @@ func blockedRun(m Root) string {
 	})
 }
 
+func blockedRetry(m Root) string {
+	if e := m.focus().env; e == nil || e.State != fleet.Broken && e.State != fleet.Lost {
+		return "there is nothing to try again: the environment answers or is being opened"
+	}
+	return ""
+}
+
+func (m Root) retry() (Root, tea.Cmd) {
+	e, env := m.d.engine, m.env
+	m, hush := m.tell(toastInfo, "opening "+env+" again")
+	return m, tea.Batch(hush, func() tea.Msg { return did{fleet.Command{Env: env}, e.Retry(env)} })
+}
+
+// counting reports whether the census is shown while it is being taken.
+func (m Root) counting() bool {
+	f := m.focus()
+	return m.page == runPage && m.view == censusView && f.env != nil && f.env.CensusRun != nil
+}
+
+// cancel stops the census that is shown at once, since it only reads (a cancel
+// without a migration); a migration is asked about.
+func (m Root) cancel() (Root, tea.Cmd) {
+	if !m.counting() {
+		return askFor(plan.ActCancel)(m)
+	}
+	m, hush := m.tell(toastInfo, "the census of "+m.env+" stops")
+	return m, tea.Batch(hush, m.send(fleet.Command{Action: plan.ActCancel, Env: m.env, By: "screen"}))
+}
+
 func blockedCancel(m Root) string {
+	if m.counting() {
+		return ""
+	}
 	return firstOf(m, notReady, noMigration, func(m Root) string {
 		f := m.focus()
 		switch {

@@ -113,6 +113,7 @@ func (m Root) drawTrouble(p *pen, e *fleet.EnvSnapshot) {
 	for _, line := range cleanLines(e.Err) {
 		p.para(l.text, 2, line)
 	}
+	p.to(2).put(l.key, "ctrl+r").put(l.dim, " tries again").end()
 	p.blank()
 }
 
@@ -163,7 +164,7 @@ func (m Root) drawChanges(p *pen, f focus) {
 			p.para(l.dim, 0, c.Why)
 		}
 	}
-	if !pending {
+	if !pending && f.env.State == fleet.Ready {
 		p.para(l.dim, 0, "already deployed here; other environments still have it before them")
 	}
 	p.blank()
@@ -190,8 +191,15 @@ func (m Root) drawChecklist(p *pen, f focus) {
 	}
 	p.head("CHECKLIST")
 	next, open := "", false
+	said := f.env.Err // not repeated step by step
 	for i, s := range []*plan.Step{&f.cell.Widen, &f.cell.Migrate, &f.cell.Narrow} {
-		m.drawStep(p, stepNames[i], s, open)
+		step := *s
+		if step.Why == said {
+			step.Why = ""
+		} else if step.Why != "" {
+			said = step.Why
+		}
+		m.drawStep(p, stepNames[i], &step, open)
 		open = open || s.State != plan.Done && s.State != plan.ByHand
 		if next == "" && s.State != plan.Done && s.State != plan.ByHand {
 			next = m.nextKey(s, f)

@@ -170,7 +170,7 @@ func (m Root) gridHeading(p *pen, g gridPlan) {
 		case e.State == fleet.Lost:
 			p.putMax(l.warn, l.g.blocked+" lost", g.cell-3)
 		case e.State == fleet.Broken:
-			p.putMax(l.bad, l.g.failed+" unreachable", g.cell-3)
+			p.putMax(l.bad, l.g.failed+" offline", g.cell-3)
 		case g.words:
 			p.col(l.faint, "widen", 10).col(l.faint, "migrate", 14).put(l.faint, "narrow")
 		default:
@@ -394,7 +394,7 @@ func (m Root) drawEnvironments(p *pen) {
 			p.put(l.run, m.spinner()+" ").col(k, name, nameW).put(l.run, "opening").put(l.dim, after(": ", e.Opening)).end()
 			continue
 		case fleet.Broken:
-			p.put(l.bad, l.g.failed+" ").col(k, name, nameW).put(l.bad, "unreachable").put(l.text, after(": ", e.Err)).end()
+			p.put(l.bad, l.g.failed+" ").col(k, name, nameW).put(l.bad, "unreachable").put(l.text, after(": ", firstLine(e.Err))).end()
 			continue
 		case fleet.Lost:
 			p.put(l.warn, l.g.blocked+" ")

@@ -83,3 +83,43 @@ func TestTheScreenEndsWithItsContext(t *testing.T) {
 		t.Fatalf("ended with %v", err)
 	}
 }
+
+// busy is an engine that always has a newer snapshot, as a running migration
+// of many environments would.
+type busy struct{ *fake }
+
+func (b busy) Next(ctx context.Context, seq uint64) (*fleet.Snapshot, bool) {
+	select {
+	case <-time.After(time.Second / 50):
+		s := *b.Snapshot()
+		s.Seq = seq + 1
+		return &s, true
+	case <-ctx.Done():
+		return nil, false
+	}
+}
+
+// TestNoKeyIsDropped types while fifty snapshots a second arrive.
+func TestNoKeyIsDropped(t *testing.T) {
+	in, keys := io.Pipe()
+	defer keys.Close()
+	text := strings.Repeat("every key counts ", 10)
+	go func() {
+		for _, r := range "/" + text {
+			time.Sleep(2 * time.Millisecond) // the rate of a fast key repeat, not a wait
+			if _, err := io.WriteString(keys, string(r)); err != nil {
+				return
+			}
+		}
+		io.WriteString(keys, "\rqy") // keeps the filter; quits, and says yes since something runs
+	}()
+	d := deps{ctx: t.Context(), engine: busy{newFake(many(200))}, now: time.Now, verb: "strait", dark: true}
+	p := tea.NewProgram(program{newRoot(d), &crash{quit: func() {}}}, tea.WithInput(in), tea.WithOutput(io.Discard), tea.WithWindowSize(120, 40), tea.WithoutSignalHandler())
+	model, err := p.Run()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := model.(program).root.entry.text; got != text {
+		t.Fatalf("typed %q, arrived %q", text, got)
+	}
+}

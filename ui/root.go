@@ -22,6 +22,8 @@ type engine interface {
 	Do(ctx context.Context, cmd fleet.Command) error
 	// Check says what Do would refuse and what it would warn of.
 	Check(cmd fleet.Command) (refusals, warnings []plan.Refusal)
+	// Retry opens a broken environment again at once.
+	Retry(env string) error
 }
 
 // deps is what the screen is given; it never changes.

@@ -69,6 +69,8 @@ func (f *fake) Check(cmd fleet.Command) (refusals, warnings []plan.Refusal) {
 	return f.refusals, f.warnings
 }
 
+func (f *fake) Retry(env string) error { return fmt.Errorf("%s was asked to open again", env) }
+
 func (f *fake) asked() []fleet.Command {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -36,8 +36,8 @@ func keyMsg(name string) tea.KeyPressMsg {
 		}
 		return tea.KeyPressMsg(k)
 	}
-	if name == "ctrl+c" {
-		return tea.KeyPressMsg(tea.Key{Code: 'c', Mod: tea.ModCtrl})
+	if letter, ok := strings.CutPrefix(name, "ctrl+"); ok {
+		return tea.KeyPressMsg(tea.Key{Code: []rune(letter)[0], Mod: tea.ModCtrl})
 	}
 	return tea.KeyPressMsg(tea.Key{Code: []rune(name)[0], Text: name})
 }
@@ -252,6 +252,44 @@ func TestBlockedKeysSayWhy(t *testing.T) {
 	}
 	if len(e.asked()) > 0 {
 		t.Fatal("a blocked key sent something")
+	}
+}
+
+func TestCancelStopsTheCensusThatIsShown(t *testing.T) {
+	m, e := screen(t, scene("census"), 120, 40)
+	m = press(onRow(m, "users.plan"), "enter", "right", "right", "c")
+	if got := e.asked(); len(got) != 1 || got[0].Action != plan.ActCancel || got[0].Env != "staging" || got[0].Migration != "" || m.ask.kind != askNothing {
+		t.Fatalf("sent %+v", got)
+	}
+}
+
+func TestRetryABrokenEnvironment(t *testing.T) {
+	m, _ := screen(t, scene("opening"), 120, 40)
+	m.env = "staging"
+	if m = press(m, "ctrl+r"); !strings.Contains(m.toast.text, "nothing to try again") {
+		t.Fatalf("said %q", m.toast.text)
+	}
+	m.env = "prod"
+	if m = press(m, "ctrl+r"); !strings.Contains(m.toast.text, "prod was asked to open again") {
+		t.Fatalf("said %q", m.toast.text)
+	}
+}
+
+func TestAReasonOverridesTheOrder(t *testing.T) {
+	m, e := screen(t, scene("idle"), 120, 40)
+	e.refusals = []plan.Refusal{{Code: "order", Why: "dev comes first and is not clean", Hint: "finish dev, or override with a reason"}}
+	m = press(onRow(m, "users.plan"), "r", "o", "enter")
+	if !m.ask.reasoning {
+		t.Fatal("an empty reason was taken")
+	}
+	e.refusals = nil
+	m = press(m, "h", "o", "t", "f", "i", "x", "enter")
+	if !strings.HasSuffix(m.ask.shell, "--override hotfix") {
+		t.Fatalf("the command does not say why: %s", m.ask.shell)
+	}
+	press(m, "y")
+	if got := e.asked(); len(got) != 1 || got[0].Override != "hotfix" {
+		t.Fatalf("sent %+v", got)
 	}
 }
 
