@@ -95,6 +95,9 @@ func (vm *VM) hostLog(args []any) (any, error) {
 	if err := json.Unmarshal([]byte(a[1]), &line.Messages); err != nil {
 		return nil, nil
 	}
+	for i, text := range line.Messages {
+		line.Messages[i] = vm.program.mapText(text)
+	}
 	if r := vm.run; r != nil && r.host != nil {
 		r.outside(func() { r.host.Log(line) })
 	}

@@ -1,6 +1,8 @@
 package jsrun
 
 import (
+	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 )
@@ -85,4 +87,23 @@ func (p *Program) locate(line, column int) (pos position, ok bool) {
 		return pos, false
 	}
 	return pos, true
+}
+
+var scriptPosition = regexp.MustCompile(`<eval>:(\d+)(?::(\d+))?`)
+
+// mapText puts source positions into a text that a program made of its own
+// stacks: a log line, a message.
+func (p *Program) mapText(text string) string {
+	if !strings.Contains(text, "<eval>:") {
+		return text
+	}
+	return scriptPosition.ReplaceAllStringFunc(text, func(at string) string {
+		parts := scriptPosition.FindStringSubmatch(at)
+		line, _ := strconv.Atoi(parts[1])
+		column, _ := strconv.Atoi(parts[2])
+		if pos, ok := p.locate(line, column); ok {
+			return fmt.Sprintf("%s:%d:%d", pos.source, pos.line, pos.column)
+		}
+		return "native"
+	})
 }

@@ -305,7 +305,7 @@ func (vm *VM) thrown(text string) *Error {
 	if err := json.Unmarshal([]byte(text), &t); err != nil {
 		return &Error{Name: "Error", Message: "an error that could not be read"}
 	}
-	e := &Error{Name: t.Name, Message: t.Message, Frames: vm.program.frames(t.Stack)}
+	e := &Error{Name: t.Name, Message: vm.program.mapText(t.Message), Frames: vm.program.frames(t.Stack)}
 	vm.program.reword(e, t.Stack)
 	if t.Data != nil && json.Valid([]byte(*t.Data)) {
 		e.Data = json.RawMessage(*t.Data)

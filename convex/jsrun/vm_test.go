@@ -194,6 +194,22 @@ export const called = mutation((o: any) => o.some.thing());
 	}
 }
 
+func TestStacksInTextsCarrySourcePositions(t *testing.T) {
+	p := program(t, `
+export const f = mutation(() => {
+  const e = new Error("x");
+  console.log(e.stack);
+  throw new Error("outer: " + e.stack);
+});`)
+	h := &host{}
+	e := failure(t, p, "f", h)
+	for _, text := range []string{e.Message, strings.Join(h.logged(), " ")} {
+		if !strings.Contains(text, "../convex/m.ts:4:") || strings.Contains(text, "<eval>") {
+			t.Errorf("got %q", text)
+		}
+	}
+}
+
 func TestDeadlock(t *testing.T) {
 	p := program(t, `
 export const f = mutation(async () => { await new Promise(() => {}); });
