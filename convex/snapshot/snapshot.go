@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"math"
 	"path"
 	"slices"
 	"strings"
@@ -25,7 +26,7 @@ import (
 type Table struct {
 	Component string // path; "" the root
 	Name      string
-	Number    uint32 // which its ids carry; 0 not told
+	Number    uint32 // which its ids carry; 0 not told, and no document to tell
 }
 
 // Archive is an open export ZIP.
@@ -65,18 +66,43 @@ func (a *Archive) Close() error { return a.zip.Close() }
 func (a *Archive) Tables() []Table { return a.tables }
 
 // place is where a file of the archive belongs: the component's path, the
-// table's folder, the file's name.
+// table's folder, the file's name. Folders around the export are left out of
+// account, as the official import does: people unpack an export and pack the
+// folder again.
 func place(name string) (component, table, file string, ok bool) {
 	parts := strings.Split(name, "/")
-	var components []string
-	for len(parts) > 2 && parts[0] == "_components" {
-		components = append(components, parts[1])
-		parts = parts[2:]
-	}
-	if len(parts) != 2 {
+	if len(parts) < 2 {
 		return "", "", "", false
 	}
-	return strings.Join(components, "/"), parts[0], parts[1], true
+	rest, table, file := parts[:len(parts)-2], parts[len(parts)-2], parts[len(parts)-1]
+	var components []string
+	for i := 0; i+1 < len(rest); i++ {
+		if rest[i] == "_components" {
+			components = append(components, rest[i+1])
+			i++
+		}
+	}
+	return strings.Join(components, "/"), table, file, table != "" && file != ""
+}
+
+// identifier reports whether a name may be a table's or a component's (8.5).
+func identifier(name string) bool {
+	for i, c := range []byte(name) {
+		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'
+		if !letter && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return len(name) <= 64 && strings.Trim(name, "_") != ""
+}
+
+func checkNames(file, component, table string) error {
+	for _, name := range append(strings.Split(component, "/"), table) {
+		if !identifier(name) && (name != "" || component != "") {
+			return fmt.Errorf("%s: %q is no name of a table or a component", file, name)
+		}
+	}
+	return nil
 }
 
 func (a *Archive) index() error {
@@ -95,7 +121,14 @@ func (a *Archive) index() error {
 		case strings.HasPrefix(table, "_"):
 			a.Skipped = append(a.Skipped, f.Name)
 		default:
-			a.files[Table{Component: component, Name: table}] = f
+			if err := checkNames(f.Name, component, table); err != nil {
+				return err
+			}
+			t := Table{Component: component, Name: table}
+			if first := a.files[t]; first != nil {
+				return fmt.Errorf("it holds table %q twice, in %s and %s", table, first.Name, f.Name)
+			}
+			a.files[t] = f
 		}
 	}
 	if len(a.files) == 0 && len(seen) == 0 {
@@ -104,6 +137,9 @@ func (a *Archive) index() error {
 	files := map[Table]*zip.File{}
 	for t, f := range a.files {
 		t.Number = numbers[t.Component][t.Name]
+		if t.Number == 0 {
+			t.Number = peekNumber(f)
+		}
 		files[t] = f
 		a.tables = append(a.tables, t)
 	}
@@ -112,6 +148,24 @@ func (a *Archive) index() error {
 		return cmp.Or(cmp.Compare(x.Component, y.Component), cmp.Compare(x.Name, y.Name))
 	})
 	return a.markers()
+}
+
+// peekNumber reads a table's number off its first document's id; 0 when that
+// cannot be told.
+func peekNumber(f *zip.File) uint32 {
+	for line, err := range lines(f) {
+		var doc struct {
+			ID string `json:"_id"`
+		}
+		if err != nil || json.Unmarshal(line.text, &doc) != nil {
+			break // told when the documents are read
+		}
+		if id, err := value.ParseID(doc.ID); err == nil {
+			return id.Table
+		}
+		break
+	}
+	return 0
 }
 
 // readNumbers reads _tables/documents.jsonl: lines {"name":…,"id":…}.
@@ -129,7 +183,7 @@ func readNumbers(f *zip.File) (map[string]uint32, error) {
 			return nil, fmt.Errorf("%s:%d: want {\"name\":…,\"id\":…}", f.Name, line.n)
 		}
 		id, err := row.ID.Float64()
-		if err != nil || id < 1 || id > 1<<32-1 {
+		if err != nil || id < 1 || id > 1<<32-1 || id != math.Trunc(id) {
 			return nil, fmt.Errorf("%s:%d: the id of table %q is no table number", f.Name, line.n, row.Name)
 		}
 		out[row.Name] = uint32(id)
@@ -244,8 +298,11 @@ func lines(f *zip.File) iter.Seq2[line, error] {
 				return
 			}
 		}
-		if err := s.Err(); err != nil {
-			yield(line{}, fmt.Errorf("%s:%d: %w", f.Name, n+1, err))
+		switch err := s.Err(); {
+		case errors.Is(err, bufio.ErrTooLong):
+			yield(line{}, fmt.Errorf("%s:%d: the line is longer than %d MiB, no document is", f.Name, n+1, maxLine>>20))
+		case err != nil:
+			yield(line{}, fmt.Errorf("%s:%d: the archive is damaged: %w", f.Name, n+1, err))
 		}
 	}
 }

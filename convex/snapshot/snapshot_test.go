@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -85,6 +86,10 @@ func TestBadArchives(t *testing.T) {
 		{archive(t, map[string]string{"a.txt": "x"}), "is it an export"},
 		{archive(t, map[string]string{"_tables/documents.jsonl": "{"}), "_tables/documents.jsonl:1"},
 		{archive(t, map[string]string{"_tables/documents.jsonl": `{"name":"t","id":-1}`}), "no table number"},
+		{archive(t, map[string]string{"_tables/documents.jsonl": `{"name":"t","id":10001.5}`}), "no table number"},
+		{archive(t, map[string]string{"t/documents.jsonl": "", "x/t/documents.jsonl": ""}), "twice"},
+		{archive(t, map[string]string{"no table/documents.jsonl": ""}), "\"no table\" is no name"},
+		{archive(t, map[string]string{"_components/../t/documents.jsonl": ""}), "\"..\" is no name"},
 		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `"int64"`}), "export again"},
 	} {
 		if _, err := Open(c.path); err == nil || !strings.Contains(err.Error(), c.want) {
@@ -104,6 +109,52 @@ func TestBadArchives(t *testing.T) {
 	}
 	if n != 2 {
 		t.Errorf("%d documents", n)
+	}
+}
+
+// An export that was unpacked and packed again with its folder around it, and
+// one without its table of numbers: they are told by an id.
+func TestRepackedArchive(t *testing.T) {
+	id := value.ID{Table: 10007, Internal: [16]byte{1}}.String()
+	a, err := Open(archive(t, map[string]string{
+		"snapshot_1/users/documents.jsonl":                    `{"_id":"` + id + `"}` + "\n",
+		"snapshot_1/empty/documents.jsonl":                    "",
+		"snapshot_1/_components/m/migrations/documents.jsonl": "",
+	}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.Close()
+	want := []Table{{"", "empty", 0}, {"", "users", 10007}, {"m", "migrations", 0}}
+	if got := a.Tables(); !slices.Equal(got, want) {
+		t.Errorf("tables %+v, want %+v", got, want)
+	}
+}
+
+// What is damaged or too long is told by file and line.
+func TestDamagedArchive(t *testing.T) {
+	path := archive(t, map[string]string{"t/documents.jsonl": strings.Repeat(`{"_id":"a"}`+"\n", 20000)})
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text[len(text)/4] ^= 0xff // within the packed documents
+	if err := os.WriteFile(path, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	long := archive(t, map[string]string{"t/documents.jsonl": "{}\n" + strings.Repeat(" ", maxLine+1)})
+	for path, want := range map[string]string{path: "t/documents.jsonl:", long: "t/documents.jsonl:2: the line is longer than 16 MiB"} {
+		a, err := Open(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer a.Close()
+		var last error
+		for _, last = range a.Documents(a.Tables()[0]) {
+		}
+		if last == nil || !strings.Contains(last.Error(), want) {
+			t.Errorf("got %v, want %q", last, want)
+		}
 	}
 }
 
