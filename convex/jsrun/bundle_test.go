@@ -188,7 +188,7 @@ func TestMonorepo(t *testing.T) {
 		"apps/web/src/convex/schema.ts":           "import { hoisted } from 'near';\nimport 'absent';\nexport default { export: () => hoisted };",
 	})
 	app := filepath.Join(root, "apps/web")
-	p, problems, err := Bundle(context.Background(), Options{Root: app, Dir: filepath.Join(app, "src/convex"), Modules: []string{"schema.ts"}})
+	_, problems, err := Bundle(context.Background(), Options{Root: app, Dir: filepath.Join(app, "src/convex"), Modules: []string{"schema.ts"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -199,7 +199,7 @@ func TestMonorepo(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(app, "src/convex/schema.ts"), []byte("import { hoisted } from 'near';\nexport default { export: () => hoisted };"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	p, problems, err = Bundle(context.Background(), Options{Root: app, Dir: filepath.Join(app, "src/convex"), Modules: []string{"schema.ts"}})
+	p, problems, err := Bundle(context.Background(), Options{Root: app, Dir: filepath.Join(app, "src/convex"), Modules: []string{"schema.ts"}})
 	if err != nil || len(problems) > 0 {
 		t.Fatal(err, problems)
 	}
