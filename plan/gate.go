@@ -117,7 +117,7 @@ func (g *gate) run() {
 	g.write()
 	tables := g.tablesOf(g.Migration)
 	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
-		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), "deploy the widened schema first: "+g.deployHint(ActWiden))
+		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), g.deployHint(ActWiden))
 	}
 	g.tried()
 	g.promotion(tables)
@@ -256,12 +256,16 @@ func (g *gate) deployable() bool {
 	return g.Env.Embedded
 }
 
+// deployHint says how a schema gets there: Strait deploys to embedded
+// environments only.
 func (g *gate) deployHint(act Action) string {
 	switch {
+	case g.Env.Embedded && act == ActWiden:
+		return "deploy the widened schema there first: widen " + g.Env.Env
 	case g.Env.Embedded:
-		return string(act)
+		return "deploy the target there: narrow " + g.Env.Env
 	case act == ActWiden:
-		return "put the widened schema into the project's schema file and run npx convex deploy"
+		return "put the widened schema (strait plan --widened --env " + g.Env.Env + ") into the project's schema file and run npx convex deploy"
 	}
 	return "run npx convex deploy with the target schema"
 }

@@ -333,7 +333,7 @@ func (a *action) deploy() error {
 	if errors.As(err, &push) {
 		// The whole document stands in Convex's text; its first line names
 		// the reason.
-		return fmt.Errorf("Convex refuses the schema: %s", firstLine(push.Message))
+		return fmt.Errorf("the schema is refused by Convex: %s", firstLine(push.Message))
 	}
 	if err != nil {
 		return err
