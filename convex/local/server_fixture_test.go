@@ -58,6 +58,7 @@ export const page = query({
   handler: async (ctx, { paginationOpts }) => await ctx.db.query("notes").paginate(paginationOpts),
 });
 export const echo = query({ args: { x: v.any() }, handler: async (ctx, { x }) => x });
+export const log = query({ args: { x: v.any() }, handler: async (ctx, { x }) => { console.log("marked", x); } });
 export const odd = query({ args: {}, handler: async () => ({ big: 5n, bytes: new Uint8Array([1, 2]).buffer, inf: Infinity, s: "é", f: 1 }) });
 export const boom = query({ args: {}, handler: async () => { console.warn("careful"); throw new Error("boom"); } });
 export const refuse = mutation({ args: {}, handler: async (ctx) => { await ctx.db.insert("notes", { text: "gone" }); throw new ConvexError({ code: 7 }); } });
