@@ -167,22 +167,45 @@ func TestOfficialLogs(t *testing.T) {
 	d := deploy(t, nil)
 	url := served(t, d)
 	ask(d, "POST", "/api/mutation", `{"path":"notes:add","args":{"text":"before"}}`)
-	cmd := exec.CommandContext(t.Context(), "node", filepath.Join(npm, "node_modules/convex/bin/main.js"), "logs", "--history", "10", "--success", "--url", url, "--admin-key", d.AdminKey())
+	lines := follow(t, npm, url, d.AdminKey(), "logs", "--history", "10", "--success")
+	has := func(part string) func(string) bool {
+		return func(line string) bool { return strings.Contains(line, part) }
+	}
+	until(t, lines, has("[CONVEX M(notes:add)] [LOG] 'adding' 'before'"))
+	until(t, lines, has("[CONVEX M(notes:add)] Function executed in"))
+	ask(d, "POST", "/api/query", `{"path":"notes:boom","args":{}}`)
+	until(t, lines, has("[CONVEX Q(notes:boom)] [WARN] 'careful'"))
+	until(t, lines, has("[CONVEX Q(notes:boom)] Uncaught Error: boom"))
+}
+
+// convex run --watch is a live query.
+func TestOfficialWatch(t *testing.T) {
+	t.Parallel()
+	npm := npmtest.Dir(t)
+	d := deploy(t, nil)
+	lines := follow(t, npm, served(t, d), d.AdminKey(), "run", "--watch", "notes:list")
+	has := func(part string) func(string) bool {
+		return func(line string) bool { return strings.Contains(line, part) }
+	}
+	until(t, lines, has("[]"))
+	for _, text := range []string{"first", "second"} {
+		ask(d, "POST", "/api/mutation", `{"path":"notes:add","args":{"text":"`+text+`"}}`)
+		until(t, lines, has(`"`+text+`"`))
+	}
+}
+
+// follow runs the official CLI until the test ends and hands on what it prints.
+func follow(t *testing.T, npm, url, key string, args ...string) <-chan string {
+	t.Helper()
+	cmd := exec.Command("node", append(append([]string{filepath.Join(npm, "node_modules/convex/bin/main.js")}, args...), "--url", url, "--admin-key", key)...)
 	cmd.Dir = npm
 	out := &waited{lines: make(chan string, 1000)}
 	cmd.Stdout = out
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer func() { cmd.Process.Kill(); cmd.Wait() }()
-	has := func(part string) func(string) bool {
-		return func(line string) bool { return strings.Contains(line, part) }
-	}
-	until(t, out.lines, has("[CONVEX M(notes:add)] [LOG] 'adding' 'before'"))
-	until(t, out.lines, has("[CONVEX M(notes:add)] Function executed in"))
-	ask(d, "POST", "/api/query", `{"path":"notes:boom","args":{}}`)
-	until(t, out.lines, has("[CONVEX Q(notes:boom)] [WARN] 'careful'"))
-	until(t, out.lines, has("[CONVEX Q(notes:boom)] Uncaught Error: boom"))
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	return out.lines
 }
 
 // waited hands on a program's output by the line.
