@@ -329,20 +329,21 @@ func (m Root) leave(signal bool) (Root, tea.Cmd) {
 		return m, tea.Quit
 	}
 	if m.ask.kind == askQuit {
-		return m.quit()
+		return m, tea.Quit
 	}
 	return m.askQuit(signal), nil
 }
 
-// quit ends the screen and says what goes on without it.
-func (m Root) quit() (Root, tea.Cmd) {
+// farewell says, when the screen is gone, what becomes of what runs, and how
+// to come back to it.
+func (m Root) farewell() string {
 	var b strings.Builder
 	for _, a := range m.busy.runs {
 		if a.embedded {
-			fmt.Fprintf(&b, "%s stopped in %s: an embedded environment ends with Strait\n", a.mig, a.env)
+			fmt.Fprintf(&b, "%s stopped in %s: an embedded environment ends with Strait\n", clean(a.mig), clean(a.env))
 			continue
 		}
-		fmt.Fprintf(&b, "%s goes on in %s\n", a.mig, a.env)
+		fmt.Fprintf(&b, "%s goes on in %s\n", clean(a.mig), clean(a.env))
 	}
 	if b.Len() > 0 {
 		words := []string{m.d.verb}
@@ -351,6 +352,5 @@ func (m Root) quit() (Root, tea.Cmd) {
 		}
 		fmt.Fprintf(&b, "watch again with: %s\n", strings.Join(words, " "))
 	}
-	m.bye = b.String()
-	return m, tea.Quit
+	return b.String()
 }

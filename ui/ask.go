@@ -60,11 +60,27 @@ func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 		f := m.focus()
 		if (act == plan.ActWiden || act == plan.ActNarrow) && !f.env.Embedded {
 			m.ask = m.howTo(act, f)
-			return m, nil
+			return m.check()
 		}
 		m.ask = m.question(act, f)
 		return m.check()
 	}
+}
+
+// checked takes what the policy says to the open question. Where Strait only
+// says how, that it does not deploy there is no news.
+func (m Root) checked(msg checked) Root {
+	if msg.req != m.req || m.ask.kind != askAction && m.ask.kind != askHow {
+		return m
+	}
+	m.ask.warned, m.ask.refused = msg.warnings, nil
+	for _, r := range msg.refusals {
+		if m.ask.kind == askHow && (r.Code == "embedded-only" || r.Code == "protected" || r.Code == "nothing-to-do") {
+			continue
+		}
+		m.ask.refused = append(m.ask.refused, r)
+	}
+	return m
 }
 
 // check asks the engine what its policy says to the open question.
@@ -207,14 +223,14 @@ func censusLine(now time.Time, e *fleet.EnvSnapshot) string {
 
 // howTo says what to do where Strait does not deploy.
 func (m Root) howTo(act plan.Action, f focus) ask {
-	a := ask{kind: askHow, prod: f.env.Protected, shell: "npx convex deploy"}
+	a := ask{kind: askHow, prod: f.env.Protected, shell: "npx convex deploy", cmd: fleet.Command{Action: act, Env: f.env.Name}}
 	a.facts = [][2]string{{"target", targetOf(f.env)}}
 	if act == plan.ActWiden {
 		a.title = "Widen " + f.env.Name + " with the Convex CLI"
 		a.notes = []string{
 			"Strait deploys schemas to embedded environments only. Put the widened schema into " + m.schemaFile() + ":",
 			"  " + m.d.verb + " plan --widened --env " + shellWord(f.env.Name),
-			"commit it with the code that reads and writes both shapes, then deploy with that environment's key:",
+			"commit it with the code that reads and writes both shapes, then deploy with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 			"  npx convex deploy",
 			"The screen ticks widen as soon as the deployment accepts the new shape.",
 		}
@@ -223,7 +239,7 @@ func (m Root) howTo(act plan.Action, f focus) ask {
 	a.title = "Narrow " + f.env.Name + " with the Convex CLI"
 	a.facts = append(a.facts, [2]string{"census", censusLine(m.now, f.env)})
 	a.notes = []string{
-		"Strait deploys schemas to embedded environments only. Once the census is zero, deploy the target in " + m.schemaFile() + " with that environment's key:",
+		"Strait deploys schemas to embedded environments only. Once the census is zero, deploy the target in " + m.schemaFile() + " with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 		"  npx convex deploy",
 		"Convex refuses it while a single document does not fit.",
 	}
@@ -266,7 +282,7 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m, nil
 	case key == "ctrl+c":
 		if a.kind == askQuit {
-			return m.quit()
+			return m, tea.Quit
 		}
 		m.ask = ask{}
 		return m, nil
@@ -323,7 +339,7 @@ func (m Root) yes() (Root, tea.Cmd) {
 	a := m.ask
 	m.ask = ask{}
 	if a.kind == askQuit {
-		return m.quit()
+		return m, tea.Quit
 	}
 	cmd := a.cmd
 	cmd.Typed = a.typed
@@ -405,9 +421,9 @@ func (m Root) askView() []string {
 	case a.reasoning:
 		p.put(l.warn, "reason to go on anyway: ").put(l.strong, a.reason).put(l.cursor, l.g.caret).end()
 		p.put(l.dim, "the journal keeps it   ").put(l.key, "enter").put(l.dim, " goes on   ").put(l.key, "esc").put(l.dim, " go back").end()
-	case a.overridable():
+	case a.overridable() && a.kind != askHow:
 		p.put(l.key, "o").put(l.text, " override with a reason   ").put(l.key, "esc").put(l.dim, " go back").end()
-	case len(a.refused) > 0:
+	case len(a.refused) > 0 && a.kind != askHow:
 		p.put(l.key, "esc").put(l.dim, " go back").end()
 	case a.kind == askHow:
 		p.put(l.key, "y").put(l.text, " copy the command   ").put(l.key, "esc").put(l.dim, " close").end()

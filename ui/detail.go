@@ -338,6 +338,9 @@ func definition(d *project.Migration) string {
 // runState is a migration's state in an environment as a glyph and a word.
 func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 	r := e.Runs[name]
+	if r.State == "" && e.State != fleet.Ready {
+		return m.runWords("unknown")
+	}
 	glyph, word, k := m.runGlyph(r.State)
 	switch {
 	case active(r.State) && r.Total > 0:
@@ -345,6 +348,12 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 	case r.State == "success" || r.State == "failed" || r.State == "canceled":
 		word += ", " + count(r.Processed)
 	}
+	return glyph + " " + word, k
+}
+
+// runWords is a run's state in glyph and word, without figures.
+func (m Root) runWords(state string) (string, ink) {
+	glyph, word, k := m.runGlyph(state)
 	return glyph + " " + word, k
 }
 

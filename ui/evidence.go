@@ -133,13 +133,21 @@ func (m Root) diffSide(p *pen, k ink, sign, path string, nameW int, v value.Valu
 	}
 }
 
+// drawDryLog is what was logged, without the component's own text of the
+// changes that are shown above it.
 func (m Root) drawDryLog(p *pen, d *fleet.DryRun) {
-	if len(d.Log) == 0 {
+	var log []fleet.LogEntry
+	for _, e := range d.Log {
+		if len(d.Examples) == 0 || !strings.Contains(e.Text, "DRY RUN: Example change") {
+			log = append(log, e)
+		}
+	}
+	if len(log) == 0 {
 		return
 	}
 	p.blank()
-	q := newPen(m.l, p.w, len(d.Log)+1)
-	m.drawLog(q, d.Log)
+	q := newPen(m.l, p.w, len(log)+1)
+	m.drawLog(q, log)
 	p.lines = append(p.lines, q.lines...)
 }
 

@@ -353,7 +353,7 @@ func (m Root) brokenProject(w, h int) []string {
 		}
 		p.blank()
 		m.drawProblems(p, 4)
-		p.para(l.dim, 2, "Strait reads it again when its files change; strait inspect prints the same.")
+		p.para(l.dim, 2, "Mend it and start Strait again; strait inspect prints the same.")
 	})
 }
 

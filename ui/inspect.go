@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -34,9 +35,17 @@ func (c *cli) screen(dir, shown string) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	f := fleet.Open(ctx, fleet.Options{Dir: dir})
+	start := make(chan struct{})
+	f := fleet.Open(ctx, fleet.Options{Load: func(ctx context.Context) (*project.Project, error) {
+		select {
+		case <-start:
+			return project.Load(ctx, project.Options{Dir: dir})
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}})
 	err := runScreen(deps{
-		ctx: ctx, engine: f, now: time.Now, verb: "strait", dir: shown,
+		ctx: ctx, engine: f, begin: sync.OnceFunc(func() { close(start) }), now: time.Now, verb: "strait", dir: shown,
 		ascii: c.ascii || needsASCII(), dark: startDark(os.Environ()),
 	})
 	return errors.Join(err, f.Close())

@@ -15,6 +15,9 @@ import (
 	tea "charm.land/bubbletea/v2"
 )
 
+// framesPerSecond bounds the redraws; it is also the delay of a key's echo.
+const framesPerSecond = 30
+
 // program is the tea.Model around Root: it lets no panic through.
 type program struct {
 	root  Root
@@ -130,7 +133,7 @@ func runScreen(d deps, opts ...tea.ProgramOption) error {
 	defer cancel()
 	d.ctx = ctx
 	c := &crash{}
-	opts = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(30)}, opts...)
+	opts = append([]tea.ProgramOption{tea.WithContext(ctx), tea.WithoutSignalHandler(), tea.WithFPS(framesPerSecond)}, opts...)
 	p := tea.NewProgram(program{newRoot(d), c}, opts...)
 	c.quit = func() { go p.Quit() }
 	interrupted := relaySignals(ctx, p)
@@ -139,8 +142,8 @@ func runScreen(d deps, opts ...tea.ProgramOption) error {
 	if broken := c.report(); broken != nil {
 		return broken
 	}
-	if last, ok := model.(program); ok && last.root.bye != "" {
-		fmt.Fprint(os.Stderr, last.root.bye)
+	if last, ok := model.(program); ok {
+		fmt.Fprint(os.Stderr, last.root.farewell())
 	}
 	switch {
 	case interrupted():

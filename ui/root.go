@@ -35,6 +35,7 @@ type deps struct {
 	dark   bool                                 // until the terminal has answered
 	verb   string                               // how Strait was started, for the commands it shows: "strait"
 	dir    string                               // --project of those commands; "" when the working folder finds it
+	begin  func()                               // called once the first frame is on the screen; nil: nothing waits for it
 	later  func(time.Duration, tea.Msg) tea.Cmd // nil: tea.Tick
 }
 
@@ -118,6 +119,7 @@ type (
 	snapped struct{ snap *fleet.Snapshot }
 	ticked  struct{ gen int }
 	faded   struct{ id int } // a toast's time is over
+	framed  struct{}         // the first frame is on the screen
 	did     struct {
 		cmd fleet.Command
 		err error
@@ -150,6 +152,10 @@ func (m Root) watch() tea.Cmd {
 	}
 }
 
+// firstFrame is how long the first frame takes to the terminal: one beat of
+// the renderer. What is heavy begins after it.
+const firstFrame = time.Second / framesPerSecond
+
 const (
 	calmBeat = time.Second
 	fastBeat = 150 * time.Millisecond
@@ -175,8 +181,14 @@ func (m Root) later(d time.Duration, msg tea.Msg) tea.Cmd {
 func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
+		first := m.w == 0
 		m.w, m.h = msg.Width, msg.Height
 		m = m.reveal()
+		if first && m.d.begin != nil {
+			return m, m.later(firstFrame, framed{})
+		}
+	case framed:
+		m.d.begin()
 	case tea.BackgroundColorMsg:
 		if dark := msg.IsDark(); dark != m.d.dark {
 			m.d.dark = dark
@@ -199,9 +211,7 @@ func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
 	case did:
 		return m.did(msg)
 	case checked:
-		if msg.req == m.req && m.ask.kind == askAction {
-			m.ask.refused, m.ask.warned = msg.refusals, msg.warnings
-		}
+		return m.checked(msg), nil
 	case faded:
 		if msg.id == m.toast.id {
 			m.toast = toast{id: m.toast.id}

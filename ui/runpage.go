@@ -68,6 +68,10 @@ func (m Root) drawProgress(p *pen) {
 		return
 	}
 	r := f.run
+	m.drawTrouble(p, f.env)
+	if r.State == "" && f.env.State != fleet.Ready {
+		return // what ran there is not known
+	}
 	glyph, word, k := m.runGlyph(r.State)
 	if active(r.State) {
 		glyph = m.spinner()

@@ -322,8 +322,8 @@ func TestQuitAsksOnlyWhenSomethingRuns(t *testing.T) {
 	if cmd == nil || cmd() != (tea.QuitMsg{}) {
 		t.Fatal("y did not quit")
 	}
-	if !strings.Contains(m.bye, "migrations:setDefaultPlan goes on in staging") || !strings.Contains(m.bye, "watch again with: strait") {
-		t.Fatalf("the way back is not told: %q", m.bye)
+	if bye := m.farewell(); !strings.Contains(bye, "migrations:setDefaultPlan goes on in staging") || !strings.Contains(bye, "watch again with: strait") {
+		t.Fatalf("the way back is not told: %q", bye)
 	}
 }
 

@@ -248,7 +248,9 @@ func TestQuitWhileSomethingRuns(t *testing.T) {
 	if err := syscall.Kill(x.pid(), syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	x.restored(exitInterrupted)
+	if s := x.restored(exitInterrupted); !strings.Contains(s, "migrations:dropAvatarUrl stopped in lab") || !strings.Contains(s, "watch again with: strait --project ") {
+		t.Errorf("what became of the run is not told:\n%s", s)
+	}
 }
 
 func TestColoursAndGlyphs(t *testing.T) {
