@@ -2,6 +2,7 @@ package local
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -175,7 +176,8 @@ func eventually(t testing.TB, d *Deployment, what string, ok func() bool) {
 		if ok() {
 			return
 		}
-		if _, err := d.Wait(ctx, ts); err != nil {
+		_, err := d.Wait(ctx, ts)
+		if err = errors.Join(err, ctx.Err()); err != nil {
 			t.Fatalf("waited for %s: %v", what, err)
 		}
 	}

@@ -15,8 +15,7 @@ type commit struct {
 	writes  []loggedWrite
 	whole   map[tableRef]struct{} // tables made, dropped or loaded as a whole
 	schemas map[string]struct{}   // components whose schema or tables changed
-	code    bool
-	epoch   bool // what mutations in flight rest on changed: code, schema, indexes
+	epoch   bool // what all functions rest on changed: code, active schemas, indexes
 }
 
 type loggedWrite struct {

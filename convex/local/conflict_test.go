@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"strait/model/schema"
 	"strait/model/value"
 )
 
@@ -313,5 +314,24 @@ func TestCloseEndsWhatWaits(t *testing.T) {
 	}
 	if _, err := d.Insert(context.Background(), "", "books", []value.Object{title("x")}); err == nil {
 		t.Error("a closed deployment takes documents")
+	}
+}
+
+// TestValidationProgressLeavesQueriesAlone: what only watches a schema is
+// woken by the progress of a push, a user's query is not.
+func TestValidationProgressLeavesQueriesAlone(t *testing.T) {
+	d := library(t, 3)
+	r := run(t, d, "core:titles", `{}`)
+	since := d.View().Timestamp()
+	d.submit(map[string]*schema.Schema{"": d.SchemaState("").Active})
+	if d.Changed(r.Reads, since) || !d.Changed(ReadSchema(""), since) {
+		t.Errorf("a submitted schema: query %v, schema %v", d.Changed(r.Reads, since), d.Changed(ReadSchema(""), since))
+	}
+	d.withdraw([]string{""})
+	if err := d.PushSchema(context.Background(), d.SchemaState("").Active); err != nil {
+		t.Fatal(err)
+	}
+	if !d.Changed(r.Reads, since) {
+		t.Error("new indexes do not touch the query")
 	}
 }

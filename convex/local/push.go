@@ -255,7 +255,7 @@ func (d *Deployment) activate(app *jsrun.App, targets map[string]*schema.Schema)
 		if err != nil {
 			return err
 		}
-		done, err := d.install(base, next, targets, app != nil, n >= maxRebuilds, func(latest *snapshot) (*snapshot, error) {
+		done, err := d.install(base, next, targets, n >= maxRebuilds, func(latest *snapshot) (*snapshot, error) {
 			return d.prepare(latest, app, targets)
 		})
 		if done || err != nil {
@@ -266,7 +266,7 @@ func (d *Deployment) activate(app *jsrun.App, targets map[string]*schema.Schema)
 
 // install publishes next when nothing was committed since base. With force
 // it prepares again while writers wait.
-func (d *Deployment) install(base, next *snapshot, targets map[string]*schema.Schema, code, force bool, again func(*snapshot) (*snapshot, error)) (bool, error) {
+func (d *Deployment) install(base, next *snapshot, targets map[string]*schema.Schema, force bool, again func(*snapshot) (*snapshot, error)) (bool, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
@@ -286,7 +286,7 @@ func (d *Deployment) install(base, next *snapshot, targets map[string]*schema.Sc
 			return false, err
 		}
 	}
-	c := &commit{source: "push", epoch: true, code: code, schemas: map[string]struct{}{}}
+	c := &commit{source: "push", epoch: true, schemas: map[string]struct{}{}}
 	for path := range targets {
 		c.schemas[path] = struct{}{}
 		delete(d.pending, path)

@@ -17,7 +17,7 @@ type ReadSet struct {
 	points  map[tableRef]map[[16]byte]struct{}
 	ranges  map[tableRef]map[string]*ranges
 	schemas map[string]struct{} // components whose schema, tables or progress matter
-	anyCode bool
+	anyCode bool                // the code and the indexes matter
 	count   int // index ranges, for the limit
 }
 
@@ -146,7 +146,7 @@ func (rs *ranges) sort() {
 // touched reports whether a commit changed something of what r rests on, and
 // in which table.
 func (r *ReadSet) touched(c *commit) (tableRef, [16]byte, bool) {
-	if r.anyCode && c.code {
+	if r.anyCode && c.epoch {
 		return tableRef{}, [16]byte{}, true
 	}
 	for component := range c.schemas {

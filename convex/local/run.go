@@ -174,7 +174,6 @@ func (d *Deployment) runQuery(ctx context.Context, c call, snap *snapshot, compo
 	text, fail := f.call(ctx, arguments(c))
 	tx.usage.IndexRanges = tx.reads.count
 	tx.reads.anyCode = true
-	tx.reads.addSchema(component.Path)
 	r := Response{
 		Value: text, Err: fail, Log: f.lines, Timestamp: snap.ts, Reads: &tx.reads,
 		JSTime: x.jsTime, Usage: tx.usage.Usage, Journal: f.cursor,
