@@ -177,6 +177,9 @@ func tableOf(f focus) string {
 
 // estimate says how many documents a run may write.
 func (m Root) estimate(f focus) string {
+	if f.def != nil && len(f.def.Series) > 0 {
+		return m.estimateSeries(f)
+	}
 	if f.def == nil || f.def.Table == "" {
 		return "not known: the migration names no table"
 	}
@@ -195,6 +198,23 @@ func (m Root) estimate(f focus) string {
 		s += fmt.Sprintf(", %s a batch", count(int64(f.def.BatchSize)))
 	}
 	return s
+}
+
+// estimateSeries adds up the tables of a series' members.
+func (m Root) estimateSeries(f focus) string {
+	var sum int64
+	for i := range m.snap.Project.Migrations {
+		d := &m.snap.Project.Migrations[i]
+		if !slices.Contains(f.def.Series, d.Name) || f.env.Runs[d.Name].State == "success" {
+			continue
+		}
+		n, ok := f.env.Tables[d.Table]
+		if !ok {
+			return "not known: not every member's table is counted yet"
+		}
+		sum += n
+	}
+	return "up to " + documents(sum) + " in all; members that succeeded are passed over"
 }
 
 func dryRunAge(now time.Time, f focus) string {
@@ -402,19 +422,24 @@ func (m Root) askView() []string {
 			p.col(l.dim, label, labelW).put(l.accent, line).end()
 		}
 	}
-	for i, r := range append(slices.Clone(a.refused), a.warned...) {
+	all := append(slices.Clone(a.refused), a.warned...)
+	for i, r := range all {
 		k, sign := l.warn, l.g.blocked
 		if i < len(a.refused) {
 			k, sign = l.bad, l.g.failed
 		}
-		p.blank()
+		if i == 0 || all[i-1].Hint != r.Hint {
+			p.blank()
+		}
 		for j, line := range wrap(clean(r.Why), max(1, w-2)) {
 			if j == 0 {
 				p.put(k, sign)
 			}
 			p.to(2).put(l.text, line).end()
 		}
-		p.para(l.dim, 2, r.Hint)
+		if i+1 == len(all) || all[i+1].Hint != r.Hint { // once for all that it helps
+			p.para(l.dim, 2, r.Hint)
+		}
 	}
 	p.blank()
 	switch {

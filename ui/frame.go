@@ -328,16 +328,20 @@ func (m Root) drawKeys(p *pen) {
 		keys[worst].show = false
 		total -= keys[worst].w
 	}
-	p.to(1)
 	for _, k := range keys {
 		if !k.show {
 			continue
+		}
+		if p.used == 0 {
+			p.to(1)
+		} else {
+			p.put(l.text, gap)
 		}
 		ki, li := l.key, l.dim
 		if k.a.stopped(m) != "" {
 			ki, li = l.keyOff, l.keyOff
 		}
-		p.put(ki, k.a.keys[0]).put(li, " "+k.a.label+gap)
+		p.put(ki, k.a.keys[0]).put(li, " "+k.a.label)
 	}
 	p.end()
 }

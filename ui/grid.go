@@ -139,8 +139,13 @@ func (m Root) gridLines(w, h int) []string {
 // gridHeading names the environments, and the steps below each.
 func (m Root) gridHeading(p *pen, g gridPlan) {
 	l := m.l
-	title := "CHANGE OR MIGRATION"
-	p.to(2).col(l.head, title, g.title-2)
+	hidden := len(m.snap.Envs) - (g.last - g.first)
+	if hidden > 0 {
+		p.to(2).put(l.head, "CHANGE").put(l.faint, fmt.Sprintf("  env %d of %d", envIndex(m.snap, m.env)+1, len(m.snap.Envs)))
+		p.to(g.title)
+	} else {
+		p.to(2).col(l.head, "CHANGE OR MIGRATION", g.title-2)
+	}
 	for i := g.first; i < g.last && i < len(m.snap.Envs); i++ {
 		e := &m.snap.Envs[i]
 		k, name := l.dim, e.Name
@@ -154,9 +159,6 @@ func (m Root) gridHeading(p *pen, g gridPlan) {
 		at := p.used
 		p.put(l.cursor, mark).putMax(k, name, g.cell-4)
 		p.to(at + g.cell)
-	}
-	if hidden := len(m.snap.Envs) - (g.last - g.first); hidden > 0 {
-		p.put(l.faint, fmt.Sprintf("+%d", hidden))
 	}
 	p.end()
 	p.to(2).col(l.faint, "", g.title-2)
@@ -349,11 +351,37 @@ func (m Root) gridFoot(p *pen) {
 		p.put(k, "  "+sign+" "+plural(int64(n), "problem")+" while loading: ").put(l.text, pr.Error()).end()
 		p.put(l.key, "    m").put(l.dim, " shows them").end()
 	}
+	m.drawLately(p)
 	if p.left() >= 4 {
 		for p.left() > 2 {
 			p.blank()
 		}
 		m.legend(p)
+	}
+}
+
+// drawLately is the newest of what was said, where there is room for it.
+func (m Root) drawLately(p *pen) {
+	l := m.l
+	all := m.latest(min(5, p.left()-5))
+	if len(all) == 0 {
+		return
+	}
+	p.blank()
+	p.put(l.head, "  LATELY").put(l.faint, "  m shows all").end()
+	for _, msg := range all {
+		k, sign := l.dim, l.g.dot
+		switch msg.Level {
+		case toastWarn:
+			k, sign = l.warn, l.g.blocked
+		case toastBad:
+			k, sign = l.bad, l.g.failed
+		}
+		p.to(2).put(k, sign).put(l.faint, " "+msg.At.Format("15:04:05")+"  ")
+		if msg.Env != "" {
+			p.put(l.text, msg.Env+"  ")
+		}
+		p.put(l.dim, firstLine(msg.Text)).end()
 	}
 }
 

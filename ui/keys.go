@@ -226,6 +226,23 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 	return m, nil
 }
 
+// latest are the n newest messages, newest first.
+func (m Root) latest(n int) []fleet.Message {
+	if n <= 0 {
+		return nil
+	}
+	a, b := m.snap.Messages, m.notes
+	out := make([]fleet.Message, 0, n)
+	for len(out) < n && len(a)+len(b) > 0 {
+		if len(b) == 0 || len(a) > 0 && !a[len(a)-1].At.Before(b[len(b)-1].At) {
+			out, a = append(out, a[len(a)-1]), a[:len(a)-1]
+		} else {
+			out, b = append(out, b[len(b)-1]), b[:len(b)-1]
+		}
+	}
+	return out
+}
+
 // said is everything that was said, newest first.
 func (m Root) said() []fleet.Message {
 	all := append(slices.Clone(m.snap.Messages), m.notes...)

@@ -93,7 +93,6 @@ type Root struct {
 	toast toast
 	notes []fleet.Message // of the screen itself, newest last
 	seen  uint64          // newest message of the fleet that was shown
-	bye   string          // printed when the screen is gone
 }
 
 // entry is the filter's line.

@@ -77,12 +77,14 @@ func (m Root) drawProgress(p *pen) {
 		glyph = m.spinner()
 	}
 	p.put(k, " "+glyph+" "+word).put(l.dim, " in ").put(l.text, f.env.Name)
-	m.drawWhen(p, r)
+	m.drawWhen(p, r, f.def != nil && f.def.Runner)
 	p.end()
 	if r.State == "" {
 		p.blank()
 		p.para(l.text, 3, m.estimateLine(f))
 		p.para(l.dim, 3, "dry run: "+dryRunAge(m.now, f))
+		p.blank()
+		m.drawSeries(p, f)
 		return
 	}
 	p.blank()
@@ -93,7 +95,22 @@ func (m Root) drawProgress(p *pen) {
 		m.drawFailure(p, r.Failure, "FAILURE")
 	}
 	p.blank()
+	m.drawSeries(p, f)
 	m.drawBatchesAndLog(p, r)
+}
+
+// drawSeries lists the members of a series, in order.
+func (m Root) drawSeries(p *pen, f focus) {
+	if f.def == nil || len(f.def.Series) == 0 {
+		return
+	}
+	l := m.l
+	p.to(1).put(l.head, "SERIES").put(l.faint, "  in order").end()
+	for _, name := range f.def.Series {
+		word, k := m.runState(f.env, name)
+		p.to(1).col(k, word, 22).put(l.text, name).end()
+	}
+	p.blank()
 }
 
 func (m Root) estimateLine(f focus) string {
@@ -101,7 +118,7 @@ func (m Root) estimateLine(f focus) string {
 }
 
 // drawWhen says since when, or when it ended.
-func (m Root) drawWhen(p *pen, r fleet.Run) {
+func (m Root) drawWhen(p *pen, r fleet.Run, runner bool) {
 	l := m.l
 	sep := " " + l.g.dot + " "
 	switch {
@@ -116,7 +133,7 @@ func (m Root) drawWhen(p *pen, r fleet.Run) {
 	if r.State == "canceling" {
 		p.put(l.warn, sep+"after this batch")
 	}
-	if len(r.Series) > 0 {
+	if len(r.Series) > 0 && !runner { // a runner lists its series below
 		p.put(l.dim, sep+"then ").put(l.text, short(r.Series[0]))
 		if n := len(r.Series) - 1; n > 0 {
 			p.put(l.dim, fmt.Sprintf(" and %d more", n))
@@ -303,13 +320,17 @@ func (m Root) drawBatchesAndLog(p *pen, r fleet.Run) {
 		h = max(h, 12)
 	}
 	bw := 44
+	if len(r.Batches) == 0 && !active(r.State) { // it ran before, or elsewhere
+		q := newPen(m.l, p.w, h)
+		m.drawLog(q, r.Log)
+		p.lines = append(p.lines, q.lines...)
+		return
+	}
 	if p.w >= 100 {
 		a, b := newPen(m.l, bw, h), newPen(m.l, p.w-bw-1, h)
 		m.drawBatches(a, r)
 		m.drawLog(b, r.Log)
-		for _, line := range beside(m.l, a.fill(), b.fill()) {
-			p.lines = append(p.lines, line)
-		}
+		p.lines = append(p.lines, beside(m.l, a.fill(), b.fill())...)
 		return
 	}
 	a := newPen(m.l, p.w, max(4, h/2))
@@ -325,9 +346,7 @@ func (m Root) drawBatchesAndLog(p *pen, r fleet.Run) {
 func (m Root) drawBatches(p *pen, r fleet.Run) {
 	l := m.l
 	p.to(1).put(l.head, "BATCHES").put(l.faint, "  newest first").end()
-	if len(r.Batches) == 0 && !active(r.State) {
-		p.put(l.dim, "   none was seen: it ran before, or elsewhere").end()
-	} else if len(r.Batches) == 0 {
+	if len(r.Batches) == 0 {
 		p.put(l.dim, "   none seen yet").end()
 	}
 	no := max(r.BatchCount, len(r.Batches))
