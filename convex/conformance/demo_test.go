@@ -134,20 +134,30 @@ func (s *story) migrate() {
 	}
 }
 
-// orphanOrder deletes the customer of the newest order and returns the order.
+// orphanOrder deletes the customer of the newest order whose customer has no
+// other, and returns the order.
 func (s *story) orphanOrder() string {
 	s.t.Helper()
+	type order struct{ id, customer string }
+	var orders []order
+	count := map[string]int{}
 	for doc := range s.d.View().Scan("", "orders", "", true) {
-		var order struct {
+		var o struct {
 			CustomerID string `json:"customerId"`
 		}
-		if err := json.Unmarshal([]byte(doc.JSON), &order); err != nil {
+		if err := json.Unmarshal([]byte(doc.JSON), &o); err != nil {
 			s.t.Fatal(err)
 		}
-		s.delete(order.CustomerID)
-		return doc.ID
+		orders = append(orders, order{doc.ID, o.CustomerID})
+		count[o.CustomerID]++
 	}
-	s.t.Fatal("no orders were generated")
+	for _, o := range orders {
+		if count[o.customer] == 1 {
+			s.delete(o.customer)
+			return o.id
+		}
+	}
+	s.t.Fatal("every customer has several orders")
 	return ""
 }
 
