@@ -165,9 +165,12 @@ func oneArg(what string) cobra.PositionalArgs {
 	}
 }
 
-// interruptible is a context that ends with the first signal.
+// interruptible is a context that ends with the first signal; the second one
+// ends the program at once.
 func interruptible() (context.Context, context.CancelFunc) {
-	return signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // line writes v as one line of JSON.

@@ -156,6 +156,9 @@ func (c *cli) run(name string, fl runFlags) error {
 	if fl.dryRun {
 		cmd.Action = plan.ActDryRun
 	}
+	if e.URL == "" && !fl.dryRun {
+		fmt.Fprintf(c.err, "note: %s is an embedded rehearsal, built for this run: what is written is gone when it ends\n", clean(e.Name))
+	}
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
 	t := &teller{cli: c, cmd: cmd}

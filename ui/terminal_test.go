@@ -1,3 +1,5 @@
+//go:build unix
+
 package ui
 
 import (
@@ -8,37 +10,10 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
-
-// built is the path of the binary, built once for all tests that need it.
-var built = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "strait-test-")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "strait")
-	cmd := exec.Command("go", "build", "-o", path, "..")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("go build: %w\n%s", err, out)
-	}
-	return path, nil
-})
-
-func binary(t *testing.T) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("-short: the built binary is not tested")
-	}
-	path, err := built()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return path
-}
 
 // tty is the built binary in a terminal of its own: a private tmux server.
 type tty struct {
@@ -194,20 +169,6 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	if err != nil || len(left) > 0 {
 		t.Errorf("the demo left %v behind", left)
 	}
-}
-
-// lab is a copy of the demo project with one environment of some users.
-func lab(t *testing.T, users int) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := os.CopyFS(dir, os.DirFS("../testdata/demo")); err != nil {
-		t.Fatal(err)
-	}
-	config := fmt.Sprintf("target = \"convex/schema.ts\"\n[[env]]\nname = \"lab\"\ngenerate = { teams = 10, users = %d }\ndocuments = \"schemas/before.ts\"\nschema = \"widened\"\n", users)
-	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(config), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	return dir
 }
 
 // running starts a long run on the screen and waits for its first batches.
