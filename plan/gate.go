@@ -14,6 +14,7 @@ type Ask struct {
 	Migration   string // of dry-run, run, cancel
 	Typed       string // the environment's name as a person typed it
 	Override    string // reason for acting before the environment ahead is clean
+	Reset       bool   // run: from the first document, every member of a series
 	Env         Evidence
 	Before      []Evidence // the environments ahead of it in promotion order
 	Target      *schema.Schema
@@ -34,7 +35,7 @@ func Gate(a Ask) (refusals, warnings []Refusal) {
 	case ActCensus:
 		g.needTarget()
 	case ActDryRun:
-		g.callable()
+		g.dryRun()
 	case ActRun:
 		g.run()
 	case ActCancel:
@@ -109,6 +110,15 @@ func (g *gate) write() {
 	}
 }
 
+// dryRun lets out what is rolled back anyway. A dry run of the author's own
+// making is a call like any other, so it needs the right to write.
+func (g *gate) dryRun() {
+	if g.callable() && g.s.definition(g.Migration).OwnDryRun {
+		g.write()
+		g.warn("own-dry-run", g.Migration+" tells a dry run by an argument of its own: nothing but its code keeps it from writing", "rehearse it in an embedded environment first")
+	}
+}
+
 func (g *gate) run() {
 	if !g.callable() {
 		g.write()
@@ -118,6 +128,10 @@ func (g *gate) run() {
 	tables := g.tablesOf(g.Migration)
 	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
 		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), g.deployHint(ActWiden))
+	} else if g.Target != nil {
+		if l := g.s.lacking(g.runs()); len(l) > 0 {
+			g.refuse("not-widened", g.Env.Env+": "+strings.Join(l, "; "), g.deployHint(ActWiden))
+		}
 	}
 	g.tried()
 	g.promotion(tables)
@@ -131,11 +145,7 @@ func (g *gate) run() {
 // tried wants a dry run since the last push; of each member of a series that is
 // not done.
 func (g *gate) tried() {
-	names := []string{g.Migration}
-	if d := g.s.definition(g.Migration); d.Runner && len(d.Series) > 0 {
-		names = slices.DeleteFunc(slices.Clone(d.Series), func(n string) bool { return g.Env.Progress[n].Done })
-	}
-	for _, name := range names {
+	for _, name := range g.runs() {
 		if g.s.definition(name).NoDryRun {
 			g.warn("no-dry-run", name+" has no dry run: what it does shows only once it is written", "rehearse it in an embedded environment first")
 			continue
@@ -144,6 +154,16 @@ func (g *gate) tried() {
 			g.firmly("dry-run-missing", fmt.Sprintf("no dry run of %s in %s since the last push", name, g.Env.Env), "make a dry run first")
 		}
 	}
+}
+
+// runs are the migrations that will run: of a series, the members that are not
+// done, and all of them when it begins again.
+func (g *gate) runs() []string {
+	d := g.s.definition(g.Migration)
+	if !d.Runner || len(d.Series) == 0 {
+		return []string{g.Migration}
+	}
+	return slices.DeleteFunc(slices.Clone(d.Series), func(n string) bool { return !g.Reset && g.Env.Progress[n].Done })
 }
 
 // promotion wants the environment ahead clean in these tables.
@@ -198,7 +218,7 @@ func (g *gate) widen() {
 		return
 	}
 	g.write()
-	if w := g.s.widen(g.s.targetTables()); w.State == Done {
+	if w := g.s.widen(g.s.targetTables()); w.State == Done && len(g.s.undeclared()) == 0 {
 		g.refuse("nothing-to-do", "the active schema already accepts the new shape", "")
 	}
 	g.idle()

@@ -176,7 +176,7 @@ func (s *stand) cell(r Row, changes []Change) Cell {
 	pending := slices.ContainsFunc(changes, func(x Change) bool {
 		return x.NeedsMigration() && x.Table == r.Table && related(x.Path, r.Path)
 	})
-	if s.known && s.Reachable && !pending {
+	if s.known && s.Reachable && !pending && !s.unchecked(tables) {
 		done := Step{State: Done, Evidence: "the active schema already enforces this", At: s.Now}
 		return Cell{Widen: done, Migrate: done, Narrow: done}
 	}

@@ -70,6 +70,9 @@ type Definition struct {
 	// NoDryRun says that it cannot be tried without writing, so the gate does
 	// not ask for it.
 	NoDryRun bool
+	// OwnDryRun says that its dry run is an argument that its author reads:
+	// nothing else keeps it from writing.
+	OwnDryRun bool
 }
 
 // Progress is a migration's state in one environment, as its driver tells it.

@@ -209,7 +209,16 @@ func (s *stand) open(tables []string) []string {
 	return out
 }
 
+// unchecked reports whether one of these tables may hold documents of any
+// shape, since the active schema checks none there.
+func (s *stand) unchecked(tables []string) bool {
+	return slices.ContainsFunc(s.open(tables), func(t string) bool { return checked(s.Active, t) == nil })
+}
+
 func (s *stand) whyClosed(tables []string) string {
+	if !s.target.Validation {
+		return "the target has schemaValidation switched off: Convex checks no document"
+	}
 	for _, t := range tables {
 		if !s.tables[t].enforced {
 			return "no documents in " + t
@@ -223,6 +232,11 @@ func (s *stand) whyClosed(tables []string) string {
 func (s *stand) counted(tables []string, path string) (why string, n int64) {
 	if why := staleness(s.Census, s.hash, s.Now); why != "" {
 		return why, 0
+	}
+	for _, t := range tables {
+		if _, read := s.Census.Tables[t]; !read {
+			return "the last census did not read " + t, 0
+		}
 	}
 	if path == "" {
 		for _, t := range tables {
