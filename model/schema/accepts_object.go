@@ -278,8 +278,11 @@ func (o *objects) apart(x, y slot) bool {
 }
 
 // disjoint reports whether no value fits both; false when it is not plain to
-// see.
+// see, or when the steps are used up.
 func (s *search) disjoint(x, y *Validator) bool {
+	if s.steps > maxSteps {
+		return false
+	}
 	for _, a := range flatten(nil, x) {
 		for _, b := range flatten(nil, y) {
 			if !s.apartMembers(a, b) {
@@ -304,22 +307,25 @@ func (s *search) apartMembers(a, b *Validator) bool {
 	case family(a) != family(b):
 		return true
 	case a.Kind == Object && b.Kind == Object:
-		return s.apartAtField(a, b) || s.apartAtField(b, a)
+		return s.apartAtField(a, b)
 	}
 	return false
 }
 
-// apartAtField looks for a field that a demands and at which b differs.
+// apartAtField looks for a field that one of them demands and at which the
+// other differs. It looks at each pair of types once: twice would double the
+// work with every level of nesting.
 func (s *search) apartAtField(a, b *Validator) bool {
 	for _, f := range a.Fields {
-		if f.Optional {
-			continue
-		}
-		if other := b.Field(f.Name); other == nil || s.disjoint(f.Type, other.Type) {
+		other := b.Field(f.Name)
+		switch {
+		case other == nil && !f.Optional:
+			return true
+		case other != nil && !(f.Optional && other.Optional) && s.disjoint(f.Type, other.Type):
 			return true
 		}
 	}
-	return false
+	return slices.ContainsFunc(b.Fields, func(f Field) bool { return !f.Optional && a.Field(f.Name) == nil })
 }
 
 // family is the sort of values that a validator other than a literal, a union

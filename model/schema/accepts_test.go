@@ -143,6 +143,19 @@ func TestAcceptsIsBounded(t *testing.T) {
 	if ok, w, err := Accepts(clash, holes); !errors.Is(err, ErrTooWide) && !ok {
 		t.Fatalf("nine in eight holes: %v, %s, %v", ok, value.Display(w), err)
 	}
+	// Nesting as deep as Convex allows must be answered too.
+	deep := func(v *Validator) *Validator {
+		for range 60 {
+			v = object(req("in", v))
+		}
+		return v
+	}
+	if ok, _, err := Accepts(deep(union(of(String), of(Null))), deep(of(String))); !ok || err != nil {
+		t.Errorf("sixty levels, widened: %v, %v", ok, err)
+	}
+	if ok, w, err := Accepts(deep(of(String)), deep(union(of(String), of(Null)))); ok || err != nil || deep(of(String)).Fits(w, nil) {
+		t.Errorf("sixty levels, narrowed: %v, %v", ok, err)
+	}
 	// A common size must be answered: forty kinds of events.
 	events := union()
 	for i := range 40 {
