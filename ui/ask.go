@@ -133,7 +133,6 @@ func (m Root) question(act plan.Action, f focus) ask {
 		}
 	case plan.ActCancel:
 		a.title, a.yes = "Cancel "+short(f.mig)+" in "+e.Name+"?", "cancel it"
-		add("so far", documents(f.run.Processed))
 		add("after", "the batch under way is committed; a later run goes on from there")
 	case plan.ActWiden:
 		a.title, a.yes = "Deploy the widened schema to "+e.Name+"?", "deploy"

@@ -20,7 +20,7 @@ type gridPlan struct {
 const (
 	leastTitle, bestTitle = 22, 44
 	leastCell, bestCell   = 15, 18
-	wordCell              = 34
+	wordCell              = 36
 )
 
 func (m Root) gridPlan(w int) gridPlan {

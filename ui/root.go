@@ -274,8 +274,13 @@ func (m Root) take(s *fleet.Snapshot) Root {
 	if s == nil {
 		s = &fleet.Snapshot{Loading: true}
 	}
+	var was []string // the migrations of the cursor's row
+	if m.snap != nil && m.at() >= 0 {
+		was = m.snap.Plan.Rows[m.rows[m.at()]].Migrations
+	}
 	m.snap = s
 	m.busy = busyIn(s)
+	m.cur = follow(s.Plan.Rows, m.cur, was)
 	if len(s.Envs) > 0 && (envIndex(s, m.env) < 0 || !m.touched) {
 		m.env = firstOpen(s)
 	}
@@ -284,6 +289,22 @@ func (m Root) take(s *fleet.Snapshot) Root {
 		m.seen = s.Messages[len(s.Messages)-1].ID // what was before the screen is no news
 	}
 	return m
+}
+
+// follow finds the cursor's row among new ones: itself, else the one that has
+// its migrations now. When a schema becomes known, a migration's own row
+// becomes that of the change it covers.
+func follow(rows []plan.Row, cur rowKey, was []string) rowKey {
+	next := cur
+	for i := range rows {
+		if rowID(&rows[i]) == cur {
+			return cur
+		}
+		if next == cur && len(was) > 0 && slices.Contains(rows[i].Migrations, was[0]) {
+			next = rowID(&rows[i])
+		}
+	}
+	return next
 }
 
 // firstOpen is the environment to begin with: the first that is known not to

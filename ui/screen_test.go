@@ -306,6 +306,22 @@ func TestTheCursorFollowsItsRow(t *testing.T) {
 	}
 }
 
+func TestTheCursorFollowsItsMigration(t *testing.T) {
+	s := scene("idle")
+	for i := range s.Plan.Rows {
+		r := &s.Plan.Rows[i]
+		r.Title, r.Path, r.Changes = short(r.Migrations[0]), "", nil
+	}
+	m, _ := screen(t, s, 120, 40)
+	m = press(m, "down", "down")
+	if f := m.focus(); f.row.Title != "priceToString" {
+		t.Fatalf("on %s", f.row.Title)
+	}
+	if m, _ = m.Update(snapped{scene("idle")}); m.focus().row.Path != "orders.price" {
+		t.Fatalf("the cursor went to %s", m.focus().row.Title)
+	}
+}
+
 func TestQuitAsksOnlyWhenSomethingRuns(t *testing.T) {
 	m, _ := screen(t, scene("idle"), 120, 40)
 	if _, cmd := m.Update(keyMsg("q")); cmd == nil || cmd() != (tea.QuitMsg{}) {
