@@ -131,7 +131,7 @@ func (d *Deployment) resolve(code *code, c call) (*jsrun.Component, jsrun.Functi
 
 func (d *Deployment) notFound(c call) *FunctionError {
 	a := functionAddress{c.Component, c.Path}
-	if c.Type == "" {
+	if c.Type == "" || c.job != nil {
 		return failure(missingFunction(a))
 	}
 	return failure("Could not find public function for '" + shortPath(a.path) + "'" + inComponent(a.component) + ".")

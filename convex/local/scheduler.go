@@ -3,7 +3,9 @@ package local
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sort"
+	"strings"
 	"sync"
 	"time"
 
@@ -135,10 +137,16 @@ func (s *scheduler) run(ref jobRef) {
 		},
 		job: &jobRun{ref.component, value.ID{Table: scheduledNumber, Internal: ref.id}},
 	}
-	if s.isAction(j) {
+	switch typ := s.typeOf(j); typ {
+	case jsrun.Action:
 		s.runAction(r)
 		return
+	case jsrun.Mutation, "": // a function that is gone fails like any call of it
+	default:
+		s.finish(r.job, jobPending, jobFailed, unsupported(j, typ))
+		return
 	}
+	r.Type = jsrun.Mutation // whatever it has become meanwhile: only a mutation ends its job
 	out := s.d.run(s.d.ctx, r)
 	if out.Err == nil || out.Err.Code == jobGone || s.d.ctx.Err() != nil || out.Err.Message == pausedText {
 		return
@@ -154,13 +162,22 @@ func firstArgument(args string) string {
 	return "{}"
 }
 
-func (s *scheduler) isAction(j ScheduledJob) bool {
+// typeOf is the type of a job's function; "" when it is not there.
+func (s *scheduler) typeOf(j ScheduledJob) jsrun.FunctionType {
 	c := s.d.latest.Load().code.component(j.Component)
 	if c == nil {
-		return false
+		return ""
 	}
-	f, ok := c.Function(j.Path)
-	return ok && f.Type == jsrun.Action
+	f, _ := c.Function(j.Path)
+	return f.Type
+}
+
+// unsupported is why a query or an HTTP action does not run as a job: Convex
+// lets it be scheduled and fails it when it is due.
+func unsupported(j ScheduledJob, typ jsrun.FunctionType) string {
+	module, export, _ := strings.Cut(j.Path, ":")
+	return fmt.Sprintf("Unsupported function type. %q in module %q%s is defined as a %s. Only %s and %s can be scheduled.",
+		export, module+".js", inComponent(j.Component), typ, jsrun.Mutation, jsrun.Action)
 }
 
 // runAction runs an action at most once: it is marked before it begins.

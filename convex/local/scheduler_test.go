@@ -111,6 +111,7 @@ func TestScheduledFailuresKeepTheirError(t *testing.T) {
 		{"core:boom", `{}`, "Uncaught TypeError: bad thing\n    at handler (../convex/core.ts:"},
 		{"core:add", `{"name":1}`, "ArgumentValidationError: "},
 		{"core:loop", `{}`, "Function execution timed out (maximum duration: 50ms)"},
+		{"core:titles", `{}`, `Unsupported function type. "titles" in module "core.js" is defined as a Query. Only Mutation and Action can be scheduled.`},
 	} {
 		id := later(t, d, 0, c.fn, c.args)
 		j := waitJob(t, d, id, "failed")
