@@ -23,7 +23,11 @@ func TestMain(t *testing.M) {
 		fmt.Println("ended:", err)
 		os.Exit(exitCode(err))
 	}
-	os.Exit(t.Run())
+	code := t.Run()
+	if builtIn != "" {
+		os.RemoveAll(builtIn)
+	}
+	os.Exit(code)
 }
 
 var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)

@@ -15,12 +15,16 @@ import (
 	"testing"
 )
 
+// builtIn is the folder of the built binary; TestMain removes it.
+var builtIn string
+
 // built is the path of the binary, built once for all tests that need it.
 var built = sync.OnceValues(func() (string, error) {
 	dir, err := os.MkdirTemp("", "strait-test-")
 	if err != nil {
 		return "", err
 	}
+	builtIn = dir
 	path := filepath.Join(dir, "strait")
 	cmd := exec.Command("go", "build", "-o", path, "..")
 	if out, err := cmd.CombinedOutput(); err != nil {
