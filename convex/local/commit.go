@@ -15,7 +15,7 @@ type commit struct {
 	writes  []loggedWrite
 	whole   map[tableRef]struct{} // tables made, dropped or loaded as a whole
 	schemas map[string]struct{}   // components whose schema or tables changed
-	epoch   bool // what all functions rest on changed: code, active schemas, indexes
+	epoch   bool                  // what all functions rest on changed: code, active schemas, indexes
 }
 
 type loggedWrite struct {
@@ -90,8 +90,30 @@ func (d *Deployment) commit(tx *transaction, source string) (uint64, error) {
 	if tx.bulk { // every version of a table being loaded would keep its own tree
 		tx.oldBytes = maxOldBytes
 	}
+	next.ts = d.nextTimestamp()
+	if tx.announce != nil {
+		tx.announce(next.ts)
+	}
 	d.publish(next, c, tx.oldBytes)
 	return next.ts, nil
+}
+
+type announceKey struct{}
+
+// announced is a context whose transactions call f with their timestamp before
+// anybody can see what they wrote. f must not wait.
+func announced(ctx context.Context, f func(ts uint64)) context.Context {
+	return context.WithValue(ctx, announceKey{}, f)
+}
+
+func announcer(ctx context.Context) func(uint64) {
+	f, _ := ctx.Value(announceKey{}).(func(uint64))
+	return f
+}
+
+// nextTimestamp is when the next snapshot is published; d.mu is held.
+func (d *Deployment) nextTimestamp() uint64 {
+	return max(uint64(d.now().UnixNano()), d.latest.Load().ts+1)
 }
 
 // checkConflicts looks for a commit after the transaction's snapshot that
@@ -130,7 +152,9 @@ func (d *Deployment) documentID(ref tableRef, id [16]byte) string {
 // publish makes next the newest snapshot and wakes who waits; d.mu is held.
 func (d *Deployment) publish(next *snapshot, c *commit, oldBytes int) {
 	latest := d.latest.Load()
-	next.ts = max(uint64(d.now().UnixNano()), latest.ts+1)
+	if next.ts == 0 {
+		next.ts = d.nextTimestamp()
+	}
 	c.ts = next.ts
 	d.commits = append(d.commits, c)
 	d.logged += 1 + len(c.writes)

@@ -197,6 +197,7 @@ func (d *Deployment) host(component, source string, fn func(*transaction) error)
 func (d *Deployment) hostAt(ctx context.Context, component, source string, fn func(*transaction) error) (uint64, error) {
 	for n := 0; ; n++ {
 		tx := d.begin(d.latest.Load())
+		tx.announce = announcer(ctx)
 		if tx.space(component) == nil {
 			return 0, userErrorf("ComponentPathNotFound", "Component path '%s' not found", component)
 		}

@@ -18,7 +18,7 @@ type ReadSet struct {
 	ranges  map[tableRef]map[string]*ranges
 	schemas map[string]struct{} // components whose schema, tables or progress matter
 	anyCode bool                // the code and the indexes matter
-	count   int // index ranges, for the limit
+	count   int                 // index ranges, for the limit
 }
 
 // ranges are the intervals read of one index.

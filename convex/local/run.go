@@ -235,6 +235,7 @@ func (d *Deployment) takeTurn(ctx context.Context, c call, n int) (r Response, a
 // attempt runs a mutation once. It returns the conflict when it must be run
 // again.
 func (d *Deployment) attempt(ctx context.Context, x *execution, c call, tx *transaction, component *jsrun.Component, fn jsrun.Function, n int) (Response, *conflict) {
+	tx.announce = announcer(ctx)
 	if c.job != nil {
 		if !c.job.claim(tx) {
 			return Response{Err: &FunctionError{Message: "The scheduled function is no longer pending", Code: jobGone}, Timestamp: tx.base.ts}, nil

@@ -36,7 +36,9 @@ func FuzzClientMessages(f *testing.F) {
 			}
 			c.startUpdate()
 			if c.updating {
-				c.finishUpdate(<-c.updates)
+				u := <-c.updates
+				c.finished = &u
+				c.finishUpdate()
 			}
 		}
 	})

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/coder/websocket"
 	"golang.org/x/sync/errgroup"
@@ -58,7 +60,8 @@ type syncConn struct {
 	mutations chan mutation
 	answers   chan answerMessage // of mutations and actions
 	updates   chan update
-	running   sync.WaitGroup // queries and actions that run
+	running   sync.WaitGroup             // queries and actions that run
+	mutating  atomic.Pointer[sessionRun] // the mutation begun last
 
 	started uint64 // timestamp before any query ran
 	session string // "" before Connect
@@ -73,9 +76,11 @@ type syncConn struct {
 	ts       uint64 // of current
 	queries  map[uint32]*liveQuery
 	updating bool
-	wantTS   uint64 // the client waits for a Transition up to here
-	newest   uint64 // commit heard of
-	checked  uint64 // commit for which no query had changed
+	finished *update     // ran, and is not sent yet
+	answered *sessionRun // the mutation answered last
+	wantTS   uint64      // the client waits for a Transition up to here
+	newest   uint64      // commit heard of
+	checked  uint64      // commit for which no query had changed
 	actions  int
 }
 
@@ -94,7 +99,8 @@ type answerMessage struct {
 	LogLines  []string        `json:"logLines"`
 	ErrorData json.RawMessage `json:"errorData,omitempty"`
 
-	ts uint64
+	ts  uint64
+	run *sessionRun // of a mutation that was begun
 }
 
 // update is the outcome of running queries at one timestamp.
@@ -118,6 +124,7 @@ func newSyncConn(ctx, stop context.Context, d *Deployment, chunked bool) *syncCo
 // work is the worker. It returns why the connection ends.
 func (c *syncConn) work(failed <-chan error) error {
 	for {
+		c.finishUpdate()
 		c.startUpdate()
 		select {
 		case m := <-c.in:
@@ -129,7 +136,7 @@ func (c *syncConn) work(failed <-chan error) error {
 		case a := <-c.answers:
 			c.answer(a)
 		case u := <-c.updates:
-			c.finishUpdate(u)
+			c.finished = &u
 		case <-c.out.room:
 		case err := <-failed:
 			return err
@@ -147,6 +154,9 @@ func (c *syncConn) answer(a answerMessage) {
 		ts := encodeTS(a.ts)
 		a.TS = &ts
 		c.wantTS = max(c.wantTS, a.ts)
+	}
+	if a.run != nil {
+		c.answered = a.run
 	}
 	c.out.add(a, false)
 }
@@ -302,15 +312,24 @@ func (c *syncConn) runMutations() error {
 		case <-c.ctx.Done():
 			return nil
 		case m := <-c.mutations:
-			resp, ok := c.d.serving().runOnce(c.ctx, c.session, m.request, func(ctx context.Context) Response {
+			f := c.d.serving()
+			run, first := f.sessions.get(c.session, m.request, time.Now())
+			c.mutating.Store(run)
+			if first && !f.start(c.session, m.request, run, func(ctx context.Context) Response {
 				return c.d.call(ctx, m.id, nil, m.req)
-			})
-			if !ok {
+			}) {
+				return nil
+			}
+			select {
+			case <-run.done:
+			case <-c.ctx.Done():
 				// The connection ended first. The mutation goes on: another one
 				// begun here would overtake it.
 				return nil
 			}
-			c.give(answerTo("MutationResponse", m.request, resp))
+			a := answerTo("MutationResponse", m.request, run.resp)
+			a.run = run
+			c.give(a)
 		}
 	}
 }
@@ -450,10 +469,36 @@ type queryRemoved struct {
 	QueryID uint32 `json:"queryId"`
 }
 
-// finishUpdate sends the Transition of an update. Results that the client
-// already has are left out.
-func (c *syncConn) finishUpdate(u update) {
-	c.updating = false
+// owesAnswer reports whether a mutation of this connection that has committed
+// up to ts is still without its answer.
+func (c *syncConn) owesAnswer(ts uint64) bool {
+	run := c.mutating.Load() // first: the answer to the one before it then waits below
+	for {
+		select {
+		case a := <-c.answers:
+			c.answer(a)
+			continue
+		default:
+		}
+		break
+	}
+	if run == nil || run == c.answered {
+		return false
+	}
+	at := run.committed.Load()
+	return at != 0 && at <= ts
+}
+
+// finishUpdate sends the Transition of an update that has run, after the
+// answers to the mutations that it shows: a client drops the optimistic update
+// of a mutation with the first Transition past its answer. Results that the
+// client already has are left out.
+func (c *syncConn) finishUpdate() {
+	if c.finished == nil || c.owesAnswer(c.finished.ts) {
+		return
+	}
+	u := *c.finished
+	c.finished, c.updating = nil, false
 	end := stateVersion{u.querySet, u.identity, encodeTS(u.ts)}
 	t := transitionMessage{Type: "Transition", StartVersion: c.current, EndVersion: end, Modifications: []any{}}
 	for _, id := range u.removed {

@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"cmp"
 	"context"
 	"encoding/base64"
 	"encoding/binary"
@@ -186,6 +187,50 @@ func TestSyncVersions(t *testing.T) {
 			t.Errorf("query %d: %q, want %q", id, got[id], want)
 		}
 	}
+}
+
+// The answer to a mutation comes before the Transition that shows it, however
+// soon other watchers hear of the commit.
+func TestSyncAnswersBeforeItShows(t *testing.T) {
+	d := deploy(t, nil)
+	p := hello(t, d, "s", "")
+	p.query(0, add(0, "notes:count", "{}"))
+	shown := p.expect("Transition").EndVersion["ts"]
+	const mutations = 300
+	for i := range mutations { // many wait in the queue while others run
+		p.send(`{"type":"Mutation","requestId":%d,"udfPath":"notes:add","args":[{"text":"a"}]}`, i)
+	}
+	for answered := 0; answered < mutations || compareTS(t, shown, stamp(d.View().Timestamp())) < 0; {
+		m, err := p.read()
+		if err != nil {
+			t.Fatalf("after %d answers: %v", answered, err)
+		}
+		switch m.Type {
+		case "Transition":
+			shown = m.EndVersion["ts"]
+		case "MutationResponse":
+			if m.RequestID != answered || m.TS == nil {
+				t.Fatalf("answer %d: %+v", answered, m)
+			}
+			if compareTS(t, shown, *m.TS) >= 0 {
+				t.Fatalf("answer %d comes after a Transition past it", answered)
+			}
+			answered++
+		}
+	}
+}
+
+// compareTS compares two timestamps as they are sent.
+func compareTS(t testing.TB, a, b any) int {
+	t.Helper()
+	n := func(ts any) uint64 {
+		raw, err := base64.StdEncoding.DecodeString(fmt.Sprint(ts))
+		if err != nil || len(raw) != 8 {
+			t.Fatalf("timestamp %v: %v", ts, err)
+		}
+		return binary.LittleEndian.Uint64(raw)
+	}
+	return cmp.Compare(n(a), n(b))
 }
 
 func TestSyncRefusals(t *testing.T) {

@@ -3,6 +3,7 @@ package local
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -27,8 +28,9 @@ type wsSession struct {
 
 // sessionRun is one mutation, running or done.
 type sessionRun struct {
-	done chan struct{}
-	resp Response
+	committed atomic.Uint64 // its timestamp, before anybody can see what it wrote
+	done      chan struct{}
+	resp      Response
 }
 
 // get returns the run of a request, and whether it is a new one.
@@ -80,30 +82,21 @@ func (s *sessions) forget(session string, request uint32, run *sessionRun) {
 	}
 }
 
-// runOnce runs a mutation of a session unless it has run already, and waits
-// for its outcome. The mutation goes on when ctx, the connection, ends before
-// it: then ok is false.
-func (f *front) runOnce(ctx context.Context, session string, request uint32, run func(context.Context) Response) (resp Response, ok bool) {
-	r, first := f.sessions.get(session, request, time.Now())
-	if first {
-		if !f.enter() {
-			return Response{}, false
+// start runs a mutation of a session that has not run yet. It goes on when the
+// connection ends before it; only a front that is being closed refuses.
+func (f *front) start(session string, request uint32, r *sessionRun, run func(context.Context) Response) bool {
+	if !f.enter() {
+		return false
+	}
+	go func() {
+		defer f.conns.Done()
+		ctx, cancel := context.WithTimeout(f.ctx, mutationTimeout)
+		defer cancel()
+		r.resp = run(announced(ctx, r.committed.Store))
+		if r.resp.Err != nil {
+			f.sessions.forget(session, request, r)
 		}
-		go func() {
-			defer f.conns.Done()
-			mctx, cancel := context.WithTimeout(f.ctx, mutationTimeout)
-			defer cancel()
-			r.resp = run(mctx)
-			if r.resp.Err != nil {
-				f.sessions.forget(session, request, r)
-			}
-			close(r.done)
-		}()
-	}
-	select {
-	case <-r.done:
-		return r.resp, true
-	case <-ctx.Done():
-		return Response{}, false
-	}
+		close(r.done)
+	}()
+	return true
 }

@@ -24,9 +24,10 @@ type transaction struct {
 	limits   Limits
 	writes   []write
 	created  map[tableRef]struct{}
-	bulk     bool   // a load: its commit is logged by table, not by document
-	oldBytes int    // documents that the commit takes out of the newest version
-	lastTime uint64 // last creation time given out, sortable
+	bulk     bool            // a load: its commit is logged by table, not by document
+	oldBytes int             // documents that the commit takes out of the newest version
+	lastTime uint64          // last creation time given out, sortable
+	announce func(ts uint64) // of the commit; nil nobody asks
 }
 
 // write is one change of a document, in the order of the transaction.
