@@ -133,12 +133,26 @@ func (g *gate) run() {
 			g.refuse("not-widened", g.Env.Env+": "+strings.Join(l, "; "), g.deployHint(ActWiden))
 		}
 	}
+	g.doubt()
 	g.tried()
 	g.promotion(tables)
 	for _, d := range g.Definitions {
 		if d.Name != g.Migration && d.Table != "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
 			g.warn("table-busy", fmt.Sprintf("%s is running on table %s as well", d.Name, d.Table), "both will be retried whenever they touch the same documents")
 		}
+	}
+}
+
+// doubt lets nothing run twice unasked: a call that may have run is repeated
+// from the beginning, or for a reason.
+func (g *gate) doubt() {
+	why := g.Env.Progress[g.Migration].Doubt
+	switch {
+	case why == "":
+	case g.Reset || g.Override != "":
+		g.warn("outcome-unknown", why, "it runs again all the same")
+	default:
+		g.refuse("outcome-unknown", why, "look at its documents; then begin again (--reset), or go on with a reason (--override)")
 	}
 }
 

@@ -84,6 +84,9 @@ type Progress struct {
 	Started   time.Time
 	Ended     time.Time
 	Deployed  bool // the function exists there
+	// Doubt says of an earlier call whose answer nobody got that it may have
+	// run; "" when there is none, and for a driver that tells by its status.
+	Doubt string
 }
 
 // Group is one group of offenders of a census.

@@ -89,8 +89,10 @@ type action struct {
 	embed     *local.Deployment
 	ctx       context.Context
 	cancel    context.CancelFunc
-	schema    *schema.Schema // of widen and narrow; target of a census
-	code      string         // hash of the migration's source
+	schema    *schema.Schema                                        // of widen and narrow; target of a census
+	code      string                                                // hash of the migration's source
+	place     string                                                // the deployment it goes to
+	call      func(context.Context, wire.Call) (wire.Result, error) // of a function by hand; send but in tests
 
 	// Guarded by f.mu.
 	answered bool // perform is over
@@ -118,7 +120,7 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 		c.Migration = m.Name
 	}
 	ask := plan.Ask{
-		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override,
+		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override, Reset: c.Reset,
 		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs,
 	}
 	for _, before := range f.envs {
@@ -144,6 +146,9 @@ func (e *env) busy(c Command) []plan.Refusal {
 		}
 		if why := noDryRun(m); why != "" {
 			return one("no-dry-run", c.Migration+" "+why, "rehearse it in an embedded environment first")
+		}
+		if arg := m.DryRunArg; byHand(m) && !e.embedded && (e.argsOf[c.Migration] == nil || e.argsOf[c.Migration].Field(arg) == nil) {
+			return one("no-dry-run", fmt.Sprintf("the %s that is deployed in %s declares no argument %s: a dry run would be a run", c.Migration, e.cfg.Name, arg), "declare it in args and deploy")
 		}
 	case plan.ActCensus:
 		if e.counting != nil {
@@ -189,10 +194,11 @@ func (f *Fleet) begin(c Command) (*action, error) {
 	for _, w := range warnings {
 		f.say("warn", c.Env, w.Why)
 	}
-	if e.cfg.Protected && c.Typed == c.Env {
-		e.armedUntil = f.now().Add(armFor)
+	if e.cfg.Protected && c.Typed == c.Env && (c.Action == plan.ActRun || c.Action == plan.ActWiden || c.Action == plan.ActNarrow) {
+		e.armedUntil = f.now().Round(0).Add(armFor)
 	}
-	a := &action{f: f, e: e, c: c, id: rand.Text()[:12], client: e.client, embed: e.embed}
+	a := &action{f: f, e: e, c: c, id: rand.Text()[:12], client: e.client, embed: e.embed, place: e.place}
+	a.call = a.send
 	a.migration, _ = f.migration(c.Migration)
 	a.ctx, a.cancel = context.WithCancel(f.ctx)
 	if a.migration.Source != "" {
@@ -250,7 +256,18 @@ func (a *action) members() []string {
 // perform carries the action out, between two entries of the journal.
 func (a *action) perform() {
 	defer a.cancel()
-	defer a.f.change(func() { a.answered = true })
+	whole := false
+	defer func() {
+		if !whole { // a panic, which goes on to be told
+			a.undo(errors.New("internal error"))
+		}
+		a.f.change(func() { a.answered = true })
+	}()
+	a.carry()
+	whole = true
+}
+
+func (a *action) carry() {
 	asked := a.entry("asked")
 	if err := a.f.journal.write(asked); err != nil {
 		if !a.e.embedded && a.c.Action != plan.ActCensus {
@@ -264,7 +281,10 @@ func (a *action) perform() {
 	a.f.change(func() { a.err = err })
 	answer.At, answer.Outcome = a.f.now(), "ok"
 	if err != nil {
-		answer.Outcome, answer.Error = "failed", cut(newFailure(err.Error()).Summary, 200)
+		answer.Outcome, answer.Error = "failed", recorded(err)
+		if mayHaveRun(err) {
+			answer.Outcome = "unknown"
+		}
 		a.f.change(func() {
 			a.f.say("error", a.c.Env, fmt.Sprintf("%s %s: %s", a.c.Action, a.c.Migration, firstLine(err.Error())))
 		})
@@ -276,7 +296,7 @@ func (a *action) perform() {
 
 func (a *action) entry(phase string) entry {
 	return entry{
-		At: a.f.now(), ID: a.id, Phase: phase, Action: string(a.c.Action), Env: a.c.Env, Deployment: a.e.deployment, URL: a.client.URL(),
+		At: a.f.now(), ID: a.id, Phase: phase, Action: string(a.c.Action), Env: a.c.Env, Deployment: a.place, URL: a.client.URL(),
 		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code,
 	}
 }
@@ -375,24 +395,4 @@ func (f *Fleet) Disarm(name string) {
 			e.armedUntil = time.Time{}
 		}
 	})
-}
-
-// readJournal takes what earlier processes found out: dry runs that still hold
-// for the code as it is.
-func (f *Fleet) readJournal() {
-	err := f.journal.read(func(x entry) {
-		if x.Action != string(plan.ActDryRun) || x.Phase != "answered" || x.Outcome != "ok" {
-			return
-		}
-		f.mu.Lock()
-		defer f.mu.Unlock()
-		m, ok := f.migration(x.Migration)
-		e := f.env(x.Env)
-		if ok && e != nil && x.Code != "" && x.Code == hashOf(m.Source) && (e.embedded || x.Deployment == e.deployment || e.deployment == "") {
-			e.oldDryRuns[x.Migration] = x.At
-		}
-	})
-	if err != nil {
-		f.change(func() { f.say("warn", "", err.Error()) })
-	}
 }

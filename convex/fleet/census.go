@@ -3,6 +3,7 @@ package fleet
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"fmt"
 	"slices"
 	"time"
@@ -21,34 +22,55 @@ const (
 
 // takeCensus reads every document that may not fit the target, page by page,
 // and checks it. Tables whose active schema lets nothing in that the target
-// refuses are not read (design.md section 4).
+// refuses are not read (design.md section 4). Pages are snapshots of their own,
+// so the tables are watched from before the first page until after the last.
 func (a *action) takeCensus(answer *entry) error {
 	defer a.f.change(func() { a.e.counting, a.e.stopCount = nil, nil })
 	open, counts, total, writes := a.censusTables()
 	a.f.change(func() { a.e.counting = &CensusRun{Started: a.f.now(), Total: total} })
-	watch := a.watchWrites(open)
+	watch, err := a.watchWrites(open)
+	if err == nil {
+		var census *plan.Census
+		if census, err = a.countAll(open, counts); err == nil {
+			// A write may be known there and not announced yet.
+			var written bool
+			if written, err = watch.barrier(a.ctx); err == nil {
+				a.found(census, watch, written, writes, answer)
+				return nil
+			}
+		}
+		watch.stop()
+	}
+	if a.ctx.Err() != nil {
+		return a.censusStopped()
+	}
+	return fmt.Errorf("census: %w", err)
+}
+
+func (a *action) countAll(open []*schema.Table, counts map[string]int64) (*plan.Census, error) {
 	c := newCounter()
 	if len(open) > 0 {
 		ids, err := a.client.TableMapping(a.ctx, "")
-		if a.ctx.Err() != nil {
-			return a.censusStopped()
-		}
 		if err != nil {
-			return fmt.Errorf("census: the tables' numbers cannot be read, so ids cannot be checked: %w", err)
+			return nil, fmt.Errorf("the tables' numbers cannot be read, so ids cannot be checked: %w", err)
 		}
 		c.ids = mapping(ids)
 	}
 	for _, t := range open {
 		if err := a.countTable(c, t, counts[t.Name]); err != nil {
-			if a.ctx.Err() != nil {
-				return a.censusStopped()
-			}
-			return err
+			return nil, err
 		}
 	}
-	census := c.census(a.schema.Hash(), a.f.now())
+	return c.census(a.schema.Hash(), a.f.now().Round(0)), nil
+}
+
+// found publishes a census, and from then on watches for it instead of for the
+// one before.
+func (a *action) found(census *plan.Census, watch *writeWatch, written bool, writes uint64, answer *entry) {
+	var old *writeWatch
 	a.f.change(func() {
-		census.Stale = a.e.writes != writes || watch.dirty
+		census.Stale = written || watch.dirty || a.e.writes != writes || a.e.client != a.client
+		old, a.e.watchingWrites = a.e.watchingWrites, watch
 		a.e.census, a.counted, watch.over = census, census, true
 		text := "census: every document fits the target"
 		if census.Offenders > 0 {
@@ -59,8 +81,10 @@ func (a *action) takeCensus(answer *entry) error {
 		}
 		a.f.say("info", a.c.Env, text)
 	})
+	if old != nil {
+		old.stop()
+	}
 	answer.Offenders, answer.Schema, answer.Processed = &census.Offenders, census.Schema, census.Read
-	return nil
 }
 
 func (a *action) censusStopped() error {
@@ -96,7 +120,7 @@ func (a *action) countTable(c *counter, t *schema.Table, size int64) error {
 	for cursor := ""; ; {
 		page, err := a.readPage(t.Name, cursor, &n)
 		if err != nil {
-			return fmt.Errorf("census: table %s: %w", t.Name, err)
+			return fmt.Errorf("table %s: %w", t.Name, err)
 		}
 		for _, doc := range page.Documents {
 			c.take(t, doc)
@@ -112,7 +136,7 @@ func (a *action) countTable(c *counter, t *schema.Table, size int64) error {
 			return nil
 		}
 		if page.Cursor == cursor {
-			return fmt.Errorf("census: table %s: the deployment gives the same page again", t.Name)
+			return fmt.Errorf("table %s: the deployment gives the same page again", t.Name)
 		}
 		cursor = page.Cursor
 	}
@@ -137,51 +161,99 @@ func (a *action) readPage(table, cursor string, n *int) (wire.Page, error) {
 	}
 }
 
-// writeWatch notices writes to the tables of a census, during it and after.
-// All but stop is guarded by the fleet's mutex.
+// writeWatch notices writes to the tables of a census, during it and after,
+// through queryTable, whose value changes with the table (convex-wire.md 6.2).
+// Where a deployment has no such function, the sizes and statuses that are
+// watched anyway must do.
 type writeWatch struct {
+	client *wire.Client
+	calls  []wire.Call
+	stop   func()
+
+	// Guarded by the fleet's mutex.
+	first []string // values before the first page; "" without the function
+	heard []bool
 	dirty bool // written to since the first page
 	over  bool // the census is done
-	stop  func()
 }
 
-// watchWrites watches the tables of a census through queryTable, whose value
-// changes with the table (convex-wire.md 6.2). Where a deployment has no such
-// function, the sizes and statuses that are watched anyway must do. The watch
-// lasts until the next census.
-func (a *action) watchWrites(open []*schema.Table) *writeWatch {
-	w := &writeWatch{}
+// watchTimeout bounds the wait for the live queries of a watch.
+const watchTimeout = 30 * time.Second
+
+// watchWrites begins to watch tables, and returns when the watch of every one
+// stands. The watch lasts until a later census has been taken.
+func (a *action) watchWrites(open []*schema.Table) (*writeWatch, error) {
+	w := &writeWatch{client: a.client, first: make([]string, len(open)), heard: make([]bool, len(open))}
 	var stops []func()
-	for _, t := range open {
-		first := true
-		call := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: t.Name})}
-		stops = append(stops, a.client.Subscribe(call, func(u wire.Update) {
-			if u.Err != nil {
-				return
-			}
-			if first {
-				first = false
-				return
-			}
-			a.f.change(func() {
-				w.dirty = true
-				if w.over && a.e.watchingWrites == w {
-					a.e.wrote(t.Name)
-				}
-			})
-		}))
-	}
 	w.stop = func() {
 		for _, stop := range stops {
 			stop()
 		}
 	}
-	var old *writeWatch
-	a.f.change(func() { old, a.e.watchingWrites = a.e.watchingWrites, w })
-	if old != nil {
-		old.stop()
+	for i, t := range open {
+		call := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: t.Name})}
+		w.calls = append(w.calls, call)
+		stops = append(stops, a.client.Subscribe(call, func(u wire.Update) {
+			a.f.change(func() {
+				now := stampOf(u)
+				switch {
+				case !w.heard[i]:
+					w.heard[i], w.first[i] = true, now
+				case now != w.first[i]:
+					w.dirty = true
+					if w.over && a.e.watchingWrites == w {
+						a.e.wrote(t.Name)
+					}
+				}
+			})
+		}))
 	}
-	return w
+	ctx, cancel := context.WithTimeout(a.ctx, watchTimeout)
+	defer cancel()
+	err := a.f.wait(ctx, func() bool { return !slices.Contains(w.heard, false) })
+	if err != nil {
+		w.stop()
+		return nil, fmt.Errorf("the tables cannot be watched for writes: %w", err)
+	}
+	return w, nil
+}
+
+// stampOf is the value by which writes are noticed. A deployment without the
+// function has none; any other failure may hide a write, so it is a value of
+// its own.
+func stampOf(u wire.Update) string {
+	if f := functionError(u.Err); f != nil && f.Missing() {
+		return ""
+	}
+	if u.Err != nil {
+		return "unknown: " + u.At.String()
+	}
+	return string(value.Append(nil, u.Value))
+}
+
+// barrier reports whether a table was written to until now. A query that was
+// never asked before is answered at a moment after the call, and every other
+// query of the connection is brought to that same moment with it (4.3).
+func (w *writeWatch) barrier(ctx context.Context) (written bool, err error) {
+	ctx, cancel := context.WithTimeout(ctx, watchTimeout)
+	defer cancel()
+	if len(w.calls) == 0 {
+		return false, nil
+	}
+	moment := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: "strait" + rand.Text()[:10]})}
+	if _, err := w.client.Once(ctx, moment); err != nil && functionError(err) == nil {
+		return false, err
+	}
+	for i, call := range w.calls {
+		r, err := w.client.Once(ctx, call) // the live query's newest value
+		if err != nil && functionError(err) == nil {
+			return false, err
+		}
+		if now := stampOf(wire.Update{Value: r.Value, Err: err}); now != w.first[i] {
+			written = true
+		}
+	}
+	return written, nil
 }
 
 // counter checks documents against the target and groups what does not fit.

@@ -40,6 +40,11 @@ func (a *action) run(answer *entry) error {
 	return a.drive(answer)
 }
 
+// startTimeout is how long a start or a cancel may wait for the connection and
+// its answer. What waits for a connection must not go out hours later, when
+// nobody thinks of it any more.
+const startTimeout = 2 * time.Minute
+
 // start starts a migration of the component over the WebSocket, which runs it
 // once however often the connection breaks. The status is read before, so that
 // one that somebody else runs is not started again, and after.
@@ -52,7 +57,9 @@ func (a *action) start(answer *entry) error {
 		a.failStart(callFailure(err))
 		return err
 	}
-	res, err := a.client.Mutate(a.ctx, call)
+	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
+	defer cancel()
+	res, err := a.client.Mutate(ctx, call)
 	now := a.f.now()
 	a.f.change(func() { a.e.tracker(a.c.Migration).log(logEntries(now, res.LogLines)...) })
 	if f := functionError(err); f != nil {
@@ -271,7 +278,9 @@ func (a *action) cancelRun() error {
 }
 
 func (a *action) cancelOne(name string) error {
-	res, err := a.client.Mutate(a.ctx, wire.Call{
+	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
+	defer cancel()
+	res, err := a.client.Mutate(ctx, wire.Call{
 		Component: a.e.component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: name}),
 	})
 	now := a.f.now()

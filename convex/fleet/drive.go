@@ -178,6 +178,7 @@ func (a *action) drive(answer *entry) error {
 			t.restart(a.f.now())
 		}
 		l.size, t.unfinished = a.c.BatchSize, l
+		t.doubt, t.settled = "", true
 		t.driven(a.f.now())
 	})
 	var err error
@@ -190,6 +191,9 @@ func (a *action) drive(answer *entry) error {
 		t.cancel = nil
 		answer.Processed = t.run.Processed
 		switch {
+		case mayHaveRun(err):
+			t.doubt = "the answer of the last call of " + a.c.Migration + " was lost: it may have run"
+			t.fail(callFailure(err), now)
 		case err != nil && a.ctx.Err() == nil:
 			t.fail(callFailure(err), now)
 		case !l.done:
@@ -212,7 +216,7 @@ func (a *action) drive(answer *entry) error {
 		a.e.fetchBody(a.f.ctx, a.client, &body)
 		a.f.change(func() { a.e.tracker(a.c.Migration).run.Failure = &body })
 	}
-	if a.ctx.Err() != nil {
+	if a.ctx.Err() != nil && !mayHaveRun(err) {
 		return nil
 	}
 	return err
@@ -230,12 +234,14 @@ func (t *tracker) driven(now time.Time) {
 	t.run.State, t.run.Started, t.mark = "inProgress", now, now
 }
 
-// page runs one page. The call itself is not ended by a cancel: it is one
-// transaction, whose answer is waited for.
+// page runs one page. The call itself is not ended by a cancel, nor by the end
+// of the fleet: it is one transaction, whose answer is waited for.
 func (a *action) page(l *loop) error {
-	ctx, cancel := context.WithTimeout(a.f.ctx, 5*time.Minute)
+	a.f.change(func() { a.e.inFlight++ })
+	defer a.f.change(func() { a.e.inFlight-- })
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), 5*time.Minute)
 	defer cancel()
-	res, err := a.send(ctx, wire.Call{Path: a.c.Migration, Args: l.args()})
+	res, err := a.call(ctx, wire.Call{Path: a.c.Migration, Args: l.args()})
 	now := a.f.now()
 	if err == nil {
 		err = l.take(res.Value)
@@ -285,8 +291,17 @@ func (a *action) follow(answer *entry) error {
 	if a.c.Reset {
 		args = args.With("cursor", nil)
 	}
-	res, err := a.client.Mutate(a.ctx, wire.Call{Path: a.c.Migration, Args: args})
+	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
+	defer cancel()
+	res, err := a.client.Mutate(ctx, wire.Call{Path: a.c.Migration, Args: args})
 	now := a.f.now()
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		t.doubt, t.settled = "", true
+		if mayHaveRun(err) {
+			t.doubt = "the answer of the last start of " + a.c.Migration + " was lost: it may be running"
+		}
+	})
 	if err != nil {
 		failure := callFailure(err)
 		a.e.fetchBody(a.ctx, a.client, failure)

@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -46,7 +45,7 @@ func (a *action) dryRun(answer *entry) error {
 		}
 		a.e.fetchBody(ctx, a.client, d.Err)
 		if failed == nil {
-			failed = errors.New(d.Err.Summary)
+			failed = &toldError{d.Err.Text}
 		}
 	}
 	answer.Processed = d.Processed

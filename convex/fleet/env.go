@@ -33,6 +33,7 @@ type env struct {
 
 	active         *schema.Schema
 	activeKnown    bool
+	schemaSeen     bool   // hash is of this deployment
 	hash           string // of active
 	comparison     *plan.Comparison
 	comparedActive *schema.Schema
@@ -43,12 +44,17 @@ type env struct {
 	statusesKnown  bool
 	tables         map[string]int64
 	tablesKnown    bool
+	tablesProblem  string          // why they are not and will not be known
+	listed         map[string]bool // the tables there are; nil unknown
 	lastPush       time.Time
-	armedUntil     time.Time
+	pushedAt       float64   // what the deployment says of the last push; 0 nothing
+	armedUntil     time.Time // by the wall clock: a machine that sleeps goes on
+	place          string    // the deployment that answered last: its name, else its URL
+	inFlight       int       // calls that Strait drives and whose answers are awaited
 
 	runs           map[string]*tracker
 	dryRuns        map[string]*DryRun
-	oldDryRuns     map[string]time.Time // of earlier processes, from the journal
+	past           map[pastKey]past // of earlier processes, from the journal
 	census         *plan.Census
 	counting       *CensusRun
 	stopCount      context.CancelFunc
@@ -63,7 +69,7 @@ func newEnv(f *Fleet, c project.Env) *env {
 		embedded: c.URL == "" && c.KeyEnv == "" && c.Deployment == "",
 		state:    Opening, stage: "waiting", retry: make(chan struct{}, 1),
 		functions: map[string]bool{}, tables: map[string]int64{},
-		runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, oldDryRuns: map[string]time.Time{},
+		runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, past: map[pastKey]past{},
 	}
 	if e.component == "" {
 		e.component = "migrations"
@@ -115,7 +121,32 @@ func (e *env) once(ctx context.Context) error {
 		return err
 	}
 	defer end()
+	defer e.landed()
 	return e.watch(ctx, client)
+}
+
+// grace is how long the end of an environment waits for the answers of calls
+// that are on their way.
+const grace = 20 * time.Second
+
+// landed waits for the calls in flight, so that quitting does not leave it
+// unknown whether they ran.
+func (e *env) landed() {
+	late := time.After(grace)
+	for {
+		tick := e.f.changed.next()
+		e.f.mu.Lock()
+		n := e.inFlight
+		e.f.mu.Unlock()
+		if n == 0 {
+			return
+		}
+		select {
+		case <-tick:
+		case <-late:
+			return
+		}
+	}
 }
 
 // connect makes the wire client of the environment; end closes all that came
@@ -159,8 +190,22 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 		if name != "" {
 			e.deployment = name
 		}
+		place := cmpText(name, client.URL())
+		if e.place != "" && (e.place != place || e.embedded) {
+			e.forget()
+		}
+		e.place = place
 	})
 	return nil
+}
+
+// forget drops what was known of another deployment under this name; an
+// embedded one is built anew each time. f.mu is held.
+func (e *env) forget() {
+	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
+	e.census, e.armedUntil = nil, time.Time{}
+	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
+	e.f.say("warn", e.cfg.Name, "another deployment answers there: what was known of the one before is dropped")
 }
 
 // at tells what the environment is doing while it opens.

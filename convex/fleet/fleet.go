@@ -190,7 +190,7 @@ func definitions(ms []project.Migration) []plan.Definition {
 	for _, m := range ms {
 		out = append(out, plan.Definition{
 			Name: m.Name, Table: m.Table, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
-			NoDryRun: !m.Runner && noDryRun(m) != "",
+			NoDryRun: !m.Runner && noDryRun(m) != "", OwnDryRun: byHand(m) && m.DryRunArg != "",
 		})
 	}
 	return out
@@ -205,10 +205,10 @@ func (f *Fleet) Project() *project.Project {
 
 // change changes the state and lets everybody know.
 func (f *Fleet) change(fn func()) {
+	defer f.changed.fire()
 	f.mu.Lock()
+	defer f.mu.Unlock() // a panic must not leave it locked
 	fn()
-	f.mu.Unlock()
-	f.changed.fire()
 }
 
 // wait blocks until cond, called with the state locked, holds.

@@ -38,8 +38,8 @@ type entry struct {
 	Typed      bool      `json:"typed,omitempty"`    // the environment's name was typed
 	Override   string    `json:"override,omitempty"` // reason
 	Code       string    `json:"code,omitempty"`     // hash of the migration's source
-	Outcome    string    `json:"outcome,omitempty"`  // ok, failed
-	Error      string    `json:"error,omitempty"`    // first line
+	Outcome    string    `json:"outcome,omitempty"`  // ok, failed, unknown: it may have run
+	Error      string    `json:"error,omitempty"`    // without values
 	Processed  int64     `json:"processed,omitempty"`
 	Offenders  *int64    `json:"offenders,omitempty"` // of a census
 	Schema     string    `json:"schema,omitempty"`    // hash of the schema that was counted against or deployed
@@ -60,10 +60,13 @@ func (j *journal) write(e entry) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
-	if _, err := j.file.Write(append(line, '\n')); err != nil {
-		return fmt.Errorf("journal: %w", err)
+	_, err = j.file.Write(append(line, '\n'))
+	if err == nil {
+		err = j.file.Sync()
 	}
-	if err := j.file.Sync(); err != nil {
+	if err != nil {
+		j.file.Close() // opened again, the torn line is ended
+		j.file = nil
 		return fmt.Errorf("journal: %w", err)
 	}
 	return nil
@@ -75,7 +78,7 @@ func (j *journal) open() error {
 	if j.file != nil {
 		return nil
 	}
-	if err := os.MkdirAll(filepath.Dir(j.path), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Dir(j.path), 0o700); err != nil {
 		return err
 	}
 	file, err := os.OpenFile(j.path, os.O_CREATE|os.O_APPEND|os.O_RDWR, 0o600)

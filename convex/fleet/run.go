@@ -68,7 +68,7 @@ func (f *Fleet) Ready(ctx context.Context, name string) error {
 
 // informed reports whether what is needed to plan is known. f.mu is held.
 func (e *env) informed() bool {
-	return e.state == Ready && e.functionsKnown && e.statusesKnown && e.tablesKnown
+	return e.state == Ready && e.functionsKnown && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
 }
 
 // Settled waits until every environment is open and known, or broken.

@@ -131,14 +131,15 @@ func (e *env) evidence() plan.Evidence {
 		c := *e.census
 		ev.Census = &c
 	}
-	for name, d := range e.dryRuns {
-		if !d.Running && d.Err == nil {
-			ev.DryRuns[name] = d.At
-		}
-	}
-	for name, at := range e.oldDryRuns {
-		if at.After(ev.DryRuns[name]) {
-			ev.DryRuns[name] = at
+	for _, m := range e.f.project.Migrations {
+		// It shows the code as it was when it began.
+		switch d := e.dryRuns[m.Name]; {
+		case d == nil || d.Running:
+			if at := e.before(m.Name).dryRun; !at.IsZero() {
+				ev.DryRuns[m.Name] = at
+			}
+		case d.Err == nil:
+			ev.DryRuns[m.Name] = d.At.Add(-d.Took)
 		}
 	}
 	for _, m := range e.f.project.Migrations {
@@ -159,6 +160,10 @@ func (e *env) progress(name string) plan.Progress {
 	}
 	if r.Failure != nil {
 		p.Error = r.Failure.Summary
+	}
+	p.Doubt = e.before(name).doubt
+	if t := e.runs[name]; t != nil && (t.doubt != "" || t.settled) {
+		p.Doubt = t.doubt
 	}
 	return p
 }

@@ -24,6 +24,9 @@ type tracker struct {
 	since      time.Time // of a runner: when its series was started
 	chasing    bool      // of a runner: its series may still go on
 	unfinished *loop     // of a run that Strait drives: where it stopped
+	doubt      string    // why a call of its last run may have run unseen; "" when it was answered
+	settled    bool      // a call was made, so what the journal says is old
+	peak       int64     // most documents its table held during the run
 	cancel     func()    // stops a loop that Strait drives; nil for the component's
 	failures   int       // so that a late look-up does not land on another failure
 	batches    int       // ever observed

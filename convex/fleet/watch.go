@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 	"time"
 
@@ -23,13 +24,21 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 		for _, stop := range stops {
 			stop()
 		}
-		e.f.change(func() { e.client, e.tablesKnown, e.statusesKnown, e.functionsKnown = nil, false, false, false })
+		e.f.change(func() {
+			e.client, e.tablesKnown, e.statusesKnown, e.functionsKnown = nil, false, false, false
+			e.active, e.activeKnown, e.tablesProblem = nil, false, ""
+			e.wrote("") // nobody watches for writes any more
+			e.watchingWrites = nil
+		})
 	}()
 	e.at("reading schema, tables and statuses")
 	e.f.change(func() { e.client = client })
 	keep(client.SubscribeSchemas("", e.gotSchemas))
 	keep(client.Subscribe(wire.Call{Path: "_system/cli/modules:apiSpec"}, e.gotFunctions))
 	keep(e.watchTables(client))
+	if !e.embedded { // its push is part of its making: the same code every time
+		keep(client.Subscribe(wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"}, e.gotPush))
+	}
 	if names := e.componentNames(); len(names) > 0 {
 		keep(client.SubscribeMigrations(e.component, names, func(s []wire.MigrationStatus, err error) { e.gotStatuses(client, s, err) }))
 	} else {
@@ -45,13 +54,33 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 		}
 		e.gotState(s)
 	}))
-	e.readPushes(ctx, client)
-	select {
-	case err := <-final:
-		return err
-	case <-ctx.Done():
-		return ctx.Err()
+	late := time.NewTimer(openTimeout)
+	defer late.Stop()
+	for {
+		select {
+		case err := <-final:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-late.C:
+			if err := e.stillOpening(); err != nil {
+				return err
+			}
+		}
 	}
+}
+
+// openTimeout is how long an environment whose HTTP answers may take to bring
+// its live queries up.
+const openTimeout = time.Minute
+
+func (e *env) stillOpening() error {
+	e.f.mu.Lock()
+	defer e.f.mu.Unlock()
+	if e.state != Opening {
+		return nil
+	}
+	return fmt.Errorf("its live queries did not answer within %v: %s", openTimeout, cmpText(e.problem, "is there a proxy on the way that lets no WebSocket through?"))
 }
 
 func (e *env) componentNames() []string {
@@ -108,11 +137,11 @@ func (e *env) gotSchemas(s wire.Schemas, err error) {
 		if e.activeKnown && hash == e.hash {
 			return
 		}
-		if e.activeKnown {
+		if e.schemaSeen && hash != e.hash {
 			e.lastPush = e.f.now()
 			e.f.say("info", e.cfg.Name, "another schema was deployed")
 		}
-		e.active, e.activeKnown, e.hash = s.Active, true, hash
+		e.active, e.activeKnown, e.schemaSeen, e.hash = s.Active, true, true, hash
 		e.maybeReady()
 	})
 }
@@ -171,13 +200,13 @@ func textOf(o value.Object, name string) (string, bool) {
 // watchTables keeps the list of tables live, and the size of each.
 func (e *env) watchTables(client *wire.Client) (stop func()) {
 	sizes := map[string]func(){}
-	e.f.change(func() { e.tables = map[string]int64{} })
+	e.f.change(func() { e.tables, e.listed = map[string]int64{}, nil })
 	all := wire.Call{Path: "_system/cli/tables", Args: value.NewObject(value.Field{Name: "paginationOpts", Value: value.NewObject(
 		value.Field{Name: "cursor", Value: nil}, value.Field{Name: "numItems", Value: float64(10000)})})}
 	stopList := client.Subscribe(all, func(u wire.Update) {
 		names, ok := tableNames(u)
 		if !ok {
-			e.f.change(func() { e.problem = "its tables cannot be listed" })
+			e.f.change(func() { e.tablesKnown, e.tablesProblem = false, "its tables cannot be listed" })
 			return
 		}
 		for name, stop := range sizes {
@@ -187,12 +216,15 @@ func (e *env) watchTables(client *wire.Client) (stop func()) {
 				e.f.change(func() { delete(e.tables, name) })
 			}
 		}
+		e.f.change(func() {
+			e.listed, e.tablesProblem = names, ""
+			e.tablesKnown = e.haveSizes()
+		})
 		for name := range names {
 			if sizes[name] == nil {
-				sizes[name] = client.SubscribeTableSize("", name, func(n int64, err error) { e.gotSize(name, n, err, names) })
+				sizes[name] = client.SubscribeTableSize("", name, func(n int64, err error) { e.gotSize(name, n, err) })
 			}
 		}
-		e.f.change(func() { e.tablesKnown = e.haveSizes(names) })
 	})
 	return func() {
 		stopList()
@@ -219,19 +251,21 @@ func tableNames(u wire.Update) (map[string]bool, bool) {
 	return names, true
 }
 
-// haveSizes reports whether every table's size arrived. f.mu is held.
-func (e *env) haveSizes(names map[string]bool) bool {
-	for name := range names {
+// haveSizes reports whether every listed table's size arrived. f.mu is held.
+func (e *env) haveSizes() bool {
+	for name := range e.listed {
 		if _, ok := e.tables[name]; !ok {
 			return false
 		}
 	}
-	return true
+	return e.listed != nil
 }
 
-func (e *env) gotSize(table string, n int64, err error, names map[string]bool) {
+func (e *env) gotSize(table string, n int64, err error) {
 	e.f.change(func() {
 		if err != nil {
+			delete(e.tables, table)
+			e.tablesKnown, e.tablesProblem = false, "the size of table "+table+" cannot be read"
 			return
 		}
 		e.heard = e.f.now()
@@ -240,8 +274,13 @@ func (e *env) gotSize(table string, n int64, err error, names map[string]bool) {
 		if had && old != n {
 			e.wrote(table)
 		}
-		if !e.tablesKnown {
-			e.tablesKnown = e.haveSizes(names)
+		for name, t := range e.runs {
+			if m, ok := e.f.migration(name); ok && m.Table == table && t.run.active() {
+				t.peak = max(t.peak, n)
+			}
+		}
+		if e.tablesKnown = e.haveSizes(); e.tablesKnown {
+			e.tablesProblem = ""
 		}
 	})
 }
@@ -316,20 +355,25 @@ func (e *env) tracker(name string) *tracker {
 	return t
 }
 
-// readPushes asks when code was last pushed; without an answer it is not known.
-func (e *env) readPushes(ctx context.Context, client *wire.Client) {
-	if e.embedded {
-		return // its push is part of its making: the same code every time
-	}
-	r, err := client.Query(ctx, wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"})
-	o, ok := r.Value.(value.Object)
-	if err != nil || !ok {
+// gotPush takes the deployment's last push event. The first tells when that
+// was by the deployment's clock; a later one is a push that happened now, by
+// the clock that dry runs are dated with. Without an answer it is not known.
+func (e *env) gotPush(u wire.Update) {
+	o, ok := u.Value.(value.Object)
+	ms, isTime := get(o, "_creationTime").(float64)
+	if u.Err != nil || !ok || !isTime {
 		return
 	}
-	at, _ := o.Get("_creationTime")
-	if ms, ok := at.(float64); ok {
-		e.f.change(func() { e.lastPush = time.UnixMilli(int64(ms)) })
-	}
+	e.f.change(func() {
+		switch {
+		case e.pushedAt == 0:
+			e.lastPush = time.UnixMilli(int64(ms))
+		case e.pushedAt != ms:
+			e.lastPush = e.f.now()
+			e.f.say("info", e.cfg.Name, "code was pushed")
+		}
+		e.pushedAt = ms
+	})
 }
 
 func cmpText(a, b string) string {

@@ -1,0 +1,146 @@
+package fleet
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"strait/convex/project"
+	"strait/convex/wire"
+	"strait/plan"
+)
+
+// pastKey names a migration in a deployment, whatever environment it is.
+type pastKey struct{ migration, place string }
+
+// past is what earlier processes recorded of a migration.
+type past struct {
+	dryRun time.Time // when the newest one of the code as it is began; zero without
+	doubt  string    // why its newest run may have run unseen; "" when that is settled
+}
+
+// before is what earlier processes recorded of a migration in the deployment
+// that answers now. f.mu is held.
+func (e *env) before(migration string) past { return e.past[pastKey{migration, e.place}] }
+
+// readJournal takes what earlier processes found out: dry runs that still hold
+// for the code as it is, and calls that went out and whose answers were never
+// recorded.
+func (f *Fleet) readJournal() {
+	began := map[string]time.Time{}
+	err := f.journal.read(func(x entry) {
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		m, ok := f.migration(x.Migration)
+		e := f.env(x.Env)
+		if !ok || e == nil || x.Deployment == "" {
+			return
+		}
+		key := pastKey{x.Migration, x.Deployment}
+		p := e.past[key]
+		if x.Phase == "asked" {
+			began[x.ID] = x.At
+		} else {
+			defer delete(began, x.ID)
+		}
+		switch plan.Action(x.Action) {
+		case plan.ActDryRun:
+			if x.Phase == "answered" && x.Outcome == "ok" && x.Code != "" && x.Code == hashOf(m.Source) {
+				p.dryRun = x.At
+				if at, ok := began[x.ID]; ok {
+					p.dryRun = at
+				}
+			}
+		case plan.ActRun:
+			p.doubt = ""
+			open := x.Phase == "asked" || x.Outcome == "unknown"
+			if open && !e.embedded && !component(m) { // a component tells by its status; an embedded one is built anew
+				p.doubt = fmt.Sprintf("a run of %s in %s was asked for at %s and its answer was never recorded: it may have run, or still be running in another Strait",
+					x.Migration, x.Env, x.At.UTC().Format("2006-01-02 15:04 UTC"))
+			}
+		}
+		e.past[key] = p
+	})
+	if err != nil {
+		f.change(func() { f.say("warn", "", err.Error()) })
+	}
+}
+
+// component reports whether the migrations component drives it.
+func component(m project.Migration) bool { return m.Driver == project.ComponentDriver || m.Runner }
+
+// byHand reports whether a migration is a function without a package.
+func byHand(m project.Migration) bool {
+	return !m.Runner && (m.Driver == project.PagedDriver || m.Driver == project.OneshotDriver)
+}
+
+// mayHaveRun reports whether a call went out and nobody knows whether it ran.
+func mayHaveRun(err error) bool {
+	var unknown *wire.UnknownOutcomeError
+	var transport *wire.TransportError
+	var status *wire.HTTPError
+	switch {
+	case errors.As(err, &unknown):
+		return true
+	case errors.As(err, &status):
+		return status.Code == "" || status.Status >= 500 // an answer of a proxy, or of a deployment in trouble
+	}
+	return errors.As(err, &transport)
+}
+
+// toldError is a failure that a function told in its answer, so its text is the
+// author's.
+type toldError struct{ text string }
+
+func (e *toldError) Error() string { return e.text }
+
+var (
+	// convexWords are the beginnings of Convex's own texts (convex-wire.md 9),
+	// which hold data only where a document or a value is printed.
+	convexWords = regexp.MustCompile(`(?:Failed to insert or update a document|Document with ID|New document in table|Too many|Too much|Could not find|Function execution timed out|Documents read from or written to|Update on nonexistent|Replace on nonexistent|Delete on nonexistent|Value is too large|Array length|Object has too many|InvalidCursor|IndexNotFoundError|ArgumentValidationError|Maximum|The function|Index )`)
+	printed     = regexp.MustCompile("(table |field |ID |index |function |host )?(\"[^\"]*\"?|`[^`]*`?)")
+	errorName   = regexp.MustCompile(`Uncaught (\w+):`)
+)
+
+// recorded is an error as the journal keeps it. Convex prints whole documents
+// in its texts and authors print what they like in theirs; neither belongs
+// into a file that is kept and shared.
+func recorded(err error) string {
+	var told *toldError
+	text := firstLine(err.Error())
+	if f := functionError(err); f != nil || errors.As(err, &told) {
+		whole := err.Error()
+		if f != nil {
+			whole = f.Message
+		}
+		failure := newFailure(whole)
+		text = failure.Summary
+		if at := convexWords.FindStringIndex(text); at == nil || at[0] > 0 {
+			text = "Error"
+			if name := errorName.FindStringSubmatch(whole); name != nil {
+				text = name[1]
+			}
+			text += " of the function; its text is not recorded"
+		}
+		if failure.Frame != "" {
+			text = cut(withoutValues(text), 160) + " at " + failure.Frame
+		}
+	}
+	return cut(withoutValues(text), 240)
+}
+
+// withoutValues leaves out what is quoted, but for names, and everything from
+// the first object or list on.
+func withoutValues(text string) string {
+	if i := strings.IndexAny(text, "{["); i >= 0 {
+		text = text[:i] + "…"
+	}
+	return printed.ReplaceAllStringFunc(text, func(m string) string {
+		if parts := printed.FindStringSubmatch(m); parts[1] != "" {
+			return m
+		}
+		return "…"
+	})
+}
