@@ -379,48 +379,16 @@ func (d *Deployment) SchemaState(component string) SchemaState {
 	return st
 }
 
-// Convex's rules for indexes (convex-wire.md 7.5).
-const (
-	maxIndexes     = 64
-	maxIndexFields = 16
-	maxFilters     = 16
-)
-
-// checkDefinition refuses a schema whose tables or indexes Convex would not
-// take.
+// checkDefinition refuses a schema that breaks one of Convex's rules
+// (convex-wire.md 7.5), in its words.
 func checkDefinition(component string, s *schema.Schema) error {
 	if s == nil {
 		return nil
 	}
-	for _, t := range s.Tables {
-		bad := func(format string, args ...any) error {
-			return &PushError{Component: component, Table: t.Name, Message: "Hit an error while evaluating your schema:\n" + fmt.Sprintf(format, args...)}
-		}
-		if err := checkTableName(t.Name); err != nil {
-			return bad("InvalidTableName: %v", err)
-		}
-		if len(t.Indexes) > maxIndexes {
-			return bad("TooManyIndexes: table %q has %d indexes, the limit is %d", t.Name, len(t.Indexes), maxIndexes)
-		}
-		names := map[string]bool{}
-		for _, x := range t.Indexes {
-			switch {
-			case names[x.Name]:
-				return bad("IndexNamesNotUnique: table %q has two indexes called %q", t.Name, x.Name)
-			case x.Name == byID || x.Name == byCreationTime:
-				return bad("IndexNameReserved: %q in table %q is a name of Convex's own", x.Name, t.Name)
-			case checkTableName(x.Name) != nil:
-				return bad("InvalidIndexName: %q in table %q", x.Name, t.Name)
-			case len(x.Fields) > maxIndexFields || len(x.FilterFields) > maxFilters:
-				return bad("IndexTooManyFields: index %q of table %q has more than %d fields", x.Name, t.Name, maxIndexFields)
-			case slices.Contains(x.Fields, "_id"):
-				return bad("IndexFieldsContainId: index %q of table %q", x.Name, t.Name)
-			case slices.Contains(x.Fields, "_creationTime"):
-				return bad("IndexFieldsContainCreationTime: index %q of table %q: _creationTime is the last field of every index", x.Name, t.Name)
-			case x.Kind == schema.VectorIndex && (x.Dimensions < 2 || x.Dimensions > 4096):
-				return bad("vector index %q of table %q has %d dimensions; 2 to 4096 are allowed", x.Name, t.Name, x.Dimensions)
-			}
-			names[x.Name] = true
+	if found := s.Problems(); len(found) > 0 {
+		return &PushError{
+			Component: component, Table: found[0].Table,
+			Message: "Hit an error while evaluating your schema:\n" + found[0].Message,
 		}
 	}
 	return nil

@@ -193,19 +193,34 @@ func TestIndexesAreBuiltStagedAndDropped(t *testing.T) {
 	if got := d.View().Indexes("", "t"); len(got) != 0 {
 		t.Errorf("the index is left: %+v", got)
 	}
-	for _, bad := range []struct{ index, want string }{
-		{`{"indexDescriptor":"by_id","fields":["a"]}`, "IndexNameReserved"},
-		{`{"indexDescriptor":"x","fields":["_id"]}`, "IndexFieldsContainId"},
-		{`{"indexDescriptor":"x","fields":["_creationTime"]}`, "IndexFieldsContainCreationTime"},
-		{`{"indexDescriptor":"x","fields":["a"]},{"indexDescriptor":"x","fields":["b"]}`, "IndexNamesNotUnique"},
+}
+
+// TestPushRefusesWhatConvexRefuses: the rules themselves are tested where they
+// stand, in model/schema.
+func TestPushRefusesWhatConvexRefuses(t *testing.T) {
+	d := deploy(t, nil, Options{})
+	ctx := context.Background()
+	before := d.View().Timestamp()
+	for _, c := range []struct{ tables, table, want string }{
+		{
+			`{"tableName":"t","indexes":[{"indexDescriptor":"by_id","fields":["a"]}],"documentType":{"type":"any"}}`, "t",
+			`In table "t" cannot name an index "by_id" because the name is reserved. Indexes may not start with an underscore or be named "by_id" or "by_creation_time".`,
+		},
+		{ // of several, the one that Convex would name
+			`{"tableName":"z","indexes":[{"indexDescriptor":"x","fields":["gone"]}],"documentType":{"type":"object","value":{}}},` +
+				`{"tableName":"a","indexes":[],"documentType":{"type":"string"}}`, "a",
+			"The document validator in a schema must be an object, a union of objects, or `v.any()`. Found v.string(). To learn more, see the schema documentation at https://docs.convex.dev/database/schemas.",
+		},
 	} {
-		s, err := schema.Parse([]byte(`{"schemaValidation":true,"tables":[{"tableName":"t","indexes":[` + bad.index + `],"documentType":{"type":"any"}}]}`))
-		if err == nil {
-			err = d.PushSchema(ctx, s)
+		s := parseSchema(t, `{"schemaValidation":true,"tables":[`+c.tables+`]}`)
+		err := d.PushSchema(ctx, s)
+		var refused *PushError
+		if !errors.As(err, &refused) || refused.Table != c.table || refused.Message != "Hit an error while evaluating your schema:\n"+c.want {
+			t.Errorf("%s: %+v", c.tables, err)
 		}
-		if err == nil || !strings.Contains(err.Error(), bad.want) {
-			t.Errorf("%s: %v", bad.index, err)
-		}
+	}
+	if d.View().Timestamp() != before {
+		t.Error("a refused schema left something behind")
 	}
 }
 
