@@ -238,6 +238,10 @@ func TestListModules(t *testing.T) {
 		"convex/with space.ts": "export {}", "convex/part/convex.config.ts": "export {}", "convex/part/x.ts": "export {}",
 		"convex/node_modules/p/i.js": "1", "convex/migrations.ts": "export {}", "convex/migrations/x.ts": "export {}",
 	})
+	odd := project(t, map[string]string{"convex/schema.ts": "throw new Error('x'); export default 1", "convex/y.ts": "1"})
+	if got, err := ListModules(filepath.Join(odd, "convex")); err != nil || !slices.Equal(got, []string{"schema.ts"}) {
+		t.Errorf("a schema without an export at a line's beginning: %q %v", got, err)
+	}
 	dir := filepath.Join(root, "convex")
 	if err := os.Symlink(dir, filepath.Join(dir, "loop")); err != nil {
 		t.Skip("no symbolic links here:", err)

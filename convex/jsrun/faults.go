@@ -106,7 +106,7 @@ func (b *bundler) learnBroken(file string, m api.Message, at *api.Location) {
 	p := Problem{File: b.relative(file), Line: at.Line, Column: at.Column + 1, Message: m.Text}
 	switch {
 	case strings.Contains(m.Text, "op-level await"):
-		p.Message = "top-level await is not supported: " + m.Text
+		p.Message = "top-level await is not supported in Convex's runtime"
 		p.Hint = "move the await into a function"
 	case len(m.Notes) > 0 && m.Notes[0].Text != "" && m.Notes[0].Location == nil:
 		p.Hint = m.Notes[0].Text

@@ -18,7 +18,8 @@ import (
 // config files) and no space in their path, are no links, do not begin with
 // "use node", and, when they are TypeScript, import or export something. A
 // folder with a convex.config.ts of its own is a component and not listed.
-// Unlike the CLI it lists the schema too, and skips node_modules. dir may be a
+// Unlike the CLI it lists the schema too, whatever it holds, and skips
+// node_modules. dir may be a
 // folder of the prelude.
 func ListModules(dir string) ([]string, error) {
 	if name, ok := strings.CutPrefix(dir, preludePrefix); ok {
@@ -37,7 +38,7 @@ func ListModules(dir string) ([]string, error) {
 		switch {
 		case e.IsDir() && rel != "." && skipFolder(file, rel):
 			return filepath.SkipDir
-		case e.Type().IsRegular() && moduleName(rel) && isModule(file):
+		case e.Type().IsRegular() && moduleName(rel) && (rel == "schema.ts" || isModule(file)):
 			out = append(out, rel)
 		}
 		return nil

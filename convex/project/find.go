@@ -1,6 +1,7 @@
 package project
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -55,6 +56,7 @@ type candidate struct {
 	named     bool   // strait.toml or convex.json is there
 	convexDep bool   // package.json names convex
 	missing   string // the functions folder that was named but is not there
+	broken    error  // of a convex.json that cannot be read
 }
 
 // Find looks for the project at or above o.Dir, then, when there is none,
@@ -78,6 +80,9 @@ func Find(o Options) (Location, error) {
 	for d := start; ; d = filepath.Dir(d) {
 		looked = append(looked, d)
 		c := look(d)
+		if c.broken != nil {
+			return Location{}, fmt.Errorf("%s cannot be read: %w\nhint: it looks like { \"functions\": \"convex/\" }", filepath.Join(d, "convex.json"), c.broken)
+		}
 		if c.missing != "" {
 			return Location{}, fmt.Errorf("the functions folder %s that %s names: no such folder\nhint: mend `functions` there, or run npx convex dev once", c.missing, namedBy(d))
 		}
@@ -199,7 +204,7 @@ func look(d string) candidate {
 	named := ""
 	if text, err := os.ReadFile(filepath.Join(d, "convex.json")); err == nil {
 		c.named = true
-		named = functionsOf(text)
+		named, c.broken = functionsOf(text)
 	}
 	if text, err := os.ReadFile(filepath.Join(d, configName)); err == nil {
 		c.named = true
@@ -243,14 +248,16 @@ func namedBy(d string) string {
 
 // functionsOf reads the functions folder of a convex.json, which may hold
 // comments; "" when it does not say.
-func functionsOf(text []byte) string {
+func functionsOf(text []byte) (string, error) {
 	var c struct {
 		Functions string `json:"functions"`
 	}
-	if json.Unmarshal(withoutComments(text), &c) != nil {
-		return ""
+	err := json.Unmarshal(withoutComments(text), &c)
+	var wrong *json.UnmarshalTypeError
+	if errors.As(err, &wrong) {
+		return "", fmt.Errorf("%s has a %s where a text belongs", cmp.Or(wrong.Field, "it"), wrong.Value)
 	}
-	return c.Functions
+	return c.Functions, err
 }
 
 // withoutComments blanks // and /* */ comments and trailing commas, which the

@@ -37,6 +37,7 @@ func Load(ctx context.Context, o Options) (p *Project, err error) {
 		return nil, err
 	}
 	l.target()
+	l.rules()
 	l.environments()
 	l.packages()
 	l.hintVariables()
@@ -151,8 +152,9 @@ func (l *loader) hintVariables() {
 		}
 		var missing []string
 		for _, name := range variableInText.FindAllString(p.Message, -1) {
-			if _, known := l.p.Config.Variables[name]; !known && !errorCode.MatchString(name) {
-				missing = append(missing, name+` = "x"`)
+			line := name + ` = "x"`
+			if _, known := l.p.Config.Variables[name]; !known && !errorCode.MatchString(name) && !slices.Contains(missing, line) {
+				missing = append(missing, line)
 			}
 		}
 		if len(missing) > 0 {
@@ -189,6 +191,16 @@ func (l *loader) target() {
 		return
 	}
 	l.p.Schema, l.p.SchemaJSON, l.p.SchemaFile = s, s.JSON(), spec
+}
+
+// rules tells what Convex would refuse the target for.
+func (l *loader) rules() {
+	if l.p.Schema == nil {
+		return
+	}
+	for _, broken := range l.p.Schema.Problems() {
+		l.problem(jsrun.Problem{File: l.p.SchemaFile, Message: broken.Message, Hint: "Convex refuses to deploy a schema that breaks this rule"})
+	}
 }
 
 func (l *loader) hasErrors() bool {

@@ -317,6 +317,33 @@ func TestLoadEnds(t *testing.T) {
 	}
 }
 
+// What Convex would refuse is told before anybody deploys it.
+func TestLoadTellsBrokenRules(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"package.json": "{}", "convex/schema.ts": `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ _users: defineTable({ a: v.string() }), posts: defineTable({ a: v.string() }).index("by_b", ["b" as any]) });
+`})
+	p := load(t, root)
+	text := problemsOf(p)
+	for _, want := range []string{"convex/schema.ts: ", "_users", "by_b", "Convex refuses to deploy"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the problems lack %q:\n%s", want, text)
+		}
+	}
+	if p.Schema == nil || len(p.Problems) != 2 {
+		t.Errorf("schema %v, problems\n%s", p.Schema, text)
+	}
+}
+
+func TestAVariableIsHintedOnce(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"package.json": "{}", "convex/schema.ts": "throw new Error('no DB_URL: process.env.DB_URL is missing');\nexport default 1;\n"})
+	if text := problemsOf(load(t, root)); !strings.Contains(text, `variables = { DB_URL = "x" }`) {
+		t.Error(text)
+	}
+}
+
 func TestVariables(t *testing.T) {
 	root := t.TempDir()
 	if err := os.CopyFS(root, os.DirFS(filepath.Join("testdata", "broken"))); err != nil {
