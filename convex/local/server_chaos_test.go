@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"strait/convex/local"
 	"strait/convex/project"
@@ -90,8 +91,10 @@ func breakConnections(t *testing.T, p *project.Project, seed uint64) {
 		<-started
 		synctest.Wait() // the calls are made in their order
 	}
+	// A bubble whose clients only ping each other would turn for ever.
+	tooLong := time.After(time.Hour)
 	for range mutations {
-		if err := <-answers; err != nil {
+		if err := within(t, tooLong, answers); err != nil {
 			t.Errorf("mutation: %v", err)
 		}
 	}
@@ -103,7 +106,7 @@ func breakConnections(t *testing.T, p *project.Project, seed uint64) {
 		t.Errorf("dialled %d times only: nothing broke", broke)
 	}
 	for {
-		if got := <-lists; value.Equal(got, want) {
+		if got := within(t, tooLong, lists); value.Equal(got, want) {
 			break
 		} else if list, _ := got.(value.Array); len(list) >= len(want) {
 			t.Fatalf("written twice or out of order: %v", got)
@@ -112,4 +115,15 @@ func breakConnections(t *testing.T, p *project.Project, seed uint64) {
 	if n := d.View().Tables("")[0].Count; n != mutations {
 		t.Errorf("%d documents for %d mutations", n, mutations)
 	}
+}
+
+// within receives unless the time is up.
+func within[T any](t *testing.T, tooLong <-chan time.Time, ch <-chan T) (v T) {
+	t.Helper()
+	select {
+	case v = <-ch:
+	case <-tooLong:
+		t.Fatal("waited for an hour")
+	}
+	return v
 }
