@@ -4,6 +4,33 @@
 // The core (store, transactions, syscalls, scheduler, schema enforcement)
 // knows nothing of HTTP; the server in front of it (server*.go, system*.go)
 // reaches the core only through what this file declares.
+//
+// What a rehearsal shows as a real deployment would, in Convex's words:
+//   - transactions with subtransactions, that conflict and run again;
+//   - the limits of one transaction (convex-wire.md 9.1): documents, bytes and
+//     index ranges read, documents and bytes written, functions scheduled and
+//     their arguments, sizes of arguments and results, depth of calls, and the
+//     warnings at four fifths of them; the limits on values and documents;
+//   - the schema: its own rules, checked against stored documents by a push and
+//     against new ones by every write, with arguments and results of functions;
+//   - indexes, pages and their cursors, components, function handles,
+//     scheduled functions and their cancellation, live queries, the function log.
+//
+// What it does not show:
+//   - Time. JavaScript runs in an interpreter, and its limit of 1 s is stretched
+//     (engineFactor) and measured by the wall clock: code near the limit may
+//     pass here and fail there. The 15 s for system calls are not counted at all,
+//     and how long something takes here tells nothing about a real deployment.
+//   - Load. The 4 MiB per second that a deployment may commit are not enforced,
+//     nor any other limit on rates or concurrency: a migration that runs through
+//     here may meet "Too many writes per second" there, and is then run again.
+//   - Memory, to the byte: 64 MiB are counted beyond what the program takes.
+//   - Indexes in the making: a push builds all of them before it ends.
+//   - The order of search results (search.go says how they are found).
+//   - Crons, HTTP actions, files that begin with "use node", file storage,
+//     fetch and users' tokens: each says so where it is asked for, except that
+//     crons never run and functions of "use node" files are not there.
+//   - Durability: everything is in memory and gone with Close.
 package local
 
 import (
