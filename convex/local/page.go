@@ -208,6 +208,8 @@ func (w *pager) open(p *plan) error {
 	p.iv = iv
 	w.stream = w.tx.stream(p)
 	w.stream.skipPast = w.skip
+	w.stream.stop = w.enough
+	w.stream.seen = func(key string) { w.keys = append(w.keys, key) }
 	w.stream.step = min(max(w.args.size, 1), 1024)
 	if t := w.tx.space(p.ref.component).table(p.ref.table); t != nil && t.byID.Len() > 0 {
 		n := min(w.args.size, t.byID.Len())
@@ -240,13 +242,7 @@ func upTo(iv interval, p position, desc bool) interval {
 func (w *pager) fill() error {
 	s := w.stream
 	for w.args.hasEnd || w.count < w.args.size {
-		if !w.args.hasEnd && w.count+s.walked > 0 {
-			if w.args.hasRows && s.walked >= w.args.maxRows || w.args.hasBytes && s.bytes >= w.args.maxBytes {
-				w.status = "SplitRequired"
-				break
-			}
-		}
-		doc, err := s.nextPaged(w)
+		doc, err := s.next()
 		if e, ok := err.(*userError); ok && e.limit && s.walked > 0 {
 			// Convex ends the page early where a read limit is reached.
 			w.status = "SplitRequired"
@@ -277,35 +273,14 @@ func (w *pager) fill() error {
 	return nil
 }
 
-// nextPaged is next that stops where the page's own limits are reached; then
-// it returns nil without being done.
-func (s *stream) nextPaged(w *pager) (*document, error) {
-	if err := s.start(); err != nil {
-		return nil, err
+// enough reports whether the page's own limits are reached.
+func (w *pager) enough() bool {
+	s, a := w.stream, &w.args
+	if a.hasEnd || s.walked == 0 || !(a.hasRows && s.walked >= a.maxRows || a.hasBytes && s.bytes >= a.maxBytes) {
+		return false
 	}
-	for !s.done {
-		if s.full() {
-			s.done = true
-			break
-		}
-		if !w.args.hasEnd && s.walked > 0 && (w.args.hasRows && s.walked >= w.args.maxRows || w.args.hasBytes && s.bytes >= w.args.maxBytes) {
-			w.status = "SplitRequired"
-			return nil, nil
-		}
-		doc, err := s.walk()
-		if doc == nil || err != nil {
-			return nil, err
-		}
-		w.keys = append(w.keys, s.last.key)
-		passes, err := s.pass(doc)
-		if err != nil {
-			return nil, err
-		}
-		if passes {
-			return doc, nil
-		}
-	}
-	return nil, nil
+	w.status = "SplitRequired"
+	return true
 }
 
 // answer closes the page's JSON.

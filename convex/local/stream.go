@@ -24,7 +24,9 @@ type stream struct {
 	bytes   int
 	hint    int // how many documents the caller is likely to want
 
-	skipPast string // of a search that goes on after a cursor
+	skipPast string       // of a search that goes on after a cursor
+	stop     func() bool  // asked before each document is walked; nil never
+	seen     func(string) // told the key of each document walked; nil nobody
 
 	ahead   []hit // taken out of the tree, not yet walked
 	aheadAt int   // number of the transaction's writes when they were
@@ -44,7 +46,8 @@ func (tx *transaction) stream(p *plan) *stream {
 	return s
 }
 
-// next returns the next document that passes the operators; nil at the end.
+// next returns the next document that passes the operators; nil at the end,
+// and, without being done, where stop says so.
 func (s *stream) next() (*document, error) {
 	if err := s.start(); err != nil {
 		return nil, err
@@ -54,9 +57,15 @@ func (s *stream) next() (*document, error) {
 			s.done = true
 			break
 		}
+		if s.stop != nil && s.stop() {
+			return nil, nil
+		}
 		doc, err := s.walk()
 		if doc == nil || err != nil {
 			return nil, err
+		}
+		if s.seen != nil {
+			s.seen(s.last.key)
 		}
 		passes, err := s.pass(doc)
 		if err != nil {
