@@ -27,10 +27,20 @@ type Options struct {
 	Envs []string
 	// Now is the clock; time.Now when nil.
 	Now func() time.Time
+
+	patience time.Duration // of tests, in place of every longer one
 }
 
 // snapshotsPerSecond bounds how often a new snapshot is published.
 const snapshotsPerSecond = 15
+
+// patience is how long to wait for what may never come.
+func (f *Fleet) patience(usual time.Duration) time.Duration {
+	if f.opt.patience > 0 {
+		return f.opt.patience
+	}
+	return usual
+}
 
 // Fleet is the environments of one project. Its methods are safe for
 // concurrent use and none but Close, Next and Run waits for anything.

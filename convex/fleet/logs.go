@@ -75,8 +75,8 @@ func newFailure(text string) *Failure {
 		f.Summary = cut(firstLine(f.Text), 300)
 	}
 	for _, m := range frame.FindAllStringSubmatch(f.Text, -1) {
-		if strings.Contains(m[1], "node_modules/") {
-			continue
+		if strings.Contains(m[1], "node_modules/") || strings.HasPrefix(m[1], "prelude:") {
+			continue // not the project's own
 		}
 		f.Frame = strings.TrimPrefix(m[1], "../") + ":" + m[2]
 		break

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"strait/plan"
@@ -54,8 +55,11 @@ func (f *Fleet) Ready(ctx context.Context, name string) error {
 			}
 			return true
 		}
-		if e.state == Broken {
-			failed = fmt.Errorf("environment %s: %s", name, e.problem)
+		if e.state == Broken || e.state == Lost && e.known() {
+			failed = errors.New(e.problem)
+			if !strings.HasPrefix(e.problem, "environment "+name) {
+				failed = fmt.Errorf("environment %s: %s", name, e.problem)
+			}
 			return true
 		}
 		return e.informed()
@@ -67,8 +71,11 @@ func (f *Fleet) Ready(ctx context.Context, name string) error {
 }
 
 // informed reports whether what is needed to plan is known. f.mu is held.
-func (e *env) informed() bool {
-	return e.state == Ready && e.functionsKnown && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
+func (e *env) informed() bool { return e.state == Ready && e.known() }
+
+// known reports whether all that is watched was told once. f.mu is held.
+func (e *env) known() bool {
+	return e.functionsKnown && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
 }
 
 // Settled waits until every environment is open and known, or broken.
@@ -78,7 +85,7 @@ func (f *Fleet) Settled(ctx context.Context) error {
 			return false
 		}
 		for _, e := range f.envs {
-			if e.state != Broken && !e.informed() {
+			if e.state != Broken && !e.informed() && !(e.state == Lost && e.known()) {
 				return false
 			}
 		}

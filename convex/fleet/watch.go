@@ -54,33 +54,50 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 		}
 		e.gotState(s)
 	}))
-	late := time.NewTimer(openTimeout)
-	defer late.Stop()
+	silence := time.NewTimer(e.f.patience(answersWithin))
+	defer silence.Stop()
 	for {
 		select {
 		case err := <-final:
 			return err
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-late.C:
-			if err := e.stillOpening(); err != nil {
+		case <-silence.C:
+			if err := e.silent(client); err != nil {
 				return err
 			}
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
 }
 
-// openTimeout is how long an environment whose HTTP answers may take to bring
-// its live queries up.
-const openTimeout = time.Minute
+// answersWithin is how long a deployment whose key was proved may take to tell
+// what a plan needs.
+const answersWithin = 30 * time.Second
 
-func (e *env) stillOpening() error {
+// silent says what the environment has not told; nil when it told all.
+func (e *env) silent(client *wire.Client) error {
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
-	if e.state != Opening {
+	if e.known() && e.activeKnown {
 		return nil
 	}
-	return fmt.Errorf("its live queries did not answer within %v: %s", openTimeout, cmpText(e.problem, "is there a proxy on the way that lets no WebSocket through?"))
+	if s := client.State(); !s.Connected {
+		return fmt.Errorf("%s answers, but no live connection stands: %s; live queries need a WebSocket: does a proxy or a firewall stop it?", client.URL(), cmpText(s.Err, "nothing comes"))
+	}
+	var missing []string
+	for _, x := range []struct {
+		known bool
+		what  string
+	}{{e.activeKnown, "its schema"}, {e.functionsKnown, "its functions"}, {e.statusesKnown, "the status of its migrations"}, {e.tablesKnown || e.tablesProblem != "", "the size of its tables"}} {
+		if !x.known {
+			missing = append(missing, x.what)
+		}
+	}
+	text := fmt.Sprintf("%s is connected, but does not tell %s", client.URL(), strings.Join(missing, ", "))
+	if e.problem != "" {
+		text += ": " + e.problem
+	}
+	return errors.New(text)
 }
 
 func (e *env) componentNames() []string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"strait/plan"
 )
@@ -15,7 +16,11 @@ type watcher struct {
 	batches map[string]int // told already, by migration
 	logs    map[string]int
 	counted int64
+	lost    bool // told that the environment is lost
 }
+
+// lostFor is how long a run is followed while its environment is lost.
+const lostFor = 5 * time.Minute
 
 func newWatcher(a *action, emit func(Event)) *watcher {
 	w := &watcher{a: a, emit: emit, batches: map[string]int{}, logs: map[string]int{}}
@@ -33,13 +38,22 @@ func newWatcher(a *action, emit func(Event)) *watcher {
 // follow tells events until the action has ended.
 func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 	f, e := w.a.f, w.a.e
+	var gone <-chan time.Time // fires when it was lost for too long
 	for {
 		tick := f.changed.next()
 		f.mu.Lock()
 		events := w.news()
 		out, over := w.outcome()
 		lost, problem := e.client != w.a.client && !over, e.problem
+		away := e.state == Lost
 		f.mu.Unlock()
+		if !over && away != w.lost {
+			w.lost, gone = away, nil
+			if away {
+				gone = time.After(f.patience(lostFor))
+				events = append(events, w.tellLost(problem))
+			}
+		}
 		for _, ev := range events {
 			w.emit(ev)
 		}
@@ -51,12 +65,21 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 		}
 		select {
 		case <-tick:
+		case <-gone:
+			return Outcome{}, fmt.Errorf("environment %s did not come back: %s; what its component runs goes on there", w.a.c.Env, problem)
 		case <-ctx.Done():
 			return Outcome{}, ctx.Err()
 		case <-f.ctx.Done():
 			return Outcome{}, errors.New("the fleet was closed")
 		}
 	}
+}
+
+// tellLost is the log line that says why nothing more is heard.
+func (w *watcher) tellLost(problem string) Event {
+	at := w.a.f.now()
+	return Event{Kind: "log", At: at, Env: w.a.c.Env, Migration: w.a.c.Migration,
+		Log: LogEntry{At: at, Level: "WARN", Text: problem + "; what its component runs goes on there"}}
 }
 
 // news are the events since the last call. f.mu is held.
