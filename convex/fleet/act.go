@@ -223,6 +223,9 @@ func (a *action) mark() {
 		}
 	case plan.ActCancel:
 		for _, name := range a.members() {
+			if a.migration.Runner && name == a.c.Migration {
+				continue // its state is that of its members
+			}
 			if t := a.e.runs[name]; t != nil && t.run.active() {
 				t.run.State = "canceling"
 			}

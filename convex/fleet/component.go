@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"strait/convex/project"
@@ -258,23 +259,46 @@ func (a *action) cancelRun() error {
 		}
 		return nil
 	}
-	var failed error
-	for _, name := range a.members() {
-		if name == a.c.Migration && a.migration.Runner {
-			continue
+	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
+	defer cancel()
+	for {
+		var failed error
+		for _, name := range a.members() {
+			if a.memberRuns(name) {
+				failed = errors.Join(failed, a.cancelOne(name))
+			}
 		}
-		a.f.mu.Lock()
-		t := a.e.runs[name]
-		running := t != nil && t.run.active()
-		a.f.mu.Unlock()
-		if !running {
-			continue
+		if failed != nil || !a.migration.Runner {
+			return failed
 		}
-		if err := a.cancelOne(name); err != nil {
-			failed = errors.Join(failed, err)
+		// A member may have ended by itself meanwhile, and the next one has not
+		// begun: there is nothing to cancel until it has.
+		if over, err := a.nextMember(ctx); over || err != nil {
+			return err
 		}
 	}
-	return failed
+}
+
+// memberRuns reports whether a migration that the action is about runs; the
+// runner itself does not.
+func (a *action) memberRuns(name string) bool {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	t := a.e.runs[name]
+	return t != nil && t.run.active() && !(name == a.c.Migration && a.migration.Runner)
+}
+
+// nextMember waits until a member of the series runs, or the series is over.
+func (a *action) nextMember(ctx context.Context) (over bool, err error) {
+	err = a.f.wait(ctx, func() bool {
+		r := a.e.showSeries(a.migration)
+		over = !r.active()
+		return over || slices.ContainsFunc(a.migration.Series, func(n string) bool { x := a.e.show(n); return x.active() })
+	})
+	if err != nil {
+		return false, fmt.Errorf("cancel %s: its next member did not begin, so there is nothing to cancel yet: %w", a.c.Migration, err)
+	}
+	return over, nil
 }
 
 func (a *action) cancelOne(name string) error {

@@ -17,7 +17,9 @@ func (e *env) showSeries(m project.Migration) Run {
 	t := e.runs[m.Name]
 	if t != nil {
 		r.Mine, r.Log, r.Started, r.Heard = t.run.Mine, t.run.Log, t.since, t.run.Heard
-		if t.run.State == "starting" || t.run.State == "failed" {
+		// A start that failed here says nothing of what others started since.
+		since := slices.ContainsFunc(m.Series, func(n string) bool { return e.show(n).Heard.After(t.run.Heard) })
+		if t.run.State == "starting" || t.run.State == "failed" && !since {
 			r.State, r.Failure, r.Ended = t.run.State, t.run.Failure, t.run.Ended
 			return r
 		}

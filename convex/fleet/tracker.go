@@ -52,6 +52,9 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 		return false // overtaken by a newer one
 	}
 	if t.seen && (invented || s.LatestStart.After(r.Started)) {
+		if !invented && t.asked.IsZero() {
+			r.Mine = false // somebody else began it again
+		}
 		t.restart(now)
 	}
 	if grown := s.Processed - r.Processed; grown > 0 && t.seen {
@@ -121,7 +124,7 @@ func (t *tracker) sinceMark(now time.Time) time.Duration {
 // restart forgets the batches of the run before.
 func (t *tracker) restart(now time.Time) {
 	t.run.Batches, t.run.BatchCount, t.run.Processed = nil, 0, 0
-	t.run.Failure = nil
+	t.run.Failure, t.peak = nil, 0
 	if t.asked.IsZero() {
 		t.mark = now
 	}
@@ -165,7 +168,8 @@ func (e *env) show(name string) Run {
 	r.Total, r.Range = -1, m.CustomRange
 	r.BatchSize = cmpOr(r.BatchSize, m.BatchSize)
 	if n, ok := e.tables[m.Table]; ok && m.Table != "" && e.tablesKnown {
-		r.Total = n
+		// A migration that deletes makes its table smaller as it goes.
+		r.Total = max(n, t.peak, r.Processed)
 	}
 	if r.State == "success" && !r.Range {
 		r.Total = max(r.Total, r.Processed)

@@ -293,7 +293,7 @@ func (e *env) gotSize(table string, n int64, err error) {
 		}
 		for name, t := range e.runs {
 			if m, ok := e.f.migration(name); ok && m.Table == table && t.run.active() {
-				t.peak = max(t.peak, n)
+				t.peak = max(t.peak, old, n)
 			}
 		}
 		if e.tablesKnown = e.haveSizes(); e.tablesKnown {
@@ -323,7 +323,10 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 		now := e.f.now()
 		e.heard = now
 		if err != nil {
-			e.missing = "the migrations component does not answer: " + err.Error()
+			if e.missing == "" {
+				e.missing = "the migrations component does not answer: " + err.Error()
+				e.f.say("warn", e.cfg.Name, e.missing)
+			}
 			return
 		}
 		e.missing = ""
@@ -332,6 +335,9 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 			before, known := t.run, t.seen
 			if t.observe(s, now) {
 				failed = append(failed, failedRun{s, known, t.failures})
+			}
+			if m, ok := e.f.migration(s.Name); ok && t.run.active() {
+				t.peak = max(t.peak, e.tables[m.Table])
 			}
 			if known && t.run.Processed != before.Processed {
 				e.wrote("")
