@@ -94,6 +94,8 @@ type action struct {
 	place     string                                                // the deployment it goes to
 	call      func(context.Context, wire.Call) (wire.Result, error) // of a function by hand; send but in tests
 
+	oldJob string // newest job of the migration before it was called; "" none
+
 	// Guarded by f.mu.
 	answered bool // perform is over
 	err      error

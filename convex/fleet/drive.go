@@ -182,8 +182,18 @@ func (a *action) drive(answer *entry) error {
 		t.driven(a.f.now())
 	})
 	var err error
+	if a.migration.Continues {
+		a.oldJob = a.newestJobID()
+	}
 	for !l.done && err == nil && a.ctx.Err() == nil {
 		err = a.page(l)
+	}
+	if a.migration.Continues && l.done && err == nil {
+		a.f.change(func() {
+			t := a.e.tracker(a.c.Migration)
+			t.cancel, t.unfinished = nil, nil
+		})
+		return a.trail(nil, answer, "it schedules its own next batches; none of them is waiting, and the last one ended without an error")
 	}
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
@@ -291,6 +301,7 @@ func (a *action) follow(answer *entry) error {
 	if a.c.Reset {
 		args = args.With("cursor", nil)
 	}
+	a.oldJob = a.newestJobID()
 	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
 	defer cancel()
 	res, err := a.client.Mutate(ctx, wire.Call{Path: a.c.Migration, Args: args})
@@ -317,6 +328,12 @@ func (a *action) follow(answer *entry) error {
 		t.log(logEntries(now, res.LogLines)...)
 		t.helper(state, now)
 	})
+	return a.trail(state, answer, "the project keeps no table for convex-helpers migrations; its last job ended without an error")
+}
+
+// trail follows a migration that schedules itself by its row, if it has one,
+// and its jobs. unsure is what a person should know when only the jobs tell.
+func (a *action) trail(state value.Object, answer *entry, unsure string) error {
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
 	for quiet := 0; ; {
@@ -325,7 +342,7 @@ func (a *action) follow(answer *entry) error {
 		case <-a.ctx.Done():
 			return nil // it goes on there
 		}
-		over, err := a.look(state, &quiet)
+		over, err := a.look(state, &quiet, unsure)
 		if err != nil || over {
 			answer.Processed = a.processed()
 			return err
@@ -346,15 +363,18 @@ func (t *tracker) helper(state value.Object, now time.Time) {
 }
 
 // look reads once how a migration of convex-helpers is doing.
-func (a *action) look(state value.Object, quiet *int) (over bool, err error) {
+func (a *action) look(state value.Object, quiet *int, unsure string) (over bool, err error) {
 	if id, ok := textOf(state, "_id"); ok {
 		if docs, err := a.client.Documents(a.ctx, "", []string{id}); err == nil && len(docs) > 0 {
 			state = docs[0]
 		}
 	}
-	kind, text, err := a.newestJob()
+	id, kind, text, err := a.newestJob()
 	if err != nil {
 		return false, nil // asked again
+	}
+	if id == a.oldJob {
+		kind = "" // of a run before this one
 	}
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
@@ -375,7 +395,7 @@ func (a *action) look(state value.Object, quiet *int) (over bool, err error) {
 			if *quiet++; *quiet > 3 {
 				over = true
 				t.run.State, t.run.Ended = "success", now
-				t.log(LogEntry{At: now, Level: "WARN", Text: "the project keeps no table for convex-helpers migrations; its last job ended without an error"})
+				t.log(LogEntry{At: now, Level: "WARN", Text: unsure})
 			}
 		}
 		a.e.wrote("")
@@ -387,10 +407,10 @@ func (a *action) look(state value.Object, quiet *int) (over bool, err error) {
 }
 
 // newestJob is the newest job of the migration in the root's scheduler.
-func (a *action) newestJob() (kind, text string, err error) {
+func (a *action) newestJob() (id, kind, text string, err error) {
 	page, err := a.client.TableData(a.ctx, "", "_scheduled_functions", "desc", "", 100)
 	if err != nil {
-		return "", "", err
+		return "", "", "", err
 	}
 	for _, job := range page.Documents {
 		name, _ := textOf(job, "name")
@@ -398,9 +418,16 @@ func (a *action) newestJob() (kind, text string, err error) {
 			continue
 		}
 		_, kind, text := jobOf(job)
-		return kind, text, nil
+		id, _ := textOf(job, "_id")
+		return id, kind, text, nil
 	}
-	return "", "", nil
+	return "", "", "", nil
+}
+
+// newestJobID is the id of the newest job of before; "" without one.
+func (a *action) newestJobID() string {
+	id, _, _, _ := a.newestJob() // unread, an old job counts as a new one
+	return id
 }
 
 // noDryRun says why a migration cannot be tried; "" when it can.

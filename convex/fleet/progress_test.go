@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -112,5 +113,33 @@ export const both = migrations.runner([internal.migrations.one, internal.migrati
 	snap := f.Now().Envs[0]
 	if both, two := snap.Runs["migrations:both"], snap.Runs["migrations:two"]; both.State != "canceled" || two.State != "canceled" || two.Processed >= 120 {
 		t.Errorf("the series is %q, its second member %q after %d", both.State, two.State, two.Processed)
+	}
+}
+
+// A function that schedules its own next batches has not ended when its first
+// call has.
+func TestAFunctionThatGoesOnByItself(t *testing.T) {
+	f := own(t, map[string]string{"convex/migrations.ts": `import { internalMutation } from "./_generated/server";
+import { internal } from "./_generated/api";
+export const drip = internalMutation({
+  args: {},
+  handler: async (ctx) => {
+    const some = await ctx.db.query("items").filter((q) => q.neq(q.field("n"), -7)).take(3);
+    for (const d of some) await ctx.db.patch(d._id, { n: -7 });
+    if (some.length > 0) await ctx.scheduler.runAfter(0, internal.migrations.drip, {});
+  },
+});`}, "")
+	out := runIt(t, f, Command{Action: plan.ActRun, Migration: "drip"})
+	if out.Status != "success" {
+		t.Fatalf("got %+v %+v", out, out.Failure)
+	}
+	left := 0
+	for d := range f.envs[0].embed.View().Scan("", "items", "", false) {
+		if !strings.Contains(d.JSON, `"n":-7`) {
+			left++
+		}
+	}
+	if left > 0 {
+		t.Errorf("success is told with %d documents to go", left)
 	}
 }
