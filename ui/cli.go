@@ -20,6 +20,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"syscall"
@@ -27,6 +28,8 @@ import (
 	"charm.land/fang/v2"
 	"github.com/charmbracelet/x/term"
 	"github.com/spf13/cobra"
+
+	"strait/convex/fleet"
 )
 
 // cli is what the verbs share: the flags, and where they write.
@@ -60,11 +63,32 @@ func Main(args []string, demo fs.FS) (code int) {
 	} else {
 		err = root.ExecuteContext(context.Background())
 	}
+	if errors.Is(err, context.Canceled) {
+		err = errInterrupted
+	}
 	if err != nil && !errors.Is(err, errSaid) {
 		c.complain(err)
+		c.complainJSON(err)
 	}
 	return exitCode(err)
 }
+
+// complainJSON gives a program that reads JSON lines the error as the last of
+// them. A refusal was told already.
+func (c *cli) complainJSON(err error) {
+	var refused *fleet.Refused
+	if !c.json || errors.As(err, &refused) {
+		return
+	}
+	_ = c.line(struct { // who closed stdout wants no more
+		Event string `json:"event"`
+		Error string `json:"error"`
+		Exit  int    `json:"exit"`
+	}{"error", clean(err.Error()), exitCode(err)})
+}
+
+// parserWords is what a flag's error says of Go's number parser.
+var parserWords = regexp.MustCompile(`: strconv\.\w+: parsing .*`)
 
 // errSaid is an end that the verb has already reported.
 var errSaid = errors.New("already reported")
@@ -131,7 +155,7 @@ it finds at or above the working folder.
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.screen(c.project, c.project) },
 	}
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
-		return usage(hint(err, cmd.CommandPath()+" --help lists the flags"))
+		return usage(hint(errors.New(parserWords.ReplaceAllString(err.Error(), "")), cmd.CommandPath()+" --help lists the flags"))
 	})
 	flags := root.PersistentFlags()
 	flags.StringVar(&c.project, "project", "", "folder of the project, or one below it (default: the working folder)")
@@ -141,7 +165,7 @@ it finds at or above the working folder.
 	root.Version = strings.TrimPrefix(version(), "strait ")
 	root.SetVersionTemplate("strait {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.demoVerb(), c.inspectVerb(), c.planVerb(), c.statusVerb(), c.runVerb(), c.censusVerb(), c.serveVerb(), c.infoVerb())
+	root.AddCommand(c.demoVerb(), c.inspectVerb(), c.planVerb(), c.statusVerb(), c.runVerb(), c.cancelVerb(), c.censusVerb(), c.serveVerb(), c.infoVerb())
 	return root
 }
 

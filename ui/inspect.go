@@ -102,7 +102,11 @@ func (c *cli) tellInspection(p *project.Project) {
 		for _, t := range p.Schema.Tables {
 			indexes += len(t.Indexes)
 		}
-		c.say("schema  %s: %s, %d indexes", p.SchemaFile, plural(int64(len(p.Schema.Tables)), "table"), indexes)
+		word := "indexes"
+		if indexes == 1 {
+			word = "index"
+		}
+		c.say("schema  %s: %s, %s %s", p.SchemaFile, plural(int64(len(p.Schema.Tables)), "table"), count(int64(indexes)), word)
 	} else {
 		c.say("schema  none")
 	}

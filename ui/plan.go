@@ -17,12 +17,25 @@ import (
 func (c *cli) settled(ctx context.Context) (*fleet.Snapshot, error) {
 	f := fleet.Open(ctx, fleet.Options{Dir: c.project})
 	defer f.Close()
-	if err := f.Settled(ctx); err != nil {
+	err := f.Settled(ctx)
+	if ctx.Err() != nil {
+		return nil, errInterrupted
+	}
+	if err != nil {
 		return nil, err
 	}
 	s := f.Now()
 	if s.Err != "" {
 		return nil, errors.New(s.Err)
+	}
+	for _, pr := range s.Project.Problems {
+		if !pr.Warning {
+			var hints []string
+			if pr.Hint != "" {
+				hints = append(hints, pr.Hint)
+			}
+			c.complain(hint(pr, hints...))
+		}
 	}
 	return s, nil
 }
@@ -108,6 +121,16 @@ func unknownEnv(name string, known []string) error {
 	return usage(hint(cause, "--env takes one of "+strings.Join(known, ", ")))
 }
 
+// nothingToDo says what a plan without a change means.
+func nothingToDo(s *fleet.Snapshot) string {
+	for _, e := range s.Plan.Envs {
+		if e.Narrow.State == plan.Unknown {
+			return "no change is known: what could not be read is named below"
+		}
+	}
+	return "nothing to migrate: every environment fits the target"
+}
+
 func stateWord(s plan.Step) string {
 	if s.State == plan.Todo {
 		return "to do"
@@ -134,7 +157,7 @@ func (c *cli) tellPlan(s *fleet.Snapshot) {
 		rows = append(rows, line)
 	}
 	if len(rows) == 1 {
-		c.say("nothing to migrate: every environment fits the target")
+		c.say("%s", nothingToDo(s))
 	} else {
 		c.table(rows)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strait/convex/fleet"
+	"strait/convex/jsrun"
 	"strait/convex/project"
 	"strait/model/value"
 	"strait/plan"
@@ -49,7 +50,7 @@ func resolveMigration(p *project.Project, name string) (project.Migration, error
 		return hit, nil
 	case len(hits) > 1:
 		return project.Migration{}, usage(hint(fmt.Errorf("several migrations are called %q", name), "name one of "+strings.Join(hits, ", ")))
-	case len(near) > 0:
+	case len(near) > 0 && name != "":
 		return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q", name), "did you mean "+strings.Join(near, ", ")))
 	case len(p.Migrations) == 0:
 		return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q: the project defines none", name), "strait inspect shows what was loaded, and what was not"))
@@ -58,7 +59,21 @@ func resolveMigration(p *project.Project, name string) (project.Migration, error
 	for _, m := range p.Migrations {
 		all = append(all, m.Name)
 	}
-	return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q", name), "name one of "+strings.Join(all, ", ")))
+	hints := []string{"name one of " + strings.Join(all, ", ")}
+	if n := failures(p.Problems); n > 0 {
+		hints = append(hints, plural(int64(n), "problem")+" may hide others: strait inspect shows what was not loaded")
+	}
+	return project.Migration{}, usage(hint(fmt.Errorf("there is no migration %q", name), hints...))
+}
+
+// failures counts the problems that are no warnings.
+func failures(problems []jsrun.Problem) (n int) {
+	for _, p := range problems {
+		if !p.Warning {
+			n++
+		}
+	}
+	return n
 }
 
 // runFlags are the flags of strait run.
@@ -156,12 +171,12 @@ func (c *cli) run(name string, fl runFlags) error {
 	if fl.dryRun {
 		cmd.Action = plan.ActDryRun
 	}
-	if e.URL == "" && !fl.dryRun {
+	if e.Embedded() && !fl.dryRun {
 		fmt.Fprintf(c.err, "note: %s is an embedded rehearsal, built for this run: what is written is gone when it ends\n", clean(e.Name))
 	}
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
-	t := &teller{cli: c, cmd: cmd}
+	t := &teller{cli: c, cmd: cmd, driver: m.Driver}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
 		return c.notRun(ctx, cmd, e, err)
@@ -190,27 +205,38 @@ func (c *cli) notRun(ctx context.Context, cmd fleet.Command, e project.Env, err 
 				return err
 			}
 		}
-		for _, r := range refused.Reasons {
-			if r.Code == "protected" {
-				return &coded{hint(refused, "with the name on the command line: --confirm "+cmd.Env), exitRefused}
-			}
-		}
-		return &coded{refused, exitRefused}
+		return &coded{hint(refused, onCommandLine(cmd, refused)...), exitRefused}
 	}
 	if ctx.Err() == nil {
 		return err
 	}
 	fate := "an embedded environment ends with strait, so nothing is left of it"
-	if e.URL != "" && cmd.Action == plan.ActRun {
+	if !e.Embedded() && cmd.Action == plan.ActRun {
 		fate = "what the component runs goes on in " + cmd.Env + ": strait status --env " + shellWord(cmd.Env) + " shows it"
 	}
 	return &coded{hint(errors.New("interrupted"), fate), exitInterrupted}
+}
+
+// onCommandLine says what a refusal's ways out are called here.
+func onCommandLine(cmd fleet.Command, refused *fleet.Refused) (hints []string) {
+	for _, r := range refused.Reasons {
+		switch r.Code {
+		case "protected":
+			hints = append(hints, "with the name on the command line: --confirm "+cmd.Env)
+		case "dry-run-missing":
+			hints = append(hints, fmt.Sprintf("the dry run: strait run %s --env %s --dry-run", shellWord(cmd.Migration), shellWord(cmd.Env)))
+		case "order":
+			hints = append(hints, `the reason: --override "why it cannot wait"`)
+		}
+	}
+	return hints
 }
 
 // teller writes the events of a run, as lines of text or of JSON.
 type teller struct {
 	*cli
 	cmd    fleet.Command
+	driver project.Driver
 	began  time.Time
 	failed error // of the output
 }
@@ -343,7 +369,11 @@ func (t *teller) end(out fleet.Outcome) error {
 		t.tellDryRun(out.DryRun)
 		return t.failed
 	}
-	t.say("%s: %s%s", out.Status, documents(out.Processed), after(" in ", spanSince(t.began)))
+	if out.Status == "success" && out.Processed == 0 && t.driver == project.OneshotDriver {
+		t.say("success%s: it does not tell how many documents it wrote", after(" in ", spanSince(t.began)))
+	} else {
+		t.say("%s: %s%s", out.Status, documents(out.Processed), after(" in ", spanSince(t.began)))
+	}
 	if out.Failure != nil {
 		t.tellFailure(out.Failure)
 	}
@@ -429,5 +459,5 @@ func (t *teller) tellDryRun(d *fleet.DryRun) {
 	if d.More {
 		more = "; more change than are shown"
 	}
-	t.say("success: %s read, %d changed documents shown%s, nothing was written", documents(d.Processed), len(d.Examples), more)
+	t.say("success: %s read, %s shown%s, nothing was written", documents(d.Processed), plural(int64(len(d.Examples)), "changed document"), more)
 }

@@ -76,6 +76,9 @@ func strait(t *testing.T, dir string, args ...string) (stdout, stderr string, co
 	if strings.Contains(out.String()+errs.String(), "\x1b") {
 		t.Errorf("escapes in the output of %v, which is no terminal:\n%q%q", args, out.String(), errs.String())
 	}
+	if strings.Contains(errs.String(), "strconv") || strings.Contains(errs.String(), "context canceled") {
+		t.Errorf("Go's own words reached a person:\n%s", errs.String())
+	}
 	if strings.Contains(errs.String(), "goroutine ") {
 		t.Errorf("a stack trace reached a person:\n%s", errs.String())
 	}
@@ -107,10 +110,25 @@ protected = true
 	return dir
 }
 
+// brokenProject has nothing that loads.
+func brokenProject(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.MkdirAll(filepath.Join(dir, "convex"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for name, text := range map[string]string{"package.json": "{}", "convex/schema.ts": "import x from './nope';\nexport default x;\n"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	dir := verbsProject(t)
-	empty := t.TempDir()
+	empty, broken := t.TempDir(), brokenProject(t)
 	cases := []struct {
 		name   string
 		dir    string
@@ -136,6 +154,11 @@ func TestVerbs(t *testing.T) {
 		{"unknown environment", dir, "run setTeamPlan --env prod", 2, nil, []string{`no environment "prod"`, "lab, vault"}},
 		{"unknown migration", dir, "run teamplan --env lab", 2, nil, []string{`no migration "teamplan"`, "did you mean migrations:setTeamPlan"}},
 		{"batch size", dir, "run setTeamPlan --env lab --batch-size -3", 2, nil, []string{"--batch-size -3"}},
+		{"batch size in letters", dir, "run setTeamPlan --env lab --batch-size x", 2, nil, []string{`"x" for "--batch-size"`}},
+		{"cancel of what does not run", dir, "cancel setTeamPlan --env vault", 3, nil, []string{"is not running in vault"}},
+		{"refused for want of a dry run", dir, "run setTeamPlan --env vault --confirm vault", 3, nil, []string{"strait run migrations:setTeamPlan --env vault --dry-run", "--override"}},
+		{"plan of what does not load", broken, "plan", 0, []string{"no change is known"}, []string{"convex/schema.ts:1: cannot find", "hint: check the path"}},
+		{"run of what did not load", broken, "run x --env local", 2, nil, []string{"strait inspect"}},
 		{"dry run", dir, "run setTeamPlan --env lab --dry-run", 0, []string{"+ plan: ", "nothing was written"}, nil},
 		{"run", dir, "run setTeamPlan --env lab --batch-size 2", 0, []string{"4 of 4  100 %", "success: 4 documents"}, []string{"note: lab is an embedded rehearsal"}},
 		{"failing run", dir, "run addCustomerName --env lab", 4, []string{"failed: ", "error: ", "at convex/migrations/orders.ts:", "document orders "}, nil},
@@ -234,6 +257,13 @@ func TestVerbsInJSON(t *testing.T) {
 		all := lines(t, out)
 		if code != exitRefused || len(all) != 1 || all[0]["event"] != "refused" {
 			t.Fatalf("exit %d:\n%s", code, out)
+		}
+	})
+	t.Run("error", func(t *testing.T) {
+		out, errs, code := strait(t, dir, "run", "setTeamPlan", "--env", "moon", "--json")
+		all := lines(t, out)
+		if code != exitUsage || len(all) != 1 || all[0]["event"] != "error" || all[0]["exit"] != 2.0 || !strings.Contains(fmt.Sprint(all[0]["error"]), "moon") || errs == "" {
+			t.Fatalf("exit %d:\n%s%s", code, out, errs)
 		}
 	})
 	t.Run("dry run", func(t *testing.T) {

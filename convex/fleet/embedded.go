@@ -54,8 +54,8 @@ func OpenEmbedded(ctx context.Context, p *project.Project, name string, stage fu
 		if c.Name != name {
 			continue
 		}
-		if c.URL != "" {
-			return nil, fmt.Errorf("environment %q is at %s: only an embedded one can be served", name, c.URL)
+		if !c.Embedded() {
+			return nil, fmt.Errorf("environment %q is at %s: only an embedded one can be served", name, cmpText(c.URL, "a deployment of its own"))
 		}
 		return (&builder{p: p, cfg: c, stage: stage}).build(ctx)
 	}

@@ -66,7 +66,7 @@ type env struct {
 func newEnv(f *Fleet, c project.Env) *env {
 	e := &env{
 		f: f, cfg: c, component: c.Component, deployment: c.Deployment, url: c.URL,
-		embedded: c.URL == "" && c.KeyEnv == "" && c.Deployment == "",
+		embedded: c.Embedded(),
 		state:    Opening, stage: "waiting", retry: make(chan struct{}, 1),
 		functions: map[string]bool{}, tables: map[string]int64{},
 		runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, past: map[pastKey]past{},

@@ -99,6 +99,12 @@ type Env struct {
 	keyFile string
 }
 
+// Embedded reports whether the environment lives in Strait's memory: nothing
+// says how to reach a deployment.
+func (e *Env) Embedded() bool {
+	return e.URL == "" && e.Deployment == "" && e.KeyEnv == "" && e.KeyCommand == "" && e.keyFile == ""
+}
+
 // Options of Load.
 type Options struct {
 	// Dir is where to look from; "" is the working folder.

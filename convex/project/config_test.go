@@ -216,6 +216,19 @@ func TestFindEnvs(t *testing.T) {
 	})
 }
 
+// An environment whose address is still to be asked for is no embedded one.
+func TestEmbedded(t *testing.T) {
+	envs, _ := findEnvs(t.TempDir(), func(name string) string {
+		return map[string]string{"CONVEX_DEPLOY_KEY": "preview:team:project|secret"}[name]
+	})
+	if len(envs) != 1 || envs[0].URL != "" || envs[0].Embedded() {
+		t.Errorf("got %+v", envs)
+	}
+	if e := (&Env{Name: "local", Generate: map[string]int{"*": 1}}); !e.Embedded() {
+		t.Error("generated documents are embedded")
+	}
+}
+
 func TestResolveKey(t *testing.T) {
 	root := t.TempDir()
 	ctx := context.Background()

@@ -1,0 +1,61 @@
+package ui
+
+import (
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// cancelVerb stops a migration that goes on in a deployment, after its batch.
+func (c *cli) cancelVerb() *cobra.Command {
+	var env string
+	cmd := &cobra.Command{
+		Use:   "cancel NAME --env ENV",
+		Short: "Stop a migration that runs in an environment, after its batch",
+		Long: `Cancel stops a migration, or every member of a series, that runs in an
+environment, whoever started it. What is written stays; strait run goes on from
+there.`,
+		Example: "  strait cancel setDefaultPlan --env staging",
+		Args:    oneArg("the name of a migration"),
+		RunE:    func(_ *cobra.Command, args []string) error { return c.cancel(args[0], env) },
+	}
+	cmd.Flags().StringVar(&env, "env", "", "environment it runs in")
+	cmd.ValidArgsFunction = c.completeMigration
+	c.completeEnv(cmd, "env")
+	return cmd
+}
+
+func (c *cli) cancel(name, env string) error {
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	e, err := resolveEnv(p, env)
+	if err != nil {
+		return err
+	}
+	m, err := resolveMigration(p, name)
+	if err != nil {
+		return err
+	}
+	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
+	defer f.Close()
+	cmd := fleet.Command{Action: plan.ActCancel, Env: e.Name, Migration: m.Name, By: "cli"}
+	out, err := f.Run(ctx, cmd, nil)
+	if err != nil {
+		return c.notRun(ctx, cmd, e, err)
+	}
+	if out.Failure != nil {
+		return hint(errors.New(out.Failure.Summary), "strait status --env "+shellWord(e.Name)+" shows what it does now")
+	}
+	if c.json {
+		return c.line(endLine{Event: "end", Migration: m.Name, Environment: e.Name, Status: "canceled", Processed: out.Processed})
+	}
+	c.say("canceled: %s in %s stands after %s", m.Name, e.Name, documents(out.Processed))
+	return nil
+}

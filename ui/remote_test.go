@@ -1,0 +1,89 @@
+package ui
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// served serves a lab in a process of its own and gives a project whose
+// environment far is that, by URL and key, and the key.
+func served(t *testing.T, users int) (dir, key string) {
+	t.Helper()
+	cmd := exec.Command(binary(t), "serve", "--env", "lab", "--project", lab(t, users))
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { cmd.Process.Kill(); cmd.Wait() })
+	var first struct{ URL, AdminKey string }
+	if sc := bufio.NewScanner(out); !sc.Scan() || json.Unmarshal(sc.Bytes(), &first) != nil {
+		t.Fatalf("serve wrote %q", sc.Text())
+	}
+	dir = lab(t, 0)
+	config := fmt.Sprintf("target = \"convex/schema.ts\"\n[[env]]\nname = \"far\"\nurl = %q\nkey_env = \"STRAIT_FAR_KEY\"\n", first.URL)
+	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(dir, ".env.local"), []byte("STRAIT_FAR_KEY="+first.AdminKey+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir, first.AdminKey
+}
+
+// One process runs a migration in a deployment, another one stops it; the key
+// is in nothing that they write.
+func TestARunIsStoppedFromElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, key := served(t, 5000)
+	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--batch-size", "2", "--json", "--project", dir)
+	var errs, all bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc := bufio.NewScanner(out)
+	for sc.Scan() && !strings.Contains(sc.Text(), `"batch"`) {
+	}
+	stdout, stderr, code := strait(t, dir, "run", "dropAvatarUrl", "--env", "far")
+	if code != exitRefused || !strings.Contains(stderr, "is already running in far") {
+		t.Errorf("a second run: exit %d: %s%s", code, stdout, stderr)
+	}
+	all.WriteString(stdout + stderr)
+	stdout, stderr, code = strait(t, dir, "cancel", "dropAvatarUrl", "--env", "far")
+	if code != 0 || !strings.Contains(stdout, "canceled: migrations:dropAvatarUrl in far stands after ") {
+		t.Errorf("cancel: exit %d: %s%s", code, stdout, stderr)
+	}
+	all.WriteString(stdout + stderr)
+	last := ""
+	for sc.Scan() {
+		last = sc.Text()
+	}
+	exit, _ := cmd.Wait().(*exec.ExitError)
+	if exit == nil || exit.ExitCode() != exitCanceled || !strings.Contains(last, `"status":"canceled"`) {
+		t.Errorf("the run ended with %v: %s\n%s", exit, last, errs.String())
+	}
+	stdout, stderr, _ = strait(t, dir, "status", "--json")
+	all.WriteString(stdout + stderr + errs.String() + last)
+	journal, err := os.ReadFile(filepath.Join(dir, ".strait", "journal.jsonl"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	all.Write(journal)
+	if strings.Contains(all.String(), key) {
+		t.Error("the key was written")
+	}
+}
