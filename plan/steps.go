@@ -183,7 +183,7 @@ func (s *stand) narrow(tables, extra []string, migrate Step) Step {
 	}
 	evidence := "the active schema differs in " + strings.Join(differ, ", ")
 	if migrate.State != Done {
-		return Step{State: Blocked, Why: "documents must fit first: migrate is " + string(migrate.State), Evidence: evidence, Next: string(ActCensus)}
+		return Step{State: Blocked, Why: "documents must fit first", Evidence: evidence, Next: string(ActCensus)}
 	}
 	return Step{State: Todo, Evidence: evidence, At: migrate.At, Next: string(ActNarrow)}
 }

@@ -206,7 +206,12 @@ func (m Root) drawChecklist(p *pen, f focus) {
 		}
 	}
 	if next != "" {
-		p.put(m.l.accent, "  next  ").put(m.l.text, next).end()
+		for i, line := range wrap(clean(next), max(1, p.w-8)) {
+			if i == 0 {
+				p.put(m.l.accent, "  next")
+			}
+			p.to(8).put(m.l.text, line).end()
+		}
 	}
 }
 
@@ -221,8 +226,13 @@ func (m Root) nextKey(s *plan.Step, f focus) string {
 		string(plan.ActDryRun): "d makes a dry run",
 		string(plan.ActCancel): "c cancels it",
 	}[verb]
-	if verb == string(plan.ActRun) && f.dry == nil {
-		say = "d makes a dry run, then r runs it"
+	switch {
+	case s.State == plan.Failed:
+		say = "mend it (enter shows where), then r resumes"
+	case verb == string(plan.ActRun) && f.dry == nil && f.def != nil && f.run.State == "canceled":
+		say = "d tries it dry, then r resumes it"
+	case verb == string(plan.ActRun) && f.dry == nil:
+		say = "d tries it dry, then r runs it"
 	}
 	if say == "" {
 		return s.Next
@@ -299,9 +309,24 @@ func (m Root) drawMigrations(p *pen, f focus) {
 		if name == f.mig {
 			p.para(l.dim, indent, definition(f.def))
 			if f.run.Failure != nil && f.run.State == "failed" {
-				p.para(l.bad, indent, f.run.Failure.Summary)
+				m.drawFailed(p, indent, f)
 			}
 		}
+	}
+}
+
+// drawFailed is in few lines why the run failed; the checklist above may have
+// said the reason already.
+func (m Root) drawFailed(p *pen, indent int, f focus) {
+	l, x := m.l, f.run.Failure
+	if f.cell == nil || !strings.Contains(f.cell.Migrate.Why, x.Summary) {
+		p.para(l.bad, indent, x.Summary)
+	}
+	if x.Frame != "" {
+		p.to(indent).put(l.dim, "at ").put(l.accent, x.Frame).end()
+	}
+	if x.Document != "" {
+		p.to(indent).put(l.dim, "on ").put(l.accent, x.Document).end()
 	}
 }
 
@@ -338,8 +363,11 @@ func definition(d *project.Migration) string {
 // runState is a migration's state in an environment as a glyph and a word.
 func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 	r := e.Runs[name]
-	if r.State == "" && e.State != fleet.Ready {
+	switch {
+	case r.State == "" && e.State != fleet.Ready:
 		return m.runWords("unknown")
+	case r.State == "" && byHand(m.definition(name)):
+		return m.l.g.unknown + " no record", m.l.dim
 	}
 	glyph, word, k := m.runGlyph(r.State)
 	switch {
@@ -349,6 +377,12 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 		word += ", " + count(r.Processed)
 	}
 	return glyph + " " + word, k
+}
+
+// byHand reports whether a migration is a function without a package, which
+// leaves no record in its deployment: only what this Strait runs is known.
+func byHand(d *project.Migration) bool {
+	return d != nil && !d.Runner && (d.Driver == project.PagedDriver || d.Driver == project.OneshotDriver)
 }
 
 // runWords is a run's state in glyph and word, without figures.

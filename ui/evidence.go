@@ -177,12 +177,45 @@ func (m Root) drawCensus(p *pen) {
 		return
 	}
 	m.censusHead(p, f.env, c)
-	groups := slices.Clone(c.Groups)
-	slices.SortStableFunc(groups, func(a, b plan.Group) int { return cmp.Compare(b.Count, a.Count) })
-	for _, g := range groups {
+	here, others := censusGroups(c, f.row)
+	for _, g := range here {
 		p.blank()
 		m.censusGroup(p, g)
 	}
+	if len(here) > 0 && len(others) > 0 {
+		p.blank()
+		p.to(1).put(l.head, "OTHER TABLES").end()
+	}
+	for i, g := range others {
+		if i > 0 || len(here) == 0 {
+			p.blank()
+		}
+		m.censusGroup(p, g)
+	}
+}
+
+// censusGroups are the groups of the row's table, those of its path first, and
+// all others; the largest first.
+func censusGroups(c *plan.Census, row *plan.Row) (here, others []plan.Group) {
+	for _, g := range c.Groups {
+		if row != nil && g.Table == row.Table {
+			here = append(here, g)
+		} else {
+			others = append(others, g)
+		}
+	}
+	asked := func(g plan.Group) int {
+		if row != nil && groupName(g) == row.Path {
+			return 0
+		}
+		return 1
+	}
+	bySize := func(a, b plan.Group) int {
+		return cmp.Or(cmp.Compare(asked(a), asked(b)), cmp.Compare(b.Count, a.Count))
+	}
+	slices.SortStableFunc(here, bySize)
+	slices.SortStableFunc(others, bySize)
+	return here, others
 }
 
 func (m Root) censusHead(p *pen, e *fleet.EnvSnapshot, c *plan.Census) {
@@ -221,14 +254,35 @@ func (m Root) censusGroup(p *pen, g plan.Group) {
 			break
 		}
 		p.to(3).put(l.accent, s.ID).put(l.text, "  ")
-		switch doc := s.Document.Without("_id").Without("_creationTime"); {
+		switch v, found := fieldAt(s.Document, g); {
 		case s.Got != "" && g.Reason != "extra":
 			p.put(l.dim, "got ").put(l.text, s.Got)
+		case found:
+			p.put(l.dim, "holds ").bits(inline(l, v, p.room()))
 		default:
-			p.bits(inline(l, doc, p.room()))
+			p.bits(inline(l, s.Document.Without("_id").Without("_creationTime"), p.room()))
 		}
 		p.end()
 	}
+}
+
+// fieldAt is what a document holds at a group's path, where that is a plain one.
+func fieldAt(doc value.Object, g plan.Group) (value.Value, bool) {
+	path, ok := strings.CutPrefix(groupName(g), g.Table+".")
+	if !ok {
+		return nil, false
+	}
+	var v value.Value = doc
+	for name := range strings.SplitSeq(path, ".") {
+		o, ok := v.(value.Object)
+		if !ok {
+			return nil, false
+		}
+		if v, ok = o.Get(name); !ok {
+			return nil, false
+		}
+	}
+	return v, true
 }
 
 // groupName is the path of a census group, its table in front.

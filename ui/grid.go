@@ -10,7 +10,8 @@ import (
 
 // gridPlan is how the grid's columns share the width.
 type gridPlan struct {
-	title int // of the row's title, the cursor sign included
+	title int  // of the row's title, the cursor sign included
+	brief bool // what becomes of a path in one word
 	cell  int
 	first int // environments shown: first to last
 	last  int
@@ -19,43 +20,70 @@ type gridPlan struct {
 
 const (
 	leastTitle, bestTitle = 22, 44
-	leastCell, bestCell   = 15, 18
+	leastCell, bestCell   = 15, 21
 	wordCell              = 36
 )
+
+// wordWidths are the columns of the three steps in words.
+var wordWidths = [3]int{10, 14, 10}
 
 func (m Root) gridPlan(w int) gridPlan {
 	w-- // a margin at the right
 	n := max(1, len(m.snap.Envs))
 	g := gridPlan{last: n}
-	longest := leastTitle
+	long, brief := leastTitle, leastTitle
 	for _, r := range m.rows {
-		longest = max(longest, len(m.snap.Plan.Rows[r].Title)+3)
+		where, rest := splitTitle(&m.snap.Plan.Rows[r])
+		long = max(long, width(where)+width(rest)+3)
+		brief = max(brief, width(where)+width(inBrief(rest))+3)
 	}
-	longest = min(longest, bestTitle)
+	long, brief = min(long, bestTitle), min(brief, bestTitle)
+	longest := long
 	switch {
-	case w >= longest+n*wordCell:
+	case w >= long+n*wordCell:
 		g.cell, g.words = wordCell, true
+	case w >= long+n*leastCell:
+		g.cell = min(bestCell, (w-long)/n)
 	case w >= leastTitle+n*leastCell:
-		g.cell = min(bestCell, max(leastCell, (w-longest)/n))
+		g.brief, longest = true, brief
+		g.cell = min(bestCell, max(leastCell, (w-brief)/n))
 	default:
-		fit := max(1, (w-leastTitle)/leastCell)
-		g.cell = min(bestCell, (w-leastTitle)/fit)
+		g.brief, longest = true, brief
+		fit := max(1, (w-brief)/leastCell)
+		if w < brief+leastCell {
+			fit = max(1, (w-leastTitle)/leastCell)
+		}
+		g.cell = min(bestCell, max(leastCell, (w-brief)/fit))
 		at := max(0, envIndex(m.snap, m.env))
 		g.first = max(0, min(at-fit/2, n-fit))
 		g.last = g.first + fit
 	}
-	g.title = w - g.cell*(g.last-g.first)
-	if most := longest + 6; g.title > most {
-		g.title = most
-	}
+	g.title = min(w-g.cell*(g.last-g.first), longest+6)
 	return g
+}
+
+// inBrief is what becomes of a path in one word, for a narrow column.
+func inBrief(rest string) string {
+	switch rest {
+	case " becomes required":
+		return " required"
+	case " is removed":
+		return " removed"
+	case " changes type":
+		return " retyped"
+	case " points elsewhere":
+		return " repointed"
+	case " was never checked":
+		return " unchecked"
+	}
+	return rest
 }
 
 // panes are the sizes of the fleet page's panes.
 func (m Root) panes(w, h int) (gridW, gridH, detailW, detailH int) {
 	switch m.shape() {
 	case sideBySide:
-		detailW = min(max(43, w*36/100), 72)
+		detailW = min(max(42, w*35/100), 72)
 		return w - detailW - 1, h, detailW, h
 	case stacked:
 		gridH = min(gridHead+max(3, len(m.rows))+1, max(gridHead+4, h*11/20))
@@ -88,11 +116,11 @@ func (m Root) fleetBody(w, h int) []string {
 		return grid
 	}
 	if m.shape() == sideBySide {
-		detail := newPen(m.l, dw-2, dh)
+		detail := newPen(m.l, dw-1, dh)
 		m.drawDetail(detail)
 		lines := detail.fill()
 		for i := range lines {
-			lines[i] = " " + lines[i] + " "
+			lines[i] = " " + lines[i]
 		}
 		return beside(m.l, grid, lines)
 	}
@@ -174,7 +202,9 @@ func (m Root) gridHeading(p *pen, g gridPlan) {
 		case e.State == fleet.Broken:
 			p.putMax(l.bad, l.g.failed+" offline", g.cell-3)
 		case g.words:
-			p.col(l.faint, "widen", 10).col(l.faint, "migrate", 14).put(l.faint, "narrow")
+			for s, name := range stepNames {
+				p.col(l.faint, name, wordWidths[s])
+			}
 		default:
 			p.put(l.faint, "W M N")
 		}
@@ -193,6 +223,9 @@ func (m Root) gridRow(p *pen, g gridPlan, r *plan.Row) {
 		p.to(2)
 	}
 	where, rest := splitTitle(r)
+	if g.brief {
+		rest = inBrief(rest)
+	}
 	at := p.used
 	k := l.text
 	if here {
@@ -209,11 +242,7 @@ func (m Root) gridRow(p *pen, g gridPlan, r *plan.Row) {
 			} else {
 				p.to(at + 2)
 			}
-			word := ""
-			if run, moves := m.cellRun(r, e); moves {
-				word = runWord(run)
-			}
-			m.drawCell(p, &r.Cells[i], word, g)
+			m.drawCell(p, &r.Cells[i], stand(r, &r.Cells[i], e.Runs), g)
 		}
 		p.to(at + g.cell)
 	}
@@ -228,83 +257,6 @@ func splitTitle(r *plan.Row) (where, rest string) {
 		}
 	}
 	return r.Title, ""
-}
-
-// cellRun is the run to show in a cell: the one that moves, if any.
-func (m Root) cellRun(r *plan.Row, e *fleet.EnvSnapshot) (run fleet.Run, moves bool) {
-	for _, name := range r.Migrations {
-		if run, ok := e.Runs[name]; ok && active(run.State) {
-			return run, true
-		}
-	}
-	return run, false
-}
-
-// drawCell writes the three steps' glyphs and the word of the one that
-// counts; run is what a running migration has to say, else "".
-func (m Root) drawCell(p *pen, c *plan.Cell, run string, g gridPlan) {
-	l := m.l
-	steps := [3]*plan.Step{&c.Widen, &c.Migrate, &c.Narrow}
-	widths := [3]int{10, 14, 10}
-	open := false // a step before this one is open: what waits for it is quiet
-	for i, s := range steps {
-		glyph, word, k := l.state(s.State)
-		if i == 1 && run != "" {
-			glyph, word, k = l.g.running, run, l.run
-		} else if open && (s.State == plan.Blocked || s.State == plan.Todo) {
-			k = l.faint
-		}
-		open = open || s.State != plan.Done && s.State != plan.ByHand
-		if g.words {
-			p.col(k, glyph+" "+word, widths[i])
-		} else {
-			p.put(k, glyph).put(l.text, " ")
-		}
-	}
-	if !g.words {
-		word, k := m.cellWord(c, run)
-		p.putMax(k, word, g.cell-8)
-	}
-}
-
-// cellWord says in one word where a cell stands: what failed, what runs, else
-// the first step that is open.
-func (m Root) cellWord(c *plan.Cell, run string) (string, ink) {
-	l := m.l
-	if run != "" {
-		return run, l.run
-	}
-	for _, s := range []*plan.Step{&c.Widen, &c.Migrate, &c.Narrow} {
-		if s.State == plan.Failed {
-			return "failed", l.bad
-		}
-	}
-	for i, s := range []*plan.Step{&c.Widen, &c.Migrate, &c.Narrow} {
-		switch s.State {
-		case plan.Done, plan.ByHand, "":
-			continue
-		case plan.Todo:
-			return stepNames[i], l.text
-		case plan.Running:
-			return "running", l.run
-		case plan.Unknown:
-			return "unknown", l.dim
-		}
-		return "blocked", l.warn
-	}
-	return "done", l.ok
-}
-
-func runWord(r fleet.Run) string {
-	switch {
-	case r.State == "starting":
-		return "starts"
-	case r.State == "canceling":
-		return "stops"
-	case r.Total > 0 && !r.Range:
-		return percent(r.Processed, r.Total)
-	}
-	return count(r.Processed)
 }
 
 func (m Root) noRows(p *pen) {
@@ -434,7 +386,7 @@ func (m Root) drawEnvironments(p *pen) {
 			p.col(l.dim, deployment(e), depW)
 		}
 		p.colRight(l.text, count(e.Documents), 9).put(l.dim, " docs   ")
-		text, k := m.censusShort(e)
+		text, k := m.censusShort(e, i < len(m.snap.Plan.Envs) && m.snap.Plan.Envs[i].Narrow.State == plan.Done)
 		p.put(k, text)
 		p.end()
 	}
@@ -448,12 +400,15 @@ func deployment(e *fleet.EnvSnapshot) string {
 	return s
 }
 
-// censusShort is the state of an environment's census in a few words.
-func (m Root) censusShort(e *fleet.EnvSnapshot) (string, ink) {
+// censusShort is the state of an environment's census in a few words. Where
+// the target is enforced, none is needed.
+func (m Root) censusShort(e *fleet.EnvSnapshot, enforced bool) (string, ink) {
 	l := m.l
 	switch c := e.Census; {
 	case e.CensusRun != nil:
 		return fmt.Sprintf("%s counting, %s so far", m.spinner(), count(e.CensusRun.Found)), l.run
+	case enforced:
+		return "target enforced", l.ok
 	case c == nil:
 		return "not counted yet", l.faint
 	case c.Offenders == 0 && c.Full && !c.Stale:

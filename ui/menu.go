@@ -27,6 +27,7 @@ type menuItem struct {
 	group string
 	keys  string
 	text  string
+	also  string // what finds it, though it is not shown
 	why   string // it is blocked
 	act   int    // of Root.acts; -1 none
 	env   string
@@ -44,7 +45,7 @@ func (n menu) typed(query string, m Root) menu {
 	words := strings.Fields(strings.ToLower(n.query))
 	n.items = nil
 	for _, it := range m.menuItems(n.kind) {
-		hay := strings.ToLower(it.text + " " + it.keys + " " + it.group)
+		hay := strings.ToLower(it.text + " " + it.keys + " " + it.also + " " + it.group)
 		hit := true
 		for _, w := range words {
 			hit = hit && strings.Contains(hay, w)
@@ -69,7 +70,7 @@ func (m Root) menuItems(kind menuKind) []menuItem {
 			if a.group != g || kind == paletteMenu && (!a.on(m.page) || a.group == "move" && a.foot == 0 || a.id == "palette") {
 				continue
 			}
-			out = append(out, menuItem{group: groupNames[g], keys: strings.Join(a.keys, " "), text: a.what, why: a.stopped(m), act: i})
+			out = append(out, menuItem{group: groupNames[g], keys: strings.Join(a.keys, " "), text: a.what, also: a.id + " " + a.label, why: a.stopped(m), act: i})
 		}
 	}
 	if kind == helpMenu {

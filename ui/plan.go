@@ -151,8 +151,8 @@ func (c *cli) tellPlan(s *fleet.Snapshot) {
 			names = append(names, short(n))
 		}
 		line := []string{r.Title, strings.Join(names, ", ")}
-		for _, cell := range r.Cells {
-			line = append(line, cellText(cell))
+		for i := range r.Cells {
+			line = append(line, stand(&r, &r.Cells[i], s.Envs[i].Runs).text())
 		}
 		rows = append(rows, line)
 	}
@@ -181,14 +181,4 @@ func (c *cli) tellPlan(s *fleet.Snapshot) {
 			c.say("  %s  %s", ch.Class, ch.Message)
 		}
 	}
-}
-
-// cellText is a cell in words: the first step that is not done.
-func cellText(c plan.Cell) string {
-	for i, s := range []plan.Step{c.Widen, c.Migrate, c.Narrow} {
-		if s.State != plan.Done && s.State != plan.ByHand {
-			return stepNames[i] + " " + stateWord(s)
-		}
-	}
-	return "done"
 }

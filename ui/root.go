@@ -278,11 +278,15 @@ func (m Root) take(s *fleet.Snapshot) Root {
 	if m.snap != nil && m.at() >= 0 {
 		was = m.snap.Plan.Rows[m.rows[m.at()]].Migrations
 	}
+	opened := !m.touched && openings(m.snap) != openings(s)
 	m.snap = s
 	m.busy = busyIn(s)
 	m.cur = follow(s.Plan.Rows, m.cur, was)
 	if len(s.Envs) > 0 && (envIndex(s, m.env) < 0 || !m.touched) {
 		m.env = firstOpen(s)
+	}
+	if opened {
+		m.cur = firstFailed(s, m.env, m.cur)
 	}
 	m = m.sift()
 	if m.seen == 0 && len(s.Messages) > 0 && m.w == 0 {
@@ -316,6 +320,31 @@ func firstOpen(s *fleet.Snapshot) string {
 		}
 	}
 	return s.Envs[0].Name
+}
+
+// openings counts the environments that are still being opened.
+func openings(s *fleet.Snapshot) (n int) {
+	if s == nil || s.Loading {
+		return -1
+	}
+	for i := range s.Envs {
+		if s.Envs[i].State == fleet.Opening {
+			n++
+		}
+	}
+	return n
+}
+
+// firstFailed is the row to begin with: the first that failed, else cur.
+func firstFailed(s *fleet.Snapshot, env string, cur rowKey) rowKey {
+	at := envIndex(s, env)
+	for i := range s.Plan.Rows {
+		r := &s.Plan.Rows[i]
+		if at >= 0 && at < len(r.Cells) && r.Cells[at].Migrate.State == plan.Failed {
+			return rowID(r)
+		}
+	}
+	return cur
 }
 
 func busyIn(s *fleet.Snapshot) busyness {
@@ -436,14 +465,20 @@ func (m Root) focus() focus {
 		return f
 	}
 	f.mig = m.picked(f)
-	for i := range m.snap.Project.Migrations {
-		if m.snap.Project.Migrations[i].Name == f.mig {
-			f.def = &m.snap.Project.Migrations[i]
-		}
-	}
+	f.def = m.definition(f.mig)
 	f.run = f.env.Runs[f.mig]
 	f.dry = f.env.DryRun[f.mig]
 	return f
+}
+
+// definition is a migration as the working tree defines it; nil when it does not.
+func (m Root) definition(name string) *project.Migration {
+	for i := range m.snap.Project.Migrations {
+		if m.snap.Project.Migrations[i].Name == name {
+			return &m.snap.Project.Migrations[i]
+		}
+	}
+	return nil
 }
 
 // picked is the row's migration that keys act on: the one picked, else one

@@ -73,14 +73,22 @@ func (m Root) drawProgress(p *pen) {
 		return // what ran there is not known
 	}
 	glyph, word, k := m.runGlyph(r.State)
-	if active(r.State) {
+	unrecorded := r.State == "" && byHand(f.def)
+	switch {
+	case active(r.State):
 		glyph = m.spinner()
+	case unrecorded:
+		glyph, word, k = l.g.unknown, "no record of a run", l.dim
 	}
 	p.put(k, " "+glyph+" "+word).put(l.dim, " in ").put(l.text, f.env.Name)
 	m.drawWhen(p, r, f.def != nil && f.def.Runner)
 	p.end()
 	if r.State == "" {
 		p.blank()
+		if unrecorded {
+			p.para(l.dim, 3, "a function written by hand leaves no record in its deployment: Strait knows of the runs that it drives itself, and a census tells what is left to do")
+			p.blank()
+		}
 		p.para(l.text, 3, m.estimateLine(f))
 		p.para(l.dim, 3, "dry run: "+dryRunAge(m.now, f))
 		p.blank()

@@ -114,14 +114,18 @@ func scene(name string) *fleet.Snapshot {
 	todo := plan.Cell{
 		Widen:   plan.Step{State: plan.Todo, Why: "the active schema refuses documents of the new shape", Evidence: "refused in users, orders", At: now, Next: "widen"},
 		Migrate: plan.Step{State: plan.Blocked, Why: "the schema must be widened first", Next: "widen"},
-		Narrow:  plan.Step{State: plan.Blocked, Why: "documents must fit first: migrate is blocked", Next: "census"},
+		Narrow:  plan.Step{State: plan.Blocked, Why: "documents must fit first", Next: "census"},
 	}
 	half := func(st plan.State, ev string) plan.Cell {
-		return plan.Cell{
+		c := plan.Cell{
 			Widen:   done("the active schema accepts the new shape"),
 			Migrate: plan.Step{State: st, Evidence: ev, At: at, Next: "run migrations:setDefaultPlan"},
-			Narrow:  plan.Step{State: plan.Blocked, Why: "documents must fit first: migrate is " + string(st), Next: "census"},
+			Narrow:  plan.Step{State: plan.Blocked, Why: "documents must fit first", Next: "census"},
 		}
+		if st == plan.Done {
+			c.Narrow = plan.Step{State: plan.Todo, At: at, Next: "narrow"}
+		}
+		return c
 	}
 	row := func(title, table, path, before, after string, cells [3]plan.Cell, migs ...string) {
 		for i, m := range migs {
@@ -135,12 +139,12 @@ func scene(name string) *fleet.Snapshot {
 		s.Plan.Rows = append(s.Plan.Rows, r)
 	}
 	run := half(plan.Todo, "19,204 of 20,000 documents do not fit, counted 2m ago")
-	row("embeddings.model narrows", "embeddings", "embeddings.model", "v.string()", `v.union(v.literal("small"), v.literal("large"))`, [3]plan.Cell{finished, run, todo}, "removeOrphans")
-	row("orders.notes is gone", "orders", "orders.notes", "v.optional(v.string())", "", [3]plan.Cell{finished, half(plan.Done, "census of zero"), todo}, "dropLegacyNotes")
+	row("embeddings.model changes type", "embeddings", "embeddings.model", "v.string()", `v.union(v.literal("small"), v.literal("large"))`, [3]plan.Cell{finished, run, todo}, "removeOrphans")
+	row("orders.notes is removed", "orders", "orders.notes", "v.optional(v.string())", "", [3]plan.Cell{finished, half(plan.Done, "census of zero"), todo}, "dropLegacyNotes")
 	row("orders.price changes type", "orders", "orders.price", "v.union(v.number(), v.string())", "v.string()", [3]plan.Cell{finished, half(plan.Failed, "stopped after 1,200 documents"), todo}, "priceToString")
 	row("orders.paid changes type", "orders", "orders.paid", "v.boolean()", `v.union(v.literal("open"), v.literal("paid"), v.literal("refunded"))`, [3]plan.Cell{finished, run, todo}, "statusToEnum")
-	row("users.plan is new and required", "users", "users.plan", "", `v.union(v.literal("free"), v.literal("pro"), v.literal("team"))`, [3]plan.Cell{finished, run, todo}, "setDefaultPlan")
-	row("users.profile is gone", "users", "users.profile", "v.object({bio: v.string(), zip: v.union(v.number(), v.string())})", "", [3]plan.Cell{finished, run, todo}, "splitProfile")
+	row("users.plan becomes required", "users", "users.plan", "", `v.union(v.literal("free"), v.literal("pro"), v.literal("team"))`, [3]plan.Cell{finished, run, todo}, "setDefaultPlan")
+	row("users.profile is removed", "users", "users.profile", "v.object({bio: v.string(), zip: v.union(v.number(), v.string())})", "", [3]plan.Cell{finished, run, todo}, "splitProfile")
 	row("movePreferences", "preferences", "", "", "", [3]plan.Cell{finished, run, todo}, "movePreferences")
 	env := func(name, dep string, embedded, protected bool, docs int64) fleet.EnvSnapshot {
 		return fleet.EnvSnapshot{Name: name, Deployment: dep, Embedded: embedded, Protected: protected, State: fleet.Ready, Heard: now.Add(-time.Second),

@@ -119,10 +119,12 @@ func TestGolden(t *testing.T) {
 	}
 	t.Run("fleet_styled", func(t *testing.T) {
 		m, _ := screen(t, scene("running"), 80, 24)
+		m = onRow(m, "users.plan")
 		golden.RequireEqual(t, m.View().Content+"\n")
 	})
 	t.Run("fleet_ascii", func(t *testing.T) {
 		m, _ := screen(t, scene("running"), 120, 30)
+		m = onRow(m, "users.plan")
 		m.l = newLook(true, true)
 		got := plainScreen(m)
 		for _, r := range got {
@@ -313,7 +315,7 @@ func TestTheCursorFollowsItsMigration(t *testing.T) {
 		r.Title, r.Path, r.Changes = short(r.Migrations[0]), "", nil
 	}
 	m, _ := screen(t, s, 120, 40)
-	m = press(m, "down", "down")
+	m = press(m, "home", "down", "down")
 	if f := m.focus(); f.row.Title != "priceToString" {
 		t.Fatalf("on %s", f.row.Title)
 	}

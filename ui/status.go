@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strait/convex/fleet"
+	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -83,20 +84,24 @@ func statusOf(s *fleet.Snapshot) statusReport {
 			p := s.Plan.Envs[i]
 			es.Checklist = map[string]plan.Step{"widen": p.Widen, "migrate": p.Migrate, "narrow": p.Narrow}
 		}
-		for _, m := range s.Project.Migrations {
+		for j := range s.Project.Migrations {
+			m := &s.Project.Migrations[j]
 			if m.Runner && len(m.Series) == 0 {
 				continue // runs any migration, is none
 			}
-			es.Migrations = append(es.Migrations, statusOfRun(m.Name, e.Runs[m.Name]))
+			es.Migrations = append(es.Migrations, statusOfRun(m, e.Runs[m.Name]))
 		}
 		out.Environments = append(out.Environments, es)
 	}
 	return out
 }
 
-func statusOfRun(name string, r fleet.Run) migrationStatus {
-	ms := migrationStatus{Name: name, State: r.State, Processed: r.Processed, Total: max(0, r.Total)}
-	if ms.State == "" {
+func statusOfRun(d *project.Migration, r fleet.Run) migrationStatus {
+	ms := migrationStatus{Name: d.Name, State: r.State, Processed: r.Processed, Total: max(0, r.Total)}
+	switch {
+	case ms.State == "" && byHand(d):
+		ms.State = "unknown"
+	case ms.State == "":
 		ms.State = "never"
 	}
 	if !r.Started.IsZero() {
@@ -136,9 +141,13 @@ func (c *cli) tellStatus(s *fleet.Snapshot, report statusReport) {
 				word = "never run"
 			case "inProgress":
 				word = "running"
+			case "unknown":
+				if m.Processed == 0 {
+					word = "no record"
+				}
 			}
 			n := ""
-			if m.State != "never" {
+			if m.State != "never" && word != "no record" {
 				n = count(m.Processed)
 			}
 			when := ""

@@ -136,11 +136,19 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	t.Parallel()
 	x := startTerm(t, 120, 36, "strait demo")
 	x.opened()
+	s := x.see("✓ ✗ ▲ failed") // the screen opens on what failed, every state in sight
+	for _, want := range []string{"✓ ✓ ✓ done", "✓ ○ ▲ migrate", "✓ ○ ▲ count", "✓ ○ ▲ resume", "○ ▲ ▲ widen", "target enforced"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q on\n%s", want, s)
+		}
+	}
+	x.keys("Enter")
+	x.showsTheFailure()
 	x.goTo("movePreferences")
 	x.keys("d")
 	x.see("Dry run movePreferences in staging?")
 	x.keys("y")
-	s := x.see("dry run done")
+	s = x.see("dry run done")
 	if !strings.Contains(s, "- settings") {
 		t.Errorf("no changed field in the dry run:\n%s", s)
 	}
@@ -152,15 +160,9 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	x.see("do not fit the target in staging")
 	x.goTo("addCustomerName")
 	x.keys("r")
-	x.see("Run addCustomerName in staging?")
+	x.see("Resume addCustomerName in staging?")
 	x.keys("y")
-	x.see("✗ failed in staging")
-	s = x.see("DOCUMENT  orders") // looked for once the run has failed
-	for _, want := range []string{"TypeError", "convex/migrations/orders.ts:", "customerId: "} {
-		if !strings.Contains(s, want) {
-			t.Errorf("no %q on\n%s", want, s)
-		}
-	}
+	x.showsTheFailure()
 	x.keys("Escape")
 	x.see("CHANGE OR MIGRATION")
 	x.keys("q")
@@ -168,6 +170,18 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	left, err := filepath.Glob(filepath.Join(x.home, "strait-demo-*"))
 	if err != nil || len(left) > 0 {
 		t.Errorf("the demo left %v behind", left)
+	}
+}
+
+// showsTheFailure waits for the failure of the demo's staging, with its document.
+func (x *tty) showsTheFailure() {
+	x.t.Helper()
+	x.see("✗ failed in staging")
+	s := x.see("DOCUMENT  orders") // looked for once the run has failed
+	for _, want := range []string{"TypeError", "at convex/migrations/orders.ts:28", "customerId: "} {
+		if !strings.Contains(s, want) {
+			x.t.Errorf("no %q on\n%s", want, s)
+		}
 	}
 }
 

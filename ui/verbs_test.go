@@ -165,7 +165,7 @@ func TestVerbs(t *testing.T) {
 		{"protected", dir, "run setTeamPlan --env vault", 3, nil, []string{"vault is protected and read-only", "hint: with the name on the command line: --confirm vault"}},
 		{"wrong name", dir, "run setTeamPlan --env vault --confirm lab", 3, nil, []string{"--confirm lab does not name the environment"}},
 		{"status", dir, "status", 0, []string{"lab  ", "never run", "protected"}, nil},
-		{"plan", dir, "plan", 0, []string{"teams.plan becomes required", "LAB", "VAULT", "migrate to do"}, nil},
+		{"plan", dir, "plan", 0, []string{"teams.plan becomes required", "LAB", "VAULT", "  migrate"}, nil},
 		{"widened", dir, "plan --widened --env vault", 0, []string{"defineSchema(", "v.optional("}, nil},
 		{"census", dir, "census --env lab", 0, []string{"do not fit the target", "teams.plan"}, nil},
 		{"port", dir, "serve --env lab --port 99999", 2, nil, []string{"--port 99999"}},

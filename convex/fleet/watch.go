@@ -156,7 +156,7 @@ func (e *env) gotSchemas(s wire.Schemas, err error) {
 		}
 		if e.schemaSeen && hash != e.hash {
 			e.lastPush = e.f.now()
-			e.f.say("info", e.cfg.Name, "another schema was deployed")
+			e.f.say("info", e.cfg.Name, "the active schema changed")
 		}
 		e.active, e.activeKnown, e.schemaSeen, e.hash = s.Active, true, true, hash
 		e.maybeReady()
