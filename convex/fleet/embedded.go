@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"os"
@@ -174,6 +175,9 @@ func (b *builder) fill(ctx context.Context, d *local.Deployment, documents *sche
 	for table, n := range b.cfg.Generate {
 		if table == "*" {
 			continue
+		}
+		if documents == nil {
+			return errors.New("generate: the schema that the documents follow did not load; strait inspect says why")
 		}
 		if documents.Table(table) == nil {
 			return fmt.Errorf("generate: table %q is not in the schema that the documents follow", table)

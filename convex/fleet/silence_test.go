@@ -82,3 +82,11 @@ func TestFrameIsOfTheProject(t *testing.T) {
 		t.Errorf("the frame is %q", f.Frame)
 	}
 }
+
+// A rehearsal without a schema says that, not that a table is missing.
+func TestGenerateWithoutASchema(t *testing.T) {
+	f := own(t, map[string]string{"convex/schema.ts": "import x from './nope';\nexport default x;\n"}, "")
+	if s := state(t, f, Broken); !strings.Contains(s.Err, "did not load") {
+		t.Errorf("got %q", s.Err)
+	}
+}

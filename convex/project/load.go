@@ -186,6 +186,8 @@ func (l *loader) target() {
 		if err == nil {
 			err = errors.New("there is no schema")
 		}
+		// Nothing may be planned towards another schema than the one named.
+		l.p.Schema, l.p.SchemaJSON, l.p.SchemaFile = nil, nil, ""
 		at := l.places.mistake("target", "", "")
 		l.problem(jsrun.Problem{File: configName, Line: at.Line, Column: at.Column, Message: fmt.Sprintf("target %q: %v", spec, err)})
 		return

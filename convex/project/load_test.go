@@ -336,6 +336,17 @@ export default defineSchema({ _users: defineTable({ a: v.string() }), posts: def
 	}
 }
 
+// Where the target that is named cannot be had, no other one stands in for it.
+func TestLoadWithoutTheNamedTarget(t *testing.T) {
+	root := t.TempDir()
+	write(t, root, map[string]string{"package.json": "{}", "strait.toml": "target = \"nope.ts\"\n",
+		"convex/schema.ts": "import { defineSchema } from 'convex/server';\nexport default defineSchema({});\n"})
+	p := load(t, root)
+	if text := problemsOf(p); p.Schema != nil || p.SchemaFile != "" || !strings.Contains(text, `target "nope.ts"`) {
+		t.Errorf("schema %v of %q, problems\n%s", p.Schema, p.SchemaFile, text)
+	}
+}
+
 func TestAVariableIsHintedOnce(t *testing.T) {
 	root := t.TempDir()
 	write(t, root, map[string]string{"package.json": "{}", "convex/schema.ts": "throw new Error('no DB_URL: process.env.DB_URL is missing');\nexport default 1;\n"})
