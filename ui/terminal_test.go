@@ -27,6 +27,9 @@ type tty struct {
 func startTerm(t *testing.T, w, h int, line string, env ...string) *tty {
 	t.Helper()
 	if _, err := exec.LookPath("tmux"); err != nil {
+		if os.Getenv("STRAIT_TMUX") == "require" {
+			t.Fatal("tmux is missing and STRAIT_TMUX=require wants the screen tested in a real terminal")
+		}
 		t.Skip("tmux is missing: install it to test the screen in a real terminal")
 	}
 	bin := binary(t)

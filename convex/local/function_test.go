@@ -169,7 +169,7 @@ func core(t testing.TB, o Options) *Deployment {
 	t.Helper()
 	coreApp.once.Do(func() { coreApp.app = loadApp(t, false, coreFiles) })
 	if coreApp.app == nil {
-		t.Skip("the project of these tests did not load; another test says why")
+		t.Fatal("the project of these tests did not load; the first test that wanted it says why")
 	}
 	return deploy(t, coreApp.app, o)
 }
