@@ -11,7 +11,7 @@ import (
 // than Convex's engine does: the time limits are stretched by it, so that a
 // rehearsal does not time out where the real deployment would not. The texts
 // name Convex's own limit.
-const engineFactor = 8
+const engineFactor = 8 * detectorFactor
 
 // DefaultLimits are Convex's (convex-wire.md 9.1).
 func DefaultLimits() Limits {
