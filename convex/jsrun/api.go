@@ -160,7 +160,8 @@ type Call struct {
 	Now            time.Time // what Date.now() says, frozen in queries and mutations
 	Seed           uint64    // of Math.random and crypto
 	// Timeout bounds the JavaScript time, syscalls not counted: 1 s for
-	// queries and mutations on Convex.
+	// queries and mutations on Convex. Time in which the machine did not let
+	// the process run does not count, up to 20 times the limit.
 	Timeout   time.Duration
 	RequestID string // handed to actions
 }

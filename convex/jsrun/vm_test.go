@@ -301,6 +301,19 @@ export const slowHost = mutation(async () => { await ask("1.0/get", {}); return 
 	}
 }
 
+func TestABusyMachineFailsNoFunction(t *testing.T) {
+	r := &run{limit: time.Minute, cpu: processTime()}
+	for used, want := range map[time.Duration]bool{59 * time.Second: false, 2 * time.Minute: false, 20 * time.Minute: true} {
+		if got := r.overdue(used); got != want {
+			t.Errorf("after %v without the processor overdue is %v", used, got)
+		}
+	}
+	r.cpu -= time.Minute
+	if !r.overdue(time.Minute) || r.overdue(59*time.Second) {
+		t.Error("a minute of work is not measured as one")
+	}
+}
+
 func TestCancel(t *testing.T) {
 	p := program(t, `
 export const loop = mutation(async () => { await ask("1.0/begin", {}); for (;;) {} });

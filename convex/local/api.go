@@ -18,9 +18,9 @@
 //
 // What it does not show:
 //   - Time. JavaScript runs in an interpreter, and its limit of 1 s is stretched
-//     (engineFactor) and measured by the wall clock: code near the limit may
-//     pass here and fail there. The 15 s for system calls are not counted at all,
-//     and how long something takes here tells nothing about a real deployment.
+//     (engineFactor), more on a busy machine: code near the limit may pass here
+//     and fail there. The 15 s for system calls are not counted at all, and how
+//     long something takes here tells nothing about a real deployment.
 //   - Load. The 4 MiB per second that a deployment may commit are not enforced,
 //     nor any other limit on rates or concurrency: a migration that runs through
 //     here may meet "Too many writes per second" there, and is then run again.
