@@ -81,7 +81,7 @@ func (s *scheduler) dispatch() time.Duration {
 			return idle // whoever ends pokes
 		}
 		if wait := j.due.Sub(now); wait > 0 {
-			return min(wait, idle)
+			return min(max(wait, time.Millisecond), idle) // however still the clock stands
 		}
 		s.running[j.ref] = true
 		s.d.work.Go(func() {

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"math"
 	"strings"
+	"sync"
 
 	"strait/model/schema"
 	"strait/model/value"
@@ -387,11 +388,20 @@ func (d *Deployment) newID() (id [16]byte) {
 }
 
 func encodeDocument(id value.ID, created float64, doc value.Object) *document {
-	return &document{
+	buf := buffers.Get().(*[]byte)
+	*buf = value.Append((*buf)[:0], doc)
+	d := &document{
 		id: id.Internal, created: sortable(created),
-		json: string(value.Append(make([]byte, 0, 256), doc)), size: uint32(min(value.Size(doc), math.MaxUint32)),
+		json: string(*buf), size: uint32(min(value.Size(doc), math.MaxUint32)),
 	}
+	if cap(*buf) <= 1<<16 {
+		buffers.Put(buf)
+	}
+	return d
 }
+
+// buffers are where documents are written before their text is copied.
+var buffers = sync.Pool{New: func() any { return new([]byte) }}
 
 // withSystem puts the system fields into their places.
 func withSystem(fields value.Object, id value.ID, created float64) value.Object {
