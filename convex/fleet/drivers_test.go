@@ -263,9 +263,10 @@ func TestAStoppedCensusLeavesNothing(t *testing.T) {
 
 // An environment filled from an export keeps ids, creation times and the
 // component's state.
-func TestFromASnapshot(t *testing.T) {
-	const id = "j5766v3fedjp8bbmcngpt000015wgg36"
-	parsed, err := value.ParseID(id)
+// exported is an export ZIP with one item and the state of one migration.
+func exported(t *testing.T) string {
+	t.Helper()
+	parsed, err := value.ParseID(exportedID)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -273,7 +274,7 @@ func TestFromASnapshot(t *testing.T) {
 	z := zip.NewWriter(&b)
 	for name, text := range map[string]string{
 		"_tables/documents.jsonl":                                  fmt.Sprintf(`{"name":"items","id":%d}`, parsed.Table),
-		"items/documents.jsonl":                                    `{"_id":"` + id + `","_creationTime":1754985600000.0,"n":1.0}`,
+		"items/documents.jsonl":                                    `{"_id":"` + exportedID + `","_creationTime":1754985600000.0,"n":1.0}`,
 		"items/generated_schema.jsonl":                             `"uniform"`,
 		"_components/migrations/migrations/documents.jsonl":        `{"cursor":null,"isDone":true,"name":"migrations:one","processed":1.0,"latestStart":1754985600000.0,"latestEnd":1754985600001.0}`,
 		"_components/migrations/migrations/generated_schema.jsonl": `"uniform"`,
@@ -284,9 +285,17 @@ func TestFromASnapshot(t *testing.T) {
 		}
 		w.Write([]byte(text))
 	}
-	z.Close()
+	if err := z.Close(); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+const exportedID = "j5766v3fedjp8bbmcngpt000015wgg36"
+
+func TestFromASnapshot(t *testing.T) {
 	f := own(t, map[string]string{
-		"dev.zip":     b.String(),
+		"dev.zip":     exported(t),
 		"strait.toml": "[[env]]\nname = \"only\"\nsnapshot = \"dev.zip\"\n",
 		"convex/migrations.ts": define + `
 export const one = migrations.define({ table: "items", migrateOne: () => ({ done: true }) });`,
@@ -298,8 +307,35 @@ export const one = migrations.define({ table: "items", migrateOne: () => ({ done
 	if r := s.Runs["migrations:one"]; r.State != "success" || r.Processed != 1 {
 		t.Errorf("the component's state: %+v", r)
 	}
-	doc, ok := f.envs[0].embed.View().Get("", id)
+	doc, ok := f.envs[0].embed.View().Get("", exportedID)
 	if !ok || !strings.Contains(doc.JSON, `"_creationTime":1754985600000`) {
 		t.Errorf("got %+v %v", doc, ok)
+	}
+}
+
+// The documents of an export are older than the target: that is told without
+// showing one, and with the shape that they have they are rehearsed on.
+func TestASnapshotOfTheOldShape(t *testing.T) {
+	files := map[string]string{
+		"dev.zip":     exported(t),
+		"strait.toml": "[[env]]\nname = \"only\"\nsnapshot = \"dev.zip\"\n",
+		"convex/schema.ts": `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ items: defineTable({ done: v.boolean() }) });`,
+		"old.ts": `import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ items: defineTable({ n: v.number() }) });`,
+		"convex/migrations.ts": define + `
+export const two = migrations.define({ table: "items", migrateOne: () => ({ n: undefined, done: true }) });`,
+	}
+	f := own(t, files, "")
+	if s := state(t, f, Broken); !strings.Contains(s.Err, exportedID) || !strings.Contains(s.Err, `documents = "git:main"`) || strings.Contains(s.Err, "Object: {") {
+		t.Errorf("got %q", s.Err)
+	}
+	files["strait.toml"] += "documents = \"old.ts\"\n"
+	f = own(t, files, "")
+	ready(t, f, "only")
+	if out := runIt(t, f, Command{Action: plan.ActRun, Env: "only", Migration: "two"}); out.Status != "success" || out.Processed != 1 {
+		t.Errorf("got %+v", out)
 	}
 }

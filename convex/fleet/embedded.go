@@ -149,7 +149,7 @@ func (b *builder) push(ctx context.Context, d *local.Deployment, documents, depl
 		first = schema.WidenSchemas(documents, b.p.Schema)
 	}
 	if err := d.Push(ctx, local.Push{App: b.p.App, Schema: first}); err != nil {
-		return fmt.Errorf("deploy: %w", err)
+		return b.notDeployed(err)
 	}
 	if err := b.replay(ctx, d); err != nil {
 		return err
@@ -159,9 +159,23 @@ func (b *builder) push(ctx context.Context, d *local.Deployment, documents, depl
 	}
 	b.at("deploying the last schema")
 	if err := d.PushSchema(ctx, deployed); err != nil {
-		return fmt.Errorf("deploy the schema of the migrations that ran: %w", err)
+		return fmt.Errorf("after the migrations that ran: %w", b.notDeployed(err))
 	}
 	return nil
+}
+
+// notDeployed says why the deployment takes no schema. The document in
+// Convex's text is left out.
+func (b *builder) notDeployed(err error) error {
+	var push *local.PushError
+	if !errors.As(err, &push) {
+		return fmt.Errorf("deploy: %w", err)
+	}
+	err = fmt.Errorf("the schema is refused by Convex: %s", firstLine(push.Message))
+	if b.cfg.Snapshot != "" && b.cfg.Documents == "" && push.Document != "" {
+		err = fmt.Errorf("%w\nhint: say which shape the documents of %s have, and the schema widened by it is deployed: documents = \"git:main\", or a schema file", err, b.cfg.Snapshot)
+	}
+	return err
 }
 
 func (b *builder) fill(ctx context.Context, d *local.Deployment, documents *schema.Schema, seed uint64) error {

@@ -84,7 +84,7 @@ type Env struct {
 	Snapshot   string         `toml:"snapshot"`
 	Generate   map[string]int `toml:"generate"` // table -> number of documents
 	Seed       uint64         `toml:"seed"`
-	Documents  string         `toml:"documents"` // schema file that generated documents follow (the old shape); default: Schema
+	Documents  string         `toml:"documents"` // schema that generated documents, or those of the snapshot, follow (the old shape); default: Schema
 	Schema     string         `toml:"schema"`    // what is deployed: a file, git:REF, "target", "widened"; default "widened" when it can be, else target
 	Ran        []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
 	Overlay    string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)

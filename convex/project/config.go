@@ -224,8 +224,8 @@ func (k *checker) embedded(e *Env, path string) {
 			k.add(at, fmt.Sprintf("%d documents cannot be generated", n), "give a number from 0 to 10,000,000")
 		}
 	}
-	if k.at.has(path+".documents") && !k.at.has(path+".generate") {
-		k.add(path+".documents", "documents needs generate", "it names the schema that generated documents follow")
+	if k.at.has(path+".documents") && !k.at.has(path+".generate") && !k.at.has(path+".snapshot") {
+		k.add(path+".documents", "documents needs generate or snapshot", "it names the schema that their documents follow")
 	}
 	for i, entry := range e.Ran {
 		if !ranEntry.MatchString(entry) {
