@@ -11,6 +11,7 @@
 package ui
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -44,7 +45,8 @@ type cli struct {
 // Main runs one command line and returns the exit code. demo holds the demo
 // project.
 func Main(args []string, demo fs.FS) (code int) {
-	c := &cli{out: os.Stdout, err: os.Stderr, demo: demo}
+	out := &output{w: os.Stdout}
+	c := &cli{out: out, err: os.Stderr, demo: demo}
 	bug := &crash{}
 	defer func() {
 		if r := recover(); r != nil {
@@ -66,11 +68,29 @@ func Main(args []string, demo fs.FS) (code int) {
 	if errors.Is(err, context.Canceled) {
 		err = errInterrupted
 	}
+	if err == nil && out.failed != nil {
+		err = fmt.Errorf("write the output: %w", out.failed)
+	}
 	if err != nil && !errors.Is(err, errSaid) {
 		c.complain(err)
 		c.complainJSON(err)
 	}
 	return exitCode(err)
+}
+
+// output keeps the first error of what is written, so that no verb ends well
+// whose answer reached nobody.
+type output struct {
+	w      io.Writer
+	failed error
+}
+
+func (o *output) Write(p []byte) (int, error) {
+	n, err := o.w.Write(p)
+	if err != nil && o.failed == nil {
+		o.failed = err
+	}
+	return n, err
 }
 
 // complainJSON gives a program that reads JSON lines the error as the last of
@@ -199,22 +219,24 @@ func interruptible() (context.Context, context.CancelFunc) {
 
 // line writes v as one line of JSON.
 func (c *cli) line(v any) error {
-	text, err := json.Marshal(v)
-	if err != nil {
+	return c.encode(v, "")
+}
+
+func (c *cli) encode(v any, indent string) error {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", indent)
+	if err := e.Encode(v); err != nil {
 		return fmt.Errorf("encode the answer: %w", err)
 	}
-	_, err = c.out.Write(append(text, '\n'))
+	_, err := c.out.Write(b.Bytes())
 	return err
 }
 
 // block writes v as indented JSON.
 func (c *cli) block(v any) error {
-	text, err := json.MarshalIndent(v, "", "  ")
-	if err != nil {
-		return fmt.Errorf("encode the answer: %w", err)
-	}
-	_, err = c.out.Write(append(text, '\n'))
-	return err
+	return c.encode(v, "  ")
 }
 
 // say writes a clean line for people.

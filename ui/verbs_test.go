@@ -295,6 +295,23 @@ func TestVerbsInJSON(t *testing.T) {
 	})
 }
 
+// An answer that could not be written is no success.
+func TestOutputIsFull(t *testing.T) {
+	full, err := os.OpenFile("/dev/full", os.O_WRONLY, 0)
+	if err != nil {
+		t.Skip("there is no /dev/full here")
+	}
+	defer full.Close()
+	for _, args := range [][]string{{"inspect"}, {"inspect", "--json"}, {"--version"}} {
+		cmd := exec.Command(binary(t), append(args, "--project", lab(t, 0))...)
+		var errs bytes.Buffer
+		cmd.Stdout, cmd.Stderr = full, &errs
+		if err := cmd.Run(); err == nil || !strings.Contains(errs.String(), "no space left") {
+			t.Errorf("%v: %v, %s", args, err, errs.String())
+		}
+	}
+}
+
 func TestInterruptARun(t *testing.T) {
 	t.Parallel()
 	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "lab", "--batch-size", "10", "--project", lab(t, 20000))
