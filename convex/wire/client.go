@@ -47,7 +47,10 @@ func New(o Options) *Client {
 }
 
 func defaultHTTP() *http.Client {
-	return &http.Client{Transport: &http.Transport{
+	// A deployment does not redirect. Whoever does is not asked where to, with a
+	// key in hand.
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &http.Client{CheckRedirect: stay, Transport: &http.Transport{
 		Proxy:                 http.ProxyFromEnvironment,
 		DialContext:           (&net.Dialer{Timeout: 10 * time.Second, KeepAlive: 15 * time.Second}).DialContext,
 		TLSHandshakeTimeout:   10 * time.Second,

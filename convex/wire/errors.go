@@ -59,6 +59,8 @@ func (e *HTTPError) hint() string {
 		return "check that the key belongs to this deployment"
 	case e.Code == "OperationNotPermitted":
 		return "use a key with that permission"
+	case e.Code == "" && e.Status >= 300 && e.Status < 400:
+		return "it sends on to another address; give the deployment's own"
 	case e.Code == "" && e.Status < 400:
 		return "is this the URL of a Convex deployment?"
 	case e.Code == "" && e.Status == http.StatusNotFound:

@@ -182,3 +182,18 @@ func TestCheckAdminKey(t *testing.T) {
 		t.Errorf("%+v, %v", a, err)
 	}
 }
+
+// The key goes to the address that was given and to no other.
+func TestNoRedirectIsFollowed(t *testing.T) {
+	asked := false
+	other := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { asked = true }))
+	defer other.Close()
+	srv := httptest.NewServer(http.RedirectHandler(other.URL, http.StatusTemporaryRedirect))
+	defer srv.Close()
+	c := New(Options{URL: srv.URL, AdminKey: "secret"})
+	defer c.Close()
+	_, err := c.CheckAdminKey(t.Context())
+	if asked || err == nil || !strings.Contains(err.Error(), "another address") {
+		t.Errorf("asked elsewhere: %v; %v", asked, err)
+	}
+}
