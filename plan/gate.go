@@ -191,7 +191,7 @@ func (g *gate) promotion(tables []string) {
 	if st.State == Done {
 		return
 	}
-	why := fmt.Sprintf("%s comes first and is not clean: migrate is %s", ev.Env, st.State)
+	why := fmt.Sprintf("%s comes first and is not clean: migrate is %s", ev.Env, st.State.word())
 	if st.Why != "" {
 		why += " (" + st.Why + ")"
 	}

@@ -53,3 +53,11 @@ func firstLine(s string) string {
 	}
 	return "no text was kept"
 }
+
+// word is the state as people read it.
+func (s State) word() string {
+	if s == Todo {
+		return "to do"
+	}
+	return string(s)
+}

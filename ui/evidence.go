@@ -138,7 +138,8 @@ func (m Root) diffSide(p *pen, k ink, sign, path string, nameW int, v value.Valu
 func (m Root) drawDryLog(p *pen, d *fleet.DryRun) {
 	var log []fleet.LogEntry
 	for _, e := range d.Log {
-		if len(d.Examples) == 0 || !strings.Contains(e.Text, "DRY RUN: Example change") {
+		told := strings.Contains(e.Text, "DRY RUN: Example change") || d.More && strings.Contains(e.Text, "DRY RUN: More than")
+		if len(d.Examples) == 0 || !told {
 			log = append(log, e)
 		}
 	}

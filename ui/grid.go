@@ -2,9 +2,11 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"strait/convex/fleet"
+	"strait/convex/jsrun"
 	"strait/plan"
 )
 
@@ -268,12 +270,32 @@ func (m Root) noRows(p *pen) {
 	case len(m.snap.Envs) == 0:
 		p.put(l.text, "  no environment yet").end()
 		p.para(l.dim, 2, "strait.toml at the project's root lists them, in promotion order; without it Strait looks where the Convex CLI looks: .env.local and CONVEX_* variables.")
-	case len(m.snap.Project.Migrations) == 0:
-		p.put(l.text, "  nothing to migrate").end()
-		p.para(l.dim, 2, "every environment fits the target, and the project defines no migration.")
+	case m.unloaded():
+		p.put(l.bad, "  "+l.g.failed).put(l.text, " not all of the project did load, so what has to be migrated is not known").end()
+		p.blank()
+		m.drawProblems(p, 4)
+	case !m.everywhere(plan.Done, plan.Todo, plan.Blocked):
+		p.put(l.dim, "  "+l.g.unknown).put(l.text, " nothing is known to migrate").end()
+		p.para(l.dim, 4, "not every environment tells what is deployed there; tab goes to it, ctrl+r tries again.")
+	case !m.everywhere(plan.Done):
+		p.put(l.ok, "  "+l.g.done).put(l.text, " no document has to be migrated").end()
+		p.para(l.dim, 4, "what differs is safe: deploying the target is enough.")
 	default:
-		p.put(l.text, "  nothing to migrate").end()
+		p.put(l.ok, "  "+l.g.done).put(l.text, " nothing to migrate").end()
+		p.para(l.dim, 4, "every environment fits the target.")
+		p.blank()
+		p.para(l.dim, 4, "Change the target, "+m.schemaFile()+", or name another in strait.toml, and start again: what has to be widened, migrated and narrowed shows up here. "+m.d.verb+" demo shows a whole passage.")
 	}
+}
+
+// unloaded reports whether a part of the project did not load.
+func (m Root) unloaded() bool {
+	return slices.ContainsFunc(m.snap.Project.Problems, func(p jsrun.Problem) bool { return !p.Warning })
+}
+
+// everywhere reports whether narrow is in one of these states in every environment.
+func (m Root) everywhere(states ...plan.State) bool {
+	return !slices.ContainsFunc(m.snap.Plan.Envs, func(e plan.EnvPlan) bool { return !slices.Contains(states, e.Narrow.State) })
 }
 
 // skeleton stands where the rows will be while the project loads.
@@ -293,7 +315,7 @@ func (m Root) gridFoot(p *pen) {
 		m.drawEnvironments(p)
 	}
 	l := m.l
-	if n := len(m.snap.Project.Problems); n > 0 && p.left() >= 3 {
+	if n := len(m.snap.Project.Problems); n > 0 && len(m.rows) > 0 && p.left() >= 3 {
 		p.blank()
 		pr := m.snap.Project.Problems[0]
 		k, sign := l.warn, l.g.blocked
@@ -355,9 +377,10 @@ func (m Root) drawEnvironments(p *pen) {
 	p.put(l.head, "  ENVIRONMENTS").end()
 	nameW, depW := 8, 12
 	for i := range m.snap.Envs {
-		nameW = min(16, max(nameW, width(m.snap.Envs[i].Name)+2))
-		depW = min(26, max(depW, width(deployment(&m.snap.Envs[i]))+2))
+		nameW = max(nameW, width(clean(m.snap.Envs[i].Name))+2)
+		depW = max(depW, width(clean(deployment(&m.snap.Envs[i])))+2)
 	}
+	nameW, depW = min(nameW, max(16, p.w/4)), min(depW, 30)
 	for i := range m.snap.Envs {
 		e := &m.snap.Envs[i]
 		name := e.Name
@@ -371,24 +394,40 @@ func (m Root) drawEnvironments(p *pen) {
 		p.to(2)
 		switch e.State {
 		case fleet.Opening:
-			p.put(l.run, m.spinner()+" ").col(k, name, nameW).put(l.run, "opening").put(l.dim, after(": ", e.Opening)).end()
+			p.put(l.run, m.spinner()+" ").putMax(k, name, nameW-1).to(4+nameW).put(l.run, "opening").put(l.dim, after(": ", e.Opening)).end()
 			continue
 		case fleet.Broken:
-			p.put(l.bad, l.g.failed+" ").col(k, name, nameW).put(l.bad, "unreachable").put(l.text, after(": ", firstLine(e.Err))).end()
+			p.put(l.bad, l.g.failed+" ").putMax(k, name, nameW-1)
+			m.drawUnreachable(p, e, 4+nameW)
 			continue
 		case fleet.Lost:
 			p.put(l.warn, l.g.blocked+" ")
 		default:
 			p.put(l.ok, l.g.done+" ")
 		}
-		p.col(k, name, nameW)
+		p.putMax(k, name, nameW-1).to(4 + nameW)
 		if p.room() > depW+40 {
-			p.col(l.dim, deployment(e), depW)
+			p.putMax(l.dim, deployment(e), depW-1).to(4 + nameW + depW)
 		}
 		p.colRight(l.text, count(e.Documents), 9).put(l.dim, " docs   ")
 		text, k := m.censusShort(e, i < len(m.snap.Plan.Envs) && m.snap.Plan.Envs[i].Narrow.State == plan.Done)
 		p.put(k, text)
 		p.end()
+	}
+}
+
+// drawUnreachable says why an environment cannot be reached, from column at on,
+// in two lines at most: its own page has the whole text.
+func (m Root) drawUnreachable(p *pen, e *fleet.EnvSnapshot, at int) {
+	why := strings.TrimPrefix(firstLine(e.Err), "environment "+e.Name+" has ")
+	lines := wrap(clean("unreachable: "+why), max(1, p.w-at-1))
+	for i, line := range lines {
+		if i == 1 && len(lines) > 2 {
+			line += m.l.g.ellipsis
+		}
+		if i < 2 {
+			p.to(at).put(m.l.bad, line).end()
+		}
 	}
 }
 

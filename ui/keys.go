@@ -226,18 +226,17 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 	return m, nil
 }
 
-// latest are the n newest messages, newest first.
+// latest are the n newest things that happened, newest first: what the fleet
+// says, and of the screen's own words only the errors.
 func (m Root) latest(n int) []fleet.Message {
-	if n <= 0 {
-		return nil
-	}
-	a, b := m.snap.Messages, m.notes
-	out := make([]fleet.Message, 0, n)
-	for len(out) < n && len(a)+len(b) > 0 {
-		if len(b) == 0 || len(a) > 0 && !a[len(a)-1].At.Before(b[len(b)-1].At) {
-			out, a = append(out, a[len(a)-1]), a[:len(a)-1]
-		} else {
-			out, b = append(out, b[len(b)-1]), b[:len(b)-1]
+	var out []fleet.Message
+	for _, msg := range m.said() {
+		if len(out) >= n {
+			break
+		}
+		fresh := !slices.ContainsFunc(out, func(x fleet.Message) bool { return x.Env == msg.Env && x.Text == msg.Text })
+		if fresh && (msg.ID != 0 || msg.Level == toastBad) {
+			out = append(out, msg)
 		}
 	}
 	return out

@@ -238,6 +238,9 @@ func (m Root) snapped(s *fleet.Snapshot) (Root, tea.Cmd) {
 			continue
 		}
 		m.seen = msg.ID
+		if i := envIndex(s, msg.Env); i >= 0 && s.Envs[i].State != fleet.Ready && repeated(s.Messages, msg) {
+			continue
+		}
 		var cmd tea.Cmd
 		m, cmd = m.show(msg)
 		cmds = append(cmds, cmd)
@@ -251,6 +254,21 @@ func (m Root) snapped(s *fleet.Snapshot) (Root, tea.Cmd) {
 		cmds = append(cmds, m.tick())
 	}
 	return m, tea.Batch(cmds...)
+}
+
+// repeated reports whether a message says what was the last thing said of its
+// environment: one that cannot be reached says so at every try.
+func repeated(all []fleet.Message, msg fleet.Message) bool {
+	said := ""
+	for _, x := range all {
+		if x.ID >= msg.ID {
+			break
+		}
+		if x.Env == msg.Env {
+			said = x.Text
+		}
+	}
+	return said == msg.Text
 }
 
 // lively reports whether something on the screen turns.

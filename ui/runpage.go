@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"strait/convex/fleet"
@@ -392,8 +393,17 @@ func (m Root) drawLog(p *pen, log []fleet.LogEntry) {
 		case "debug", "DEBUG":
 			k = l.faint
 		}
-		p.to(1).put(l.faint, e.At.Format("15:04:05")).put(k, "  "+e.Text).end()
+		p.to(1).put(l.faint, e.At.Format("15:04:05")).put(k, "  "+unquoted(e.Text)).end()
 	}
+}
+
+// unquoted is a log line without the quotes that Convex puts around a text,
+// where it is all there is.
+func unquoted(line string) string {
+	if n := len(line); n > 2 && line[0] == '\'' && line[n-1] == '\'' && !strings.Contains(line, "' '") {
+		return line[1 : n-1]
+	}
+	return line
 }
 
 func batches(n int) string {
