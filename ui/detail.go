@@ -228,7 +228,7 @@ func (m Root) nextKey(s *plan.Step, f focus) string {
 	}[verb]
 	switch {
 	case s.State == plan.Failed:
-		say = "mend it (enter shows where), then r resumes"
+		say = "enter shows where, then r resumes"
 	case verb == string(plan.ActRun) && f.dry == nil && f.def != nil && f.run.State == "canceled":
 		say = "d tries it dry, then r resumes it"
 	case verb == string(plan.ActRun) && f.dry == nil:
