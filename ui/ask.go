@@ -57,41 +57,6 @@ func (a ask) overridable() bool {
 	return len(a.refused) > 0
 }
 
-// wayOut is the key that leads to what the policy misses: a dry run, a census,
-// the widening. Where a word is typed, a letter is text.
-func (a ask) wayOut() (key, label string, act plan.Action) {
-	if a.kind == askHow || len(a.refused) == 0 && a.word != "" {
-		return "", "", ""
-	}
-	for _, r := range append(slices.Clone(a.refused), a.warned...) {
-		switch r.Code {
-		case "dry-run-missing":
-			return "d", "make a dry run", plan.ActDryRun
-		case "census-missing", "census-stale":
-			return "v", "count now", plan.ActCensus
-		case "not-widened":
-			return "w", "widen first", plan.ActWiden
-		}
-	}
-	return "", "", ""
-}
-
-// takeWayOut leaves the question for what it misses, in the same environment.
-func (m Root) takeWayOut(act plan.Action) (Root, tea.Cmd) {
-	cmd := m.ask.cmd
-	m.ask, m.env = ask{}, cmd.Env
-	if act == plan.ActCensus {
-		if why := blockedCensus(m); why != "" {
-			return m.tell(toastWarn, why)
-		}
-		return m.census()
-	}
-	if cmd.Migration != "" {
-		m.mig = cmd.Migration
-	}
-	return askFor(act)(m)
-}
-
 // askFor opens the question before an action; nothing goes out without one.
 func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 	return func(m Root) (Root, tea.Cmd) {
@@ -329,7 +294,7 @@ func (m Root) askQuit(signal bool) Root {
 // pressAsk gives a key to the open question. Enter and space say yes to nothing.
 func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 	a := m.ask
-	out, _, act := a.wayOut()
+	out := m.wayOut()
 	if m.now.Before(a.quiet) {
 		m.ask.quiet = m.now.Add(quietTime)
 		return m, nil
@@ -368,8 +333,8 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 	case a.overridable() && key == "o":
 		m.ask.reasoning = true
 		return m, nil
-	case out != "" && key == out:
-		return m.takeWayOut(act)
+	case out.key != "" && key == out.key:
+		return m.takeWayOut(out)
 	case len(a.refused) > 0: // a letter closes nothing: what is typed on would be taken for keys
 		if key == "o" && slices.ContainsFunc(a.refused, byReason) {
 			return m.tell(toastWarn, "a reason overrides the order only: clear what else is missing first")
@@ -482,8 +447,8 @@ func (m Root) askView() []string {
 		}
 	}
 	p.blank()
-	if key, label, _ := a.wayOut(); key != "" && !a.reasoning {
-		p.put(l.key, key).put(l.text, " "+label+"   ")
+	if out := m.wayOut(); out.key != "" {
+		p.put(l.key, out.key).put(l.text, " "+out.label+"   ")
 	}
 	switch {
 	case a.reasoning:

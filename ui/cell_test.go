@@ -101,7 +101,7 @@ func TestARefusalOffersItsWayOut(t *testing.T) {
 	m = onRow(m, "users.plan")
 	e.refusals = []plan.Refusal{{Code: "dry-run-missing", Why: "no dry run yet", Hint: "make a dry run first"}, {Code: "order", Why: "dev comes first", Hint: "override with a reason"}}
 	m = press(m, "r")
-	if got := plainScreen(m); !strings.Contains(got, "d make a dry run") || strings.Contains(got, "o override") {
+	if got := plainScreen(m); !strings.Contains(got, "d dry run setDefaultPlan") || strings.Contains(got, "o override") {
 		t.Fatalf("the wrong ways out:\n%s", got)
 	}
 	for _, key := range []string{"o", "n", "q", "y", "enter", "r", "space"} { // as one types a reason that is not asked for
@@ -167,5 +167,22 @@ func TestAFunctionByHandHasNoRecord(t *testing.T) {
 	}
 	if got := statusOfRun(m.focus().def, fleet.Run{}).State; got != "unknown" {
 		t.Errorf("status says %q", got)
+	}
+}
+
+func TestASeriesIsTriedMemberByMember(t *testing.T) {
+	s := scene("idle")
+	m, e := screen(t, s, 120, 40)
+	m = onRow(m, "users.plan")
+	m.mig = "migrations:runAll" // of setDefaultPlan and splitProfile
+	s.Envs[1].Runs["migrations:setDefaultPlan"] = fleet.Run{State: "success"}
+	e.warnings = []plan.Refusal{{Code: "dry-run-missing", Why: "no dry run of a member"}}
+	m = press(m, "r")
+	if got := plainScreen(m); !strings.Contains(got, "d dry run splitProfile") {
+		t.Fatalf("the member that is open is not named:\n%s", got)
+	}
+	m = press(m, "d")
+	if f := m.focus(); m.ask.cmd.Action != plan.ActDryRun || m.ask.cmd.Migration != "migrations:splitProfile" || f.row.Path != "users.profile" || f.mig != "migrations:splitProfile" {
+		t.Fatalf("d asked for %+v on %s", m.ask.cmd, f.row.Title)
 	}
 }

@@ -83,10 +83,14 @@ func (a *action) start(answer *entry) error {
 	if err := a.settle(res.LogLines); err != nil {
 		return fmt.Errorf("it was started, but its status cannot be read: %w", err)
 	}
+	done := text == "Migration already done."
+	if a.migration.Runner && done && len(a.migration.Series) > 0 {
+		text, done = a.migration.Series[0]+" is already done: passed over", false // told of its first member only
+	}
 	if text != "" {
 		a.f.change(func() {
 			a.e.tracker(a.c.Migration).log(LogEntry{At: now, Level: "INFO", Text: text})
-			if text == "Migration already done." {
+			if done {
 				a.f.say("info", a.c.Env, a.c.Migration+" is already done: nothing ran; start it with reset to run it again")
 			}
 		})
