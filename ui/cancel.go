@@ -48,7 +48,7 @@ func (c *cli) cancel(name, env string) error {
 	cmd := fleet.Command{Action: plan.ActCancel, Env: e.Name, Migration: m.Name, By: "cli"}
 	out, err := f.Run(ctx, cmd, nil)
 	if err != nil {
-		return c.notRun(ctx, cmd, e, err)
+		return c.notRun(ctx, cmd, fateOf(e, m, cmd.Action), err)
 	}
 	if out.Failure != nil {
 		return hint(errors.New(out.Failure.Summary), "strait status --env "+shellWord(e.Name)+" shows what it does now")

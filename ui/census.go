@@ -6,6 +6,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strait/convex/fleet"
+	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -38,7 +39,7 @@ func (c *cli) census(env string) error {
 	cmd := fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "cli"}
 	out, err := f.Run(ctx, cmd, nil)
 	if err != nil {
-		return c.notRun(ctx, cmd, e, err)
+		return c.notRun(ctx, cmd, fateOf(e, project.Migration{}, cmd.Action), err)
 	}
 	if out.Census == nil {
 		cause := errors.New("the census did not come to its end")

@@ -10,6 +10,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"strait/convex/project"
+	"strait/plan"
 )
 
 // served serves a lab in a process of its own and gives a project whose
@@ -85,5 +88,27 @@ func TestARunIsStoppedFromElsewhere(t *testing.T) {
 	all.Write(journal)
 	if strings.Contains(all.String(), key) {
 		t.Error("the key was written")
+	}
+}
+
+// What an interrupt leaves behind is told as it is.
+func TestFateOf(t *testing.T) {
+	far := project.Env{Name: "far", URL: "https://x", KeyEnv: "K"}
+	here := project.Env{Name: "here", Generate: map[string]int{"*": 1}}
+	component, paged := project.Migration{Name: "m:a", Driver: project.ComponentDriver}, project.Migration{Name: "m:b", Driver: project.PagedDriver}
+	for _, c := range []struct {
+		e    project.Env
+		m    project.Migration
+		a    plan.Action
+		want string
+	}{
+		{far, component, plan.ActRun, "strait cancel m:a --env far"},
+		{far, paged, plan.ActRun, "stopped after its batch"},
+		{far, component, plan.ActDryRun, "nothing was written"},
+		{here, component, plan.ActRun, "nothing is left of it"},
+	} {
+		if got := fateOf(c.e, c.m, c.a); !strings.Contains(got, c.want) {
+			t.Errorf("%s %s in %s: %q", c.a, c.m.Name, c.e.Name, got)
+		}
 	}
 }

@@ -179,7 +179,7 @@ func (c *cli) run(name string, fl runFlags) error {
 	t := &teller{cli: c, cmd: cmd, driver: m.Driver}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
-		return c.notRun(ctx, cmd, e, err)
+		return c.notRun(ctx, cmd, fateOf(e, m, cmd.Action), err)
 	}
 	for _, w := range out.Warnings {
 		fmt.Fprintln(c.err, "warning: "+clean(w.Why))
@@ -197,7 +197,7 @@ func (c *cli) run(name string, fl runFlags) error {
 }
 
 // notRun says why an action did not come to its end.
-func (c *cli) notRun(ctx context.Context, cmd fleet.Command, e project.Env, err error) error {
+func (c *cli) notRun(ctx context.Context, cmd fleet.Command, fate string, err error) error {
 	var refused *fleet.Refused
 	if errors.As(err, &refused) {
 		if c.json {
@@ -210,11 +210,23 @@ func (c *cli) notRun(ctx context.Context, cmd fleet.Command, e project.Env, err 
 	if ctx.Err() == nil {
 		return err
 	}
-	fate := "an embedded environment ends with strait, so nothing is left of it"
-	if !e.Embedded() && cmd.Action == plan.ActRun {
-		fate = "what the component runs goes on in " + cmd.Env + ": strait status --env " + shellWord(cmd.Env) + " shows it"
-	}
 	return &coded{hint(errors.New("interrupted"), fate), exitInterrupted}
+}
+
+// fateOf says what becomes of an action that is interrupted.
+func fateOf(e project.Env, m project.Migration, a plan.Action) string {
+	status := "strait status --env " + shellWord(e.Name) + " shows it"
+	switch {
+	case e.Embedded():
+		return "an embedded environment ends with strait, so nothing is left of it"
+	case a == plan.ActCensus || a == plan.ActDryRun:
+		return "nothing was written"
+	case a == plan.ActCancel:
+		return "the cancel may have arrived: " + status
+	case m.GoesOn():
+		return "it goes on in " + e.Name + " without Strait: " + status + ", strait cancel " + shellWord(m.Name) + " --env " + shellWord(e.Name) + " stops it"
+	}
+	return "Strait drove it, so it stopped after its batch; what is written stays in " + e.Name
 }
 
 // onCommandLine says what a refusal's ways out are called here.

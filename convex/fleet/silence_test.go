@@ -65,7 +65,7 @@ func TestAFollowedRunIsLost(t *testing.T) {
 			told = append(told, ev.Log.Text)
 		}
 	})
-	if err == nil || !strings.Contains(err.Error(), "goes on there") {
+	if err == nil || !strings.Contains(err.Error(), "goes on") {
 		t.Errorf("it ended with %v", err)
 	}
 	if len(told) != 1 || !strings.Contains(told[0], "lost") {

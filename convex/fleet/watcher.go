@@ -61,12 +61,12 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 		case over:
 			return out, nil
 		case lost:
-			return Outcome{}, fmt.Errorf("environment %s was lost meanwhile: %s; what its component runs goes on there", w.a.c.Env, problem)
+			return Outcome{}, fmt.Errorf("environment %s was lost meanwhile: %s; %s", w.a.c.Env, problem, w.fate())
 		}
 		select {
 		case <-tick:
 		case <-gone:
-			return Outcome{}, fmt.Errorf("environment %s did not come back: %s; what its component runs goes on there", w.a.c.Env, problem)
+			return Outcome{}, fmt.Errorf("environment %s did not come back: %s; %s", w.a.c.Env, problem, w.fate())
 		case <-ctx.Done():
 			return Outcome{}, ctx.Err()
 		case <-f.ctx.Done():
@@ -79,7 +79,18 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 func (w *watcher) tellLost(problem string) Event {
 	at := w.a.f.now()
 	return Event{Kind: "log", At: at, Env: w.a.c.Env, Migration: w.a.c.Migration,
-		Log: LogEntry{At: at, Level: "WARN", Text: problem + "; what its component runs goes on there"}}
+		Log: LogEntry{At: at, Level: "WARN", Text: problem + "; " + w.fate()}}
+}
+
+// fate is what becomes of an action whose environment is lost.
+func (w *watcher) fate() string {
+	switch {
+	case w.a.c.Action != plan.ActRun && w.a.c.Action != plan.ActCancel:
+		return "nothing was written"
+	case w.a.migration.GoesOn():
+		return "what runs there goes on"
+	}
+	return "the batch in flight may have run, and no other one follows it"
 }
 
 // news are the events since the last call. f.mu is held.

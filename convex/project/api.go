@@ -61,6 +61,12 @@ type Migration struct {
 	Source string `json:"-"` // text of the function, for people and for advice
 }
 
+// GoesOn reports whether the deployment drives the migration once it is
+// started, so that it goes on without Strait.
+func (m *Migration) GoesOn() bool {
+	return m.Runner || m.Continues || m.Driver == ComponentDriver || m.Driver == HelpersDriver
+}
+
 // Config is strait.toml.
 type Config struct {
 	Path   string // absolute; "" when there is none
