@@ -132,7 +132,11 @@ func (m Root) drawWhen(p *pen, r fleet.Run, runner bool) {
 	sep := " " + l.g.dot + " "
 	switch {
 	case active(r.State) && !r.Started.IsZero():
-		p.put(l.dim, sep+"started "+age(m.now, r.Started))
+		begun := "started "
+		if !r.Resumed.IsZero() {
+			begun = "resumed "
+		}
+		p.put(l.dim, sep+begun+age(m.now, r.Since()))
 		if !r.Mine {
 			p.put(l.dim, ", not by this Strait")
 		}
@@ -224,16 +228,17 @@ func (m Root) drawFigures(p *pen, r fleet.Run) {
 	if active(r.State) {
 		label("", rate(r.Rate), l.text)
 		if !r.Started.IsZero() {
-			label(" elapsed", clock(m.now.Sub(r.Started)), l.text)
+			label(" elapsed", clock(m.now.Sub(r.Since())), l.text)
 		}
 		if r.ETA > 0 {
 			label(" left", "~"+clock(max(time.Second, r.ETA)), l.text)
 		}
 		m.lastNews(r, label)
 	} else if !r.Started.IsZero() && !r.Ended.IsZero() {
-		label("", "took "+span(r.Ended.Sub(r.Started)), l.dim)
-		if d := r.Ended.Sub(r.Started).Seconds(); d > 0.1 && r.Processed > 0 {
-			label(" on average", rate(float64(r.Processed)/d), l.dim)
+		took := r.Ended.Sub(r.Since())
+		label("", "took "+span(took), l.dim)
+		if n := r.Processed - r.Before; took > 100*time.Millisecond && n > 0 {
+			label(" on average", rate(float64(n)/took.Seconds()), l.dim)
 		}
 	}
 	p.end()

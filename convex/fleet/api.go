@@ -81,10 +81,20 @@ type Run struct {
 	ETA        time.Duration // 0 unknown
 	Started    time.Time
 	Ended      time.Time
+	Resumed    time.Time // when it was last seen to go on after it had stopped; zero: never
+	Before     int64     // Processed when it was resumed
 	Heard      time.Time // when the status last changed
 	Series     []string  // what follows it
 	Failure    *Failure
 	Log        []LogEntry // newest last, at most 500
+}
+
+// Since is when it last began to run: resumed, or else started.
+func (r Run) Since() time.Time {
+	if r.Resumed.After(r.Started) {
+		return r.Resumed
+	}
+	return r.Started
 }
 
 // Batch is one committed batch as it was observed.

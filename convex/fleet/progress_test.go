@@ -143,3 +143,28 @@ export const drip = internalMutation({
 		t.Errorf("success is told with %d documents to go", left)
 	}
 }
+
+// A run that goes on after it stopped is timed from then: it may have begun
+// weeks ago.
+func TestAResumedRunIsTimedFromItsResumption(t *testing.T) {
+	_, e, now := still(project.Migration{Name: "m:x", Table: "t", Driver: project.ComponentDriver})
+	tr := e.tracker("m:x")
+	began := now.Add(-1000 * time.Hour)
+	status := wire.MigrationStatus{Name: "m:x", State: "canceled", LatestStart: began, Processed: 800}
+	tr.observe(status, now)
+	if !tr.run.Since().Equal(began) {
+		t.Errorf("stopped: since %v, want %v", tr.run.Since(), began)
+	}
+	status.State, status.Processed = "inProgress", 900
+	tr.observe(status, now)
+	status.Processed = 1000
+	tr.observe(status, now.Add(time.Second))
+	if r := tr.run; !r.Since().Equal(now) || r.Before != 800 {
+		t.Errorf("resumed: since %v with %d before, want %v with 800", r.Since(), r.Before, now)
+	}
+	status.LatestStart, status.Processed = now.Add(time.Minute), 50
+	tr.observe(status, now.Add(time.Minute))
+	if r := tr.run; !r.Since().Equal(status.LatestStart) || r.Before != 0 {
+		t.Errorf("begun again: since %v with %d before", r.Since(), r.Before)
+	}
+}

@@ -70,6 +70,12 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 	if told == "inProgress" && t.told != "inProgress" && t.asked.IsZero() {
 		t.mark = now
 	}
+	if t.stopped() && (told == "inProgress" || s.Processed > r.Processed) {
+		r.Resumed, r.Before = now, r.Processed
+		if !t.asked.IsZero() {
+			r.Resumed = t.asked
+		}
+	}
 	r.Processed, r.Started, r.Ended = s.Processed, s.LatestStart, s.LatestEnd
 	r.BatchSize = cmpOr(s.BatchSize, r.BatchSize)
 	r.Series = s.Next
@@ -79,6 +85,15 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 		return false
 	}
 	return t.conclude(now)
+}
+
+// stopped reports whether the last status was of a run that stopped part way.
+func (t *tracker) stopped() bool {
+	switch t.told {
+	case "canceled", "failed", "unknown":
+		return t.run.Processed > 0
+	}
+	return false
 }
 
 // settle ends the wait for the answer of a start.
@@ -125,6 +140,7 @@ func (t *tracker) sinceMark(now time.Time) time.Duration {
 func (t *tracker) restart(now time.Time) {
 	t.run.Batches, t.run.BatchCount, t.run.Processed = nil, 0, 0
 	t.run.Failure, t.peak = nil, 0
+	t.run.Resumed, t.run.Before = time.Time{}, 0
 	if t.asked.IsZero() {
 		t.mark = now
 	}
