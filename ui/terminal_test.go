@@ -102,7 +102,8 @@ func (x *tty) pid() int {
 // is as it was: main screen, cursor shown, line mode and echo on.
 func (x *tty) restored(code int) string {
 	x.t.Helper()
-	s := x.see("ended with ")
+	// The screen too says how things ended, but not with a number.
+	s := x.until("the exit code", regexp.MustCompile(`(?m)^ended with \d+$`).MatchString)
 	if !strings.Contains(s, fmt.Sprintf("ended with %d\n", code)) || !strings.Contains(s, "before\n") {
 		x.t.Fatalf("ended otherwise than with %d:\n%s", code, s)
 	}
