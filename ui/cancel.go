@@ -31,11 +31,7 @@ there.`,
 func (c *cli) cancel(name, env string) error {
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := resolveEnv(p, env)
+	p, e, err := c.loadEnv(ctx, env)
 	if err != nil {
 		return err
 	}

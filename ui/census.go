@@ -26,11 +26,7 @@ func (c *cli) censusVerb() *cobra.Command {
 func (c *cli) census(env string) error {
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := resolveEnv(p, env)
+	p, e, err := c.loadEnv(ctx, env)
 	if err != nil {
 		return err
 	}

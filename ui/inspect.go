@@ -25,11 +25,17 @@ func (c *cli) whereIsIt() (root, journal string) {
 
 // load loads the project, and fails when there is none.
 func (c *cli) load(ctx context.Context) (*project.Project, error) {
-	p, err := project.Load(ctx, project.Options{Dir: c.project})
+	return project.Load(ctx, project.Options{Dir: c.project})
+}
+
+// loadEnv loads the project, and finds one of its environments by name.
+func (c *cli) loadEnv(ctx context.Context, name string) (*project.Project, project.Env, error) {
+	p, err := c.load(ctx)
 	if err != nil {
-		return nil, err
+		return nil, project.Env{}, err
 	}
-	return p, nil
+	e, err := resolveEnv(p, name)
+	return p, e, err
 }
 
 // inspection is the JSON of strait inspect.

@@ -152,11 +152,7 @@ func (c *cli) run(name string, fl runFlags) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := resolveEnv(p, fl.env)
+	p, e, err := c.loadEnv(ctx, fl.env)
 	if err != nil {
 		return err
 	}

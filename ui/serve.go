@@ -32,11 +32,7 @@ func (c *cli) serve(env string, port int) error {
 	}
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := c.load(ctx)
-	if err != nil {
-		return err
-	}
-	e, err := resolveEnv(p, env)
+	p, e, err := c.loadEnv(ctx, env)
 	if err != nil {
 		return err
 	}
