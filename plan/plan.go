@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"strait/model/schema"
+	"strait/model/source"
 	"strait/model/value"
 )
 
@@ -67,6 +68,12 @@ type Definition struct {
 	Runner bool
 	Series []string
 	Source string // text of the function; tells which fields it touches
+	File   string // relative to the project's root; "" unknown
+	Line   int
+	// BatchSize is what is in effect when none is given at the start; 0 unknown.
+	BatchSize   int
+	Parallelize bool
+	CustomRange bool
 	// NoDryRun says that it cannot be tried without writing, so the gate does
 	// not ask for it.
 	NoDryRun bool
@@ -135,7 +142,14 @@ type Evidence struct {
 	Embedded    bool
 	Armed       bool
 	LastPush    time.Time
-	Compared    *Comparison // of Active and the target, when the caller keeps it; else made anew
+	Sizes       map[string]Size // of documents, by table, as far as some were read
+	Compared    *Comparison     // of Active and the target, when the caller keeps it; else made anew
+}
+
+// Size is how large the documents of a table are, as sampled.
+type Size struct {
+	Sampled       int64 // documents that were read
+	Mean, Largest int64 // bytes, as Convex counts them
 }
 
 // Input is everything a plan is made from.
@@ -143,6 +157,10 @@ type Input struct {
 	Target      *schema.Schema
 	Definitions []Definition
 	Envs        []Evidence // in promotion order
+
+	// The rest is for NewReview only.
+	Code    *source.Facts // nil: the code was not read
+	Waivers []Waiver
 }
 
 // Row is one line of the fleet's grid: a change that must be migrated, with

@@ -67,12 +67,14 @@ var floors = []struct {
 }{
 	{"model/value", nil},
 	{"model/schema", []string{"model"}},
+	{"model/source", []string{"model/schema"}},
 	{"plan", []string{"model"}},
 	{"convex/jsrun", []string{"model"}},
 	{"convex/wire", []string{"model"}},
 	{"convex/snapshot", []string{"model"}},
 	{"convex/local", []string{"model", "convex/jsrun", "convex/snapshot"}},
-	{"convex/project", []string{"model", "convex/jsrun"}},
+	{"convex/scan", []string{"model"}},
+	{"convex/project", []string{"model", "convex/jsrun", "convex/scan"}},
 	{"convex/internal/npmtest", nil}, // tests only
 	{"convex/fleet", []string{"model", "plan", "convex"}},
 	{"ui", []string{"model", "plan", "convex"}},

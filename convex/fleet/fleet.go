@@ -200,6 +200,7 @@ func definitions(ms []project.Migration) []plan.Definition {
 	for _, m := range ms {
 		out = append(out, plan.Definition{
 			Name: m.Name, Table: m.Table, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
+			File: m.File, Line: m.Line, BatchSize: m.BatchSize, Parallelize: m.Parallelize, CustomRange: m.CustomRange,
 			NoDryRun: !m.Runner && noDryRun(m) != "", OwnDryRun: byHand(m) && m.DryRunArg != "",
 		})
 	}

@@ -66,14 +66,21 @@ func (f *Fleet) build(seq uint64) *Snapshot {
 		if p.Config.Target != "" {
 			s.Project.Target = p.Config.Target
 		}
-		in := plan.Input{Target: p.Schema, Definitions: f.defs}
 		for _, e := range f.envs {
-			in.Envs = append(in.Envs, e.evidence())
 			s.Envs = append(s.Envs, e.snapshot())
 		}
-		s.Plan = plan.Make(in)
+		s.Plan = plan.Make(f.input())
 	}
 	return s
+}
+
+// input is what a plan is made from. f.mu is held.
+func (f *Fleet) input() plan.Input {
+	in := plan.Input{Target: f.project.Schema, Definitions: f.defs}
+	for _, e := range f.envs {
+		in.Envs = append(in.Envs, e.evidence())
+	}
+	return in
 }
 
 // snapshot copies what the environment shows. f.mu is held.

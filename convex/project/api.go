@@ -77,7 +77,21 @@ type Config struct {
 	// the project's code.
 	Variables map[string]string `toml:"variables"`
 	Envs      []Env             `toml:"env"`
+	Waive     []Waiver          `toml:"waive"`
 	FromFile  bool              `toml:"-"`
+}
+
+// Waiver is one [[waive]] of strait.toml: a hazard that the team accepts, as
+// narrowly as its scope says.
+type Waiver struct {
+	Code      string    `toml:"code"`   // SW104
+	Reason    string    `toml:"reason"` // needed
+	Table     string    `toml:"table"`
+	Path      string    `toml:"path"`
+	Migration string    `toml:"migration"`
+	Env       string    `toml:"env"`
+	File      string    `toml:"file"`
+	Until     time.Time `toml:"until"` // a date; zero: for good
 }
 
 // Env is one environment of strait.toml, in promotion order. Exactly one of
