@@ -27,6 +27,12 @@ const maxRevision = 512 << 20
 // packages of the work tree; they are the packages of today, for those of the
 // revision are not in git.
 func (e evaluator) revision(loc Location, ref string) (*schema.Schema, error) {
+	return e.revisionOf(loc, ref, "")
+}
+
+// revisionOf is revision for one file or folder inside; "" is the project's
+// own schema.
+func (e evaluator) revisionOf(loc Location, ref, inside string) (*schema.Schema, error) {
 	ctx := e.ctx
 	top, err := git(ctx, loc.Root, "rev-parse", "--show-toplevel")
 	if err != nil {
@@ -64,6 +70,13 @@ func (e evaluator) revision(loc Location, ref string) (*schema.Schema, error) {
 	}
 	if err := linkPackages(top, copied); err != nil {
 		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
+	}
+	if inside != "" {
+		s, err := e.at(copied, rel, inside)
+		if err != nil {
+			return nil, fmt.Errorf("schema git:%s:%s: %w", ref, inside, err)
+		}
+		return s, nil
 	}
 	root := filepath.Join(copied, rel)
 	functions, err := functionsAt(loc, root)
