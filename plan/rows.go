@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"slices"
 	"strings"
-	"unicode"
 )
 
 // rows are the union over the environments of what must be migrated, each with
@@ -35,7 +34,7 @@ func rows(in Input, envs []EnvPlan) []Row {
 		if d.Runner {
 			continue
 		}
-		if !attach(out, d) {
+		if !attach(out, d, in.Code) {
 			out = append(out, Row{Title: shortName(d.Name), Table: d.Table, Migrations: []string{d.Name}})
 		}
 	}
@@ -44,63 +43,6 @@ func rows(in Input, envs []EnvPlan) []Row {
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Title, b.Title))
 	})
 	return out
-}
-
-// attach puts a definition into the rows it works on: those of its table whose
-// field its source names; all rows of its table when its source is not known.
-// It reports whether there was one.
-func attach(rows []Row, d Definition) bool {
-	if d.Table == "" && d.Source == "" {
-		return false
-	}
-	found := false
-	for i := range rows {
-		r := &rows[i]
-		if len(r.Changes) == 0 || d.Table != "" && r.Table != "" && r.Table != d.Table {
-			continue
-		}
-		if d.Source != "" && r.Path != "" && !mentions(d.Source, r.Path) {
-			continue
-		}
-		if d.Table == "" && !word(d.Source, r.Table) {
-			continue
-		}
-		r.Migrations = append(r.Migrations, d.Name)
-		found = true
-	}
-	return found
-}
-
-// mentions reports whether source names the first field of the path below the
-// table: a migration writes whole top-level fields.
-func mentions(source, path string) bool {
-	_, fields, _ := strings.Cut(path, ".")
-	field := strings.FieldsFunc(fields, func(r rune) bool { return r == '.' || r == '[' || r == '{' })
-	return len(field) == 0 || word(source, field[0])
-}
-
-// word reports whether text holds w as a whole identifier.
-func word(text, w string) bool {
-	letter := func(s string) bool {
-		r := []rune(s)
-		return len(r) > 0 && (r[0] == '_' || r[0] == '$' || unicode.IsLetter(r[0]) || unicode.IsDigit(r[0]))
-	}
-	for from := 0; w != ""; {
-		i := strings.Index(text[from:], w)
-		if i < 0 {
-			break
-		}
-		i += from
-		before := ""
-		if i > 0 {
-			before = text[i-1 : i]
-		}
-		if !letter(before) && !letter(text[i+len(w):]) {
-			return true
-		}
-		from = i + len(w)
-	}
-	return false
 }
 
 // title is the same before and after the widening.
