@@ -52,8 +52,8 @@ func (a *adviser) advise(r Row) Advice {
 	}
 	for _, c := range r.Changes {
 		out.Kinds = append(out.Kinds, c.Kind)
-		if out.Witness == "" && c.Witness != nil {
-			out.Witness = string(value.Append(nil, c.Witness))
+		if w := c.Witness(); out.Witness == "" && w != nil {
+			out.Witness = string(value.Append(nil, w))
 		}
 	}
 	if t := a.widened.Table(r.Table); t != nil && !s.unwidened() {
@@ -111,7 +111,7 @@ func (s *situation) unwidened() bool {
 // one place, the one that asks for most.
 func deciding(changes []Change) Change {
 	order := []string{
-		ValidationOn, TableRemoved, TableAdded, FieldRemoved, IDTargetChanged, TypeChanged, TypeNarrowed,
+		ValidationOn, TableRemoved, TableAdded, FieldRemoved, IDTargetChanged, TypeChanged, LiteralsChanged, TypeNarrowed,
 		UnionShrunk, LiteralsShrunk, RequiredFieldAdded, OptionalToRequired,
 	}
 	rank := func(c Change) int {

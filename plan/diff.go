@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 
 	"strait/model/schema"
 )
@@ -25,6 +26,7 @@ const (
 	UnionShrunk        = "union-shrunk"
 	LiteralsGrown      = "literals-grown"
 	LiteralsShrunk     = "literals-shrunk"
+	LiteralsChanged    = "literals-changed" // some came, some went
 	IDTargetChanged    = "id-target-changed"
 	IndexAdded         = "index-added"
 	IndexRemoved       = "index-removed"
@@ -45,29 +47,38 @@ func Diff(active, target *schema.Schema) []Change {
 	}
 	var out []Change
 	if active != nil && active.Validation != target.Validation {
-		out = append(out, validationChange(target.Validation))
+		out = append(out, validationChange(target))
 	}
+	names := tableRenames(active, target)
+	before := byName(active)
 	for _, t := range target.Tables {
-		a := active.Table(t.Name)
+		a := before[t.Name]
 		if a == nil {
-			out = append(out, tableAdded(active, t))
+			out = append(out, tableAdded(active, target, t, names.from[t.Name]))
 			continue
 		}
 		d := newDiffer(a, t, target.Validation)
-		d.compare(d.root(), d.active, d.target)
-		out = append(out, d.finish()...)
+		d.run()
+		out = append(out, d.changes...)
 		out = append(out, indexChanges(a, t)...)
+		delete(before, t.Name)
 	}
-	if active != nil {
-		for _, a := range active.Tables {
-			if target.Table(a.Name) == nil {
-				out = append(out, tableRemoved(a))
-			}
-		}
+	for _, a := range before {
+		out = append(out, tableRemoved(target, a, names.to[a.Name]))
 	}
 	slices.SortStableFunc(out, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind))
 	})
+	return out
+}
+
+func byName(s *schema.Schema) map[string]*schema.Table {
+	out := map[string]*schema.Table{}
+	if s != nil {
+		for _, t := range s.Tables {
+			out[t.Name] = t
+		}
+	}
 	return out
 }
 
@@ -87,26 +98,35 @@ func worst(changes []Change) Class {
 	return order[w]
 }
 
-func validationChange(on bool) Change {
-	if on {
+func validationChange(target *schema.Schema) Change {
+	if !target.Validation {
 		return Change{
-			Kind: ValidationOn, Class: Breaking, Before: "off", After: "on",
-			Message: "schemaValidation is switched on",
-			Why:     "nothing was enforced so far: documents of any shape may be stored in every table",
-			Push:    "Convex checks every document of every table and refuses the push at the first that does not fit",
+			Kind: ValidationOff, Class: Safe, Before: "on", After: "off",
+			Message: "schemaValidation is switched off",
+			Why:     "Convex will no longer check any document, neither at a push nor on a write: old shapes can come back unseen",
+			Push:    "Convex accepts it without looking at documents",
 		}
 	}
-	return Change{
-		Kind: ValidationOff, Class: Safe, Before: "on", After: "off",
-		Message: "schemaValidation is switched off",
-		Why:     "Convex will no longer check any document, neither at a push nor on a write: old shapes can come back unseen",
-		Push:    "Convex accepts it without looking at documents",
+	c := Change{
+		Kind: ValidationOn, Class: Breaking, Before: "off", After: "on",
+		Message: "schemaValidation is switched on",
+		Push:    "Convex checks every document of every table and refuses the push at the first that does not fit",
 	}
+	for _, t := range target.Tables {
+		if doc := orAny(t.Document); doc.Kind != schema.Any {
+			c.Why = "nothing was enforced so far: documents of any shape may be stored in every table, in " + t.Name + " for one"
+			c.proof = &proof{table: &tablePair{active: anything, target: doc}}
+			return c
+		}
+	}
+	c.Class = Safe
+	c.Why, c.Push = "no table has a validator yet", "Convex accepts it: there is nothing to check"
+	return c
 }
 
-func tableAdded(active *schema.Schema, t *schema.Table) Change {
+func tableAdded(active, target *schema.Schema, t *schema.Table, renamed string) Change {
 	c := Change{
-		Table: t.Name, Kind: TableAdded, Class: Safe, After: show(t.Document),
+		Table: t.Name, Kind: TableAdded, Class: Safe, After: show(t.Document), Rename: renamed,
 		Message: fmt.Sprintf("table %s is new", t.Name),
 		Why:     "nothing is stored in a table that does not exist yet",
 		Push:    "Convex creates the table; documents that are already in a table of this name are checked",
@@ -114,91 +134,78 @@ func tableAdded(active *schema.Schema, t *schema.Table) Change {
 	if active == nil {
 		c.Why = "no schema was ever pushed there; a table of this name may hold documents of any shape"
 	}
+	if !target.Validation {
+		c.Push = "Convex creates the table; schemaValidation is off, nothing is checked"
+	}
+	if renamed != "" {
+		c.Message += ", perhaps renamed from " + renamed
+		c.Why = "Convex does not rename tables: this one begins empty, and a migration must copy what " + renamed + " holds"
+	}
 	return c
 }
 
-func tableRemoved(a *schema.Table) Change {
-	return Change{
-		Table: a.Name, Kind: TableRemoved, Class: Destructive, Before: show(a.Document),
+func tableRemoved(target *schema.Schema, a *schema.Table, renamed string) Change {
+	c := Change{
+		Table: a.Name, Kind: TableRemoved, Class: Destructive, Before: show(a.Document), Rename: renamed,
 		Message: fmt.Sprintf("table %s is gone from the schema", a.Name),
 		Why:     "typed code loses access to the table; its documents stay stored, unchecked, until somebody deletes them",
 		Push:    "Convex accepts it, drops the table's indexes and leaves the documents where they are",
 	}
+	if renamed != "" {
+		c.Message += ", perhaps renamed to " + renamed
+		c.Why += "; Convex does not move them"
+	}
+	if users := pointingTo(target, a.Name); len(users) > 0 {
+		c.Message += ", but " + fewNames(users) + verb(users, " still points to it", " still point to it")
+		c.Why += "; the ids stay valid, and Convex refuses to delete the table while the schema names it"
+	}
+	return c
 }
 
-// indexChanges compares the indexes of one table by kind and name.
-func indexChanges(a, t *schema.Table) []Change {
-	find := func(list []schema.Index, x schema.Index) *schema.Index {
-		for i := range list {
-			if list[i].Kind == x.Kind && list[i].Name == x.Name {
-				return &list[i]
+// pointingTo lists the places of a schema that hold ids of a table, by path,
+// sorted.
+func pointingTo(s *schema.Schema, table string) []string {
+	var out []string
+	var walk func(v *schema.Validator, path string)
+	walk = func(v *schema.Validator, path string) {
+		switch v.Kind {
+		case schema.ID:
+			if v.Table == table && !slices.Contains(out, path) {
+				out = append(out, path)
+			}
+		case schema.Array:
+			walk(v.Element, path+"[]")
+		case schema.Record:
+			walk(v.Key, path+".keys()")
+			walk(v.Element, path+"{}")
+		case schema.Object:
+			for _, f := range v.Fields {
+				walk(f.Type, path+"."+f.Name)
+			}
+		case schema.Union:
+			for _, m := range v.Members {
+				walk(m, path)
 			}
 		}
-		return nil
 	}
-	var out []Change
-	add := func(kind string, x schema.Index, message, why, push, before, after string) {
-		out = append(out, Change{
-			Table: t.Name, Path: t.Name + "." + x.Name, Kind: kind, Class: IndexOnly,
-			Message: message, Why: why, Push: push, Before: before, After: after,
-		})
+	for _, t := range s.Tables {
+		walk(orAny(t.Document), t.Name)
 	}
-	for _, x := range t.Indexes {
-		name := fmt.Sprintf("%s index %s.%s", x.Kind, t.Name, x.Name)
-		old := find(a.Indexes, x)
-		switch {
-		case old == nil && x.Staged:
-			add(IndexAdded, x, name+" is new, staged", "queries cannot use it until it is no longer staged",
-				"Convex begins to fill it; the push does not wait", "", showIndex(x))
-		case old == nil:
-			add(IndexAdded, x, name+" is new", "every document of the table is indexed once",
-				"the push waits until it is filled; stage it first on a large table", "", showIndex(x))
-		case !sameIndex(*old, x):
-			add(IndexChanged, x, name+" is changed", "Convex removes the old index and builds a new one of the same name",
-				"the push waits until it is filled; until then queries use the old one", showIndex(*old), showIndex(x))
-		case old.Staged && !x.Staged:
-			add(IndexUnstaged, x, name+" is no longer staged", "queries may use it from now on",
-				"the push waits until it is filled", showIndex(*old), showIndex(x))
-		case !old.Staged && x.Staged:
-			add(IndexStaged, x, name+" is staged again", "queries that use it will fail",
-				"Convex switches it off and keeps it filled", showIndex(*old), showIndex(x))
-		}
-	}
-	for _, x := range a.Indexes {
-		if find(t.Indexes, x) == nil {
-			add(IndexRemoved, x, fmt.Sprintf("%s index %s.%s is gone", x.Kind, t.Name, x.Name),
-				"queries that use it will fail; building it again takes a while on a large table",
-				"Convex drops it; the CLI asks first when the table has 100,000 documents or more", showIndex(x), "")
-		}
-	}
+	slices.Sort(out)
 	return out
 }
 
-// sameIndex compares what an index covers, not whether it is staged. The order
-// of filter fields means nothing.
-func sameIndex(a, b schema.Index) bool {
-	return slices.Equal(a.Fields, b.Fields) && a.SearchField == b.SearchField && a.VectorField == b.VectorField &&
-		a.Dimensions == b.Dimensions && slices.Equal(sorted(a.FilterFields), sorted(b.FilterFields))
+// fewNames lists three names at most.
+func fewNames(names []string) string {
+	if n := len(names) - 2; n > 1 {
+		return fmt.Sprintf("%s, %s and %d more", names[0], names[1], n)
+	}
+	return strings.Join(names, " and ")
 }
 
-func sorted(s []string) []string {
-	s = slices.Clone(s)
-	slices.Sort(s)
-	return s
-}
-
-func showIndex(x schema.Index) string {
-	var s string
-	switch x.Kind {
-	case schema.SearchIndex:
-		s = fmt.Sprintf("%s filter %v", x.SearchField, x.FilterFields)
-	case schema.VectorIndex:
-		s = fmt.Sprintf("%s %d dimensions filter %v", x.VectorField, x.Dimensions, x.FilterFields)
-	default:
-		s = fmt.Sprint(x.Fields)
+func verb(names []string, one, many string) string {
+	if len(names) == 1 {
+		return one
 	}
-	if x.Staged {
-		s += " staged"
-	}
-	return s
+	return many
 }

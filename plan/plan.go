@@ -25,16 +25,20 @@ const (
 
 // Change is one difference active -> target at a path.
 type Change struct {
-	Table   string      `json:"table"`
-	Path    string      `json:"path"` // "" the table itself; else "users.profile.zip", "users.tags[]"
-	Kind    string      `json:"kind"` // field-added, field-removed, optional-to-required, type-narrowed, type-widened, type-changed, table-added, …
-	Class   Class       `json:"class"`
-	Message string      `json:"message"` // one line for people
-	Why     string      `json:"why"`
-	Push    string      `json:"push"` // what Convex will do at push
-	Before  string      `json:"before,omitempty"`
-	After   string      `json:"after,omitempty"`
-	Witness value.Value `json:"-"` // a document active accepts and target refuses; nil without
+	Table   string `json:"table"`
+	Path    string `json:"path"` // "" the table itself; else "users.profile.zip", "users.tags[]"
+	Kind    string `json:"kind"` // field-added, field-removed, optional-to-required, type-narrowed, type-widened, type-changed, table-added, …
+	Class   Class  `json:"class"`
+	Message string `json:"message"` // one line for people
+	Why     string `json:"why"`
+	Push    string `json:"push"` // what Convex will do at push
+	Before  string `json:"before,omitempty"`
+	After   string `json:"after,omitempty"`
+	// Rename is the name that the field, table or index likely had before (an
+	// added one) or has now (a removed one). It is offered, nothing rests on it.
+	Rename string `json:"rename,omitempty"`
+
+	proof *proof // of Witness; nil without
 }
 
 // State is the state of a step (design.md section 3).

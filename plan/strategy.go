@@ -21,6 +21,7 @@ var tactics = map[string]func(*situation) tactic{
 	OptionalToRequired: (*situation).fill,
 	FieldRemoved:       (*situation).remove,
 	TypeChanged:        (*situation).convert,
+	LiteralsChanged:    (*situation).convert,
 	IDTargetChanged:    (*situation).convert,
 	TypeNarrowed:       (*situation).narrow,
 	UnionShrunk:        (*situation).narrow,

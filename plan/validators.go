@@ -2,8 +2,10 @@ package plan
 
 import (
 	"slices"
+	"strings"
 
 	"strait/model/schema"
+	"strait/model/value"
 )
 
 var anything = &schema.Validator{Kind: schema.Any}
@@ -54,101 +56,6 @@ func same(a, b *schema.Validator) bool {
 	return true
 }
 
-// members are the members of a union, nested ones flattened; of another
-// validator, itself.
-func members(v *schema.Validator) []*schema.Validator {
-	if v.Kind != schema.Union {
-		return []*schema.Validator{v}
-	}
-	var out []*schema.Validator
-	for _, m := range v.Members {
-		out = append(out, members(m)...)
-	}
-	return out
-}
-
-// setAside drops the members that both sides have in the same meaning.
-func setAside(a, t []*schema.Validator) (aRest, tRest []*schema.Validator) {
-	tRest = slices.Clone(t)
-	for _, m := range a {
-		hit := func(x *schema.Validator) bool {
-			return same(m, x) || m.Kind == x.Kind && accepts(m, x) && accepts(x, m)
-		}
-		if i := slices.IndexFunc(tRest, hit); i >= 0 {
-			tRest = slices.Delete(tRest, i, i+1)
-		} else if slices.IndexFunc(t, hit) < 0 {
-			aRest = append(aRest, m)
-		}
-	}
-	return aRest, tRest
-}
-
-// pairs takes out of a and t the members that are one thing before and after:
-// objects with the same discriminating literal, and the only object, array or
-// record left on each side.
-func pairs(a, t *[]*schema.Validator) [][2]*schema.Validator {
-	var out [][2]*schema.Validator
-	take := func(m, x *schema.Validator) {
-		out = append(out, [2]*schema.Validator{m, x})
-		is := func(y *schema.Validator) func(*schema.Validator) bool {
-			return func(v *schema.Validator) bool { return v == y }
-		}
-		*a, *t = slices.DeleteFunc(slices.Clone(*a), is(m)), slices.DeleteFunc(slices.Clone(*t), is(x))
-	}
-	for _, m := range *a {
-		for _, x := range *t {
-			if discriminator(m, x) {
-				take(m, x)
-				break
-			}
-		}
-	}
-	for _, k := range []schema.Kind{schema.Object, schema.Array, schema.Record} {
-		as, ts := ofKind(*a, k), ofKind(*t, k)
-		if len(as) == 1 && len(ts) == 1 {
-			take(as[0], ts[0])
-		}
-	}
-	return out
-}
-
-// discriminator reports whether two objects require the same literal string in
-// a field of the same name.
-func discriminator(a, t *schema.Validator) bool {
-	if a.Kind != schema.Object || t.Kind != schema.Object {
-		return false
-	}
-	for _, f := range a.Fields {
-		if f.Optional || f.Type.Kind != schema.Literal {
-			continue
-		}
-		g := t.Field(f.Name)
-		if _, text := f.Type.Literal.(string); text && g != nil && !g.Optional && g.Type.Kind == schema.Literal && g.Type.Literal == f.Type.Literal {
-			return true
-		}
-	}
-	return false
-}
-
-func ofKind(vs []*schema.Validator, k schema.Kind) []*schema.Validator {
-	var out []*schema.Validator
-	for _, v := range vs {
-		if v.Kind == k {
-			out = append(out, v)
-		}
-	}
-	return out
-}
-
-func onlyLiterals(v *schema.Validator) bool {
-	for _, m := range members(v) {
-		if m.Kind != schema.Literal {
-			return false
-		}
-	}
-	return true
-}
-
 // withField is the object with its field number i replaced, or appended.
 func withField(o *schema.Validator, i int, f schema.Field) *schema.Validator {
 	fields := append(slices.Clone(o.Fields[:i]), f)
@@ -190,11 +97,91 @@ func showField(f schema.Field) string {
 	return show(f.Type)
 }
 
-// short prints a validator for a sentence: objects and long unions are cut.
-func short(v *schema.Validator) string {
-	s := []rune(show(v))
-	if len(s) <= 60 {
-		return string(s)
+// phrase prints a validator for a sentence, in few words: literals as their
+// values, objects by the names of their fields.
+func phrase(v *schema.Validator) string {
+	const most = 72
+	var b strings.Builder
+	writePhrase(&b, v, 0)
+	if s := []rune(b.String()); len(s) > most {
+		return string(s[:most-1]) + "…"
 	}
-	return string(s[:59]) + "…"
+	return b.String()
+}
+
+func writePhrase(b *strings.Builder, v *schema.Validator, depth int) {
+	if b.Len() > 400 || depth > 20 {
+		b.WriteString("…")
+		return
+	}
+	switch v.Kind {
+	case schema.Number:
+		b.WriteString("v.number()") // as people write it
+	case schema.Bigint:
+		b.WriteString("v.int64()")
+	case schema.Literal:
+		if _, ok := v.Literal.(string); !ok && depth == 0 {
+			b.WriteString("v.literal(" + value.Display(v.Literal) + ")")
+			return
+		}
+		b.WriteString(value.Display(v.Literal))
+	case schema.Array:
+		b.WriteString("v.array(")
+		writePhrase(b, v.Element, depth+1)
+		b.WriteByte(')')
+	case schema.Record:
+		b.WriteString("v.record(")
+		writePhrase(b, v.Key, depth+1)
+		b.WriteString(", ")
+		writePhrase(b, v.Element, depth+1)
+		b.WriteByte(')')
+	case schema.Union:
+		b.WriteString("v.union(")
+		for i, m := range v.Members {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			writePhrase(b, m, depth+1)
+		}
+		b.WriteByte(')')
+	case schema.Object:
+		b.WriteString("{")
+		for i, f := range v.Fields {
+			if i > 0 {
+				b.WriteString(", ")
+			}
+			if i == 5 && len(v.Fields) > 6 {
+				b.WriteString("…")
+				break
+			}
+			b.WriteString(f.Name)
+			if f.Optional {
+				b.WriteByte('?')
+			}
+		}
+		b.WriteString("}")
+	default:
+		b.WriteString(v.String())
+	}
+}
+
+// inhabited reports whether every part of a validator accepts something: it
+// holds no empty union.
+func inhabited(v *schema.Validator) bool {
+	switch v.Kind {
+	case schema.Array:
+		return inhabited(v.Element)
+	case schema.Record:
+		return inhabited(v.Key) && inhabited(v.Element)
+	case schema.Object:
+		return !slices.ContainsFunc(v.Fields, func(f schema.Field) bool { return !inhabited(f.Type) })
+	case schema.Union:
+		return len(v.Members) > 0 && !slices.ContainsFunc(v.Members, func(m *schema.Validator) bool { return !inhabited(m) })
+	}
+	return true
+}
+
+func accepts(a, b *schema.Validator) bool {
+	ok, _, err := schema.Accepts(a, b)
+	return err == nil && ok
 }

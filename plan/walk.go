@@ -2,261 +2,252 @@ package plan
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 
 	"strait/model/schema"
-	"strait/model/value"
 )
 
-// differ walks the validators of one table side by side.
+// differ walks the validators of one table side by side. Objects, arrays and
+// records are taken apart without comparing them as a whole: each accepts what
+// the other does exactly when its parts do, as long as every part accepts
+// something at all.
 type differ struct {
-	table          string
-	active, target *schema.Validator // never nil
-	enforced       bool              // target is checked by Convex
-	changes        []Change
-	whole          value.Value // a witness for the whole table, made once
-	wholeTried     bool
+	table    string
+	pair     *tablePair
+	enforced bool // target is checked by Convex
+	changes  []Change
+	// breaks and loosens count the changes by which the target refuses what
+	// active accepts, and accepts what active refuses.
+	breaks, loosens int
+	unsure          bool
 }
 
-// spot is a place in the table's documents. graft gives the active document's
-// validator with another validator in this place, so that a witness can be
-// looked for that fails because of this one change.
-type spot struct {
-	path  string
-	graft func(*schema.Validator) *schema.Validator
-}
+// effect is what a change does to the documents that fit.
+type effect struct{ breaks, loosens bool }
+
+var (
+	breaks    = effect{breaks: true}
+	loosens   = effect{loosens: true}
+	exchanges = effect{breaks: true, loosens: true}
+)
 
 func newDiffer(a, t *schema.Table, enforced bool) *differ {
-	return &differ{table: t.Name, active: orAny(a.Document), target: orAny(t.Document), enforced: enforced}
+	return &differ{table: t.Name, enforced: enforced, pair: &tablePair{active: orAny(a.Document), target: orAny(t.Document)}}
 }
 
-func (d *differ) root() spot {
-	return spot{path: "", graft: func(v *schema.Validator) *schema.Validator { return v }}
-}
-
-// pathOf is a path inside the table as Change.Path writes it.
-func (d *differ) pathOf(at spot) string {
-	if at.path == "" {
-		return ""
-	}
-	return d.table + at.path
-}
-
-// name is a path as a sentence begins with it.
-func (d *differ) name(at spot) string { return d.table + at.path }
-
-// finish adds the change that says all when two validators differ in meaning
-// and no single place could be named.
-func (d *differ) finish() []Change {
-	if len(d.changes) == 0 && !same(d.active, d.target) {
-		up, _, err1 := schema.Accepts(d.target, d.active)
-		down, _, err2 := schema.Accepts(d.active, d.target)
-		if err1 == nil && err2 == nil && !(up && down) {
-			d.typeChange(d.root(), d.active, d.target, up, down)
-		}
-	}
-	return d.changes
-}
-
-// compare lists what differs between a and t at one place.
-func (d *differ) compare(at spot, a, t *schema.Validator) {
+// run compares the whole documents.
+func (d *differ) run() {
+	a, t := d.pair.active, d.pair.target
 	if same(a, t) {
 		return
 	}
-	up, _, err1 := schema.Accepts(t, a)
-	down, _, err2 := schema.Accepts(a, t)
-	unsure := err1
-	if unsure == nil {
-		unsure = err2
-	}
-	if unsure == nil && up && down {
+	root := &spot{}
+	d.compare(root, a, t)
+	if d.unsure || inhabited(a) && inhabited(t) {
 		return
 	}
-	switch {
-	case a.Kind == schema.Object && t.Kind == schema.Object:
-		d.objects(at, a, t)
-	case a.Kind == schema.Array && t.Kind == schema.Array:
-		d.compare(spot{at.path + "[]", func(v *schema.Validator) *schema.Validator {
-			return at.graft(&schema.Validator{Kind: schema.Array, Element: v})
-		}}, a.Element, t.Element)
-	case a.Kind == schema.Record && t.Kind == schema.Record:
-		d.records(at, a, t)
-	case unsure != nil:
-		d.add(at, Change{
-			Kind: TypeChanged, Class: UnknownKind, Before: show(a), After: show(t),
-			Message: d.name(at) + " changes in a way that could not be decided",
-			Why:     unsure.Error(),
-			Push:    "count the documents that do not fit before you push",
-		}, nil)
-	case a.Kind == schema.ID && t.Kind == schema.ID:
-		d.add(at, Change{
-			Kind: IDTargetChanged, Class: Breaking, Before: show(a), After: show(t),
-			Message: fmt.Sprintf("%s points to %s instead of %s", d.name(at), t.Table, a.Table),
-			Why:     "every id names its table: stored ids of " + a.Table + " do not fit",
-			Push:    fmt.Sprintf("Convex refuses it while a document holds such an id: Found ID … from table `%s`, which does not match the table name in validator `%s`", a.Table, show(t)),
-		}, at.graft(t))
-	case a.Kind == schema.Union || t.Kind == schema.Union:
-		d.unions(at, a, t, up, down)
-	default:
-		d.typeChange(at, a, t, up, down)
+	// A part that accepts nothing makes more of the changes than they are.
+	up, down, err := mutual(root, a, t)
+	if err == nil && !d.says(mark{}, up, down) {
+		d.back(mark{})
+		if !(up && down) {
+			d.typeChange(root, a, t, up, down)
+		}
 	}
 }
 
-func (d *differ) objects(at spot, a, t *schema.Validator) {
+// mark is a point to go back to.
+type mark struct{ changes, breaks, loosens int }
+
+func (d *differ) mark() mark { return mark{len(d.changes), d.breaks, d.loosens} }
+
+func (d *differ) back(m mark) {
+	d.changes, d.breaks, d.loosens = d.changes[:m.changes], m.breaks, m.loosens
+}
+
+// says reports whether the changes since m amount to what is known of the
+// whole: that t accepts a (up), and a t (down).
+func (d *differ) says(m mark, up, down bool) bool {
+	return (d.breaks == m.breaks) == up && (d.loosens == m.loosens) == down
+}
+
+// mutual reports whether t accepts what a does (up), and the other way round.
+func mutual(at *spot, a, t *schema.Validator) (up, down bool, err error) {
+	if at.up == nil {
+		up, _, err = schema.AcceptsDocuments(t, a)
+		if err == nil {
+			down, _, err = schema.AcceptsDocuments(a, t)
+		}
+		return up, down, err
+	}
+	up, _, err = schema.Accepts(t, a)
+	if err == nil {
+		down, _, err = schema.Accepts(a, t)
+	}
+	return up, down, err
+}
+
+// compare lists what differs between a and t at one place.
+func (d *differ) compare(at *spot, a, t *schema.Validator) {
+	switch {
+	case same(a, t):
+	case a.Kind == schema.Object && t.Kind == schema.Object:
+		d.objects(at, a, t)
+	case a.Kind == schema.Array && t.Kind == schema.Array:
+		d.compare(at.inside(a, elementPart), a.Element, t.Element)
+	case a.Kind == schema.Record && t.Kind == schema.Record:
+		d.compare(at.inside(a, keyPart), a.Key, t.Key)
+		d.compare(at.inside(a, valuePart), a.Element, t.Element)
+	case a.Kind == schema.ID && t.Kind == schema.ID:
+		d.idChange(at, a.Table, t.Table, t)
+	default:
+		up, down, err := mutual(at, a, t)
+		switch {
+		case err != nil:
+			d.undecided(at, a, t, err)
+		case up && down:
+		case a.Kind == schema.Union || t.Kind == schema.Union:
+			d.unions(at, a, t, up, down)
+		default:
+			d.typeChange(at, a, t, up, down)
+		}
+	}
+}
+
+func (d *differ) undecided(at *spot, a, t *schema.Validator, err error) {
+	d.unsure = true
+	d.add(at, Change{
+		Kind: TypeChanged, Class: UnknownKind, Before: show(a), After: show(t),
+		Message: d.name(at) + " changes in a way that could not be decided",
+		Why:     err.Error(),
+		Push:    "count the documents that do not fit before you push",
+	}, effect{}, at, t)
+}
+
+// idChange is an id of table from that becomes one of table to; put is the
+// validator that stands there then.
+func (d *differ) idChange(at *spot, from, to string, put *schema.Validator) {
+	d.add(at, Change{
+		Kind: IDTargetChanged, Class: Breaking, Before: `v.id("` + from + `")`, After: `v.id("` + to + `")`,
+		Message: fmt.Sprintf("%s points to %s instead of %s", d.name(at), to, from),
+		Why:     "every id names its table: stored ids of " + from + " do not fit",
+		Push:    "Convex refuses it while a document holds such an id: " + at.refusal(fmt.Sprintf("Found ID … from table `%s`, which does not match the table name in validator `v.id(\"%s\")`.", from, to)),
+	}, exchanges, at, put)
+}
+
+func (d *differ) objects(at *spot, a, t *schema.Validator) {
+	names := fieldRenames(a, t)
 	for i, f := range a.Fields {
-		here := spot{at.path + "." + f.Name, func(v *schema.Validator) *schema.Validator {
-			return at.graft(withField(a, i, schema.Field{Name: f.Name, Type: v, Optional: f.Optional}))
-		}}
 		tf := t.Field(f.Name)
 		if tf == nil {
-			d.add(here, Change{
-				Kind: FieldRemoved, Class: Destructive, Before: showField(f),
-				Message: fmt.Sprintf("%s is gone", d.name(here)),
-				Why:     "documents that still hold the field do not fit; what is stored in it will be lost",
-				Push:    fmt.Sprintf("Convex refuses it while a document holds the field: Object contains extra field `%s` that is not in the validator.", f.Name),
-			}, at.graft(withoutField(a, i)))
+			d.fieldRemoved(at, a, i, names.to[f.Name])
 			continue
 		}
+		if f.Optional == tf.Optional && same(f.Type, tf.Type) {
+			continue
+		}
+		here := at.inField(a, i)
 		if f.Optional != tf.Optional {
-			d.optionality(at, here, a, i, *tf)
+			d.optionality(here, f, *tf)
 		}
 		d.compare(here, f.Type, tf.Type)
 	}
 	for _, f := range t.Fields {
-		if a.Field(f.Name) != nil {
-			continue
+		if a.Field(f.Name) == nil {
+			d.fieldAdded(at, a, f, names.from[f.Name])
 		}
-		here := spot{at.path + "." + f.Name, nil}
-		if f.Optional {
-			d.add(here, Change{
-				Kind: FieldAdded, Class: Safe, After: showField(f),
-				Message: fmt.Sprintf("%s is new and optional", d.name(here)),
-				Why:     "documents without it still fit",
-				Push:    "Convex accepts it",
-			}, nil)
-			continue
-		}
-		d.add(here, Change{
-			Kind: RequiredFieldAdded, Class: Breaking, After: showField(f),
-			Message: fmt.Sprintf("%s is new and required", d.name(here)),
-			Why:     "documents that were stored without it do not fit",
-			Push:    fmt.Sprintf("Convex refuses it while a document lacks the field: Object is missing the required field `%s`.", f.Name),
-		}, at.graft(withField(a, len(a.Fields), f)))
 	}
 }
 
-func (d *differ) optionality(at, here spot, a *schema.Validator, i int, tf schema.Field) {
-	f := a.Fields[i]
-	c := Change{Kind: RequiredToOptional, Class: Safe, Before: showField(f), After: showField(tf),
-		Message: d.name(here) + " becomes optional",
-		Why:     "documents that hold it still fit; code must expect it to be absent",
+func (d *differ) fieldRemoved(at *spot, a *schema.Validator, i int, renamed string) {
+	f, here := a.Fields[i], at.inField(a, i)
+	e := breaks
+	if !f.Optional {
+		e = exchanges
+	}
+	c := Change{
+		Kind: FieldRemoved, Class: Destructive, Before: showField(f), Rename: renamed,
+		Message: d.name(here) + " is gone",
+		Why:     "documents that still hold the field do not fit; what is stored in it will be lost",
+		Push:    "Convex refuses it while a document holds the field: " + at.refusal(fmt.Sprintf("Object contains extra field `%s` that is not in the validator.", f.Name)),
+	}
+	if renamed != "" {
+		c.Message += ", perhaps renamed to " + renamed
+		c.Why = fmt.Sprintf("documents that still hold the field do not fit; what is stored in it is lost unless a migration copies it to %s first", renamed)
+	}
+	d.add(here, c, e, at, withoutField(a, i))
+}
+
+func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renamed string) {
+	here := &spot{path: at.path + "." + f.Name, name: at.name + "." + f.Name}
+	c := Change{Kind: FieldAdded, Class: Safe, After: showField(f), Rename: renamed,
+		Message: d.name(here) + " is new and optional",
+		Why:     "documents without it still fit",
 		Push:    "Convex accepts it"}
-	var hybrid *schema.Validator
-	if f.Optional {
-		c.Kind, c.Class = OptionalToRequired, Breaking
-		c.Message = d.name(here) + " becomes required"
-		c.Why = "documents that lack it do not fit"
-		c.Push = fmt.Sprintf("Convex refuses it while a document lacks the field: Object is missing the required field `%s`.", f.Name)
-		hybrid = at.graft(withField(a, i, schema.Field{Name: f.Name, Type: f.Type}))
+	e := loosens
+	var put *schema.Validator
+	if !f.Optional {
+		c.Kind, c.Class, e = RequiredFieldAdded, Breaking, exchanges
+		c.Message = d.name(here) + " is new and required"
+		c.Why = "documents that were stored without it do not fit"
+		c.Push = missingField(at, f.Name)
+		put = withField(a, len(a.Fields), f)
 	}
-	d.add(here, c, hybrid)
+	if renamed != "" {
+		c.Message += ", perhaps renamed from " + renamed
+	}
+	d.add(here, c, e, at, put)
 }
 
-func (d *differ) records(at spot, a, t *schema.Validator) {
-	n := len(d.changes)
-	up, _, err1 := schema.Accepts(t.Key, a.Key)
-	down, _, err2 := schema.Accepts(a.Key, t.Key)
-	if err1 == nil && err2 == nil && !(up && down) {
-		keyAt := spot{at.path + ".keys()", func(v *schema.Validator) *schema.Validator {
-			return at.graft(&schema.Validator{Kind: schema.Record, Key: v, Element: a.Element})
-		}}
-		d.typeChange(keyAt, a.Key, t.Key, up, down)
+func (d *differ) optionality(here *spot, f, tf schema.Field) {
+	if !f.Optional {
+		d.add(here, Change{Kind: RequiredToOptional, Class: Safe, Before: showField(f), After: showField(tf),
+			Message: d.name(here) + " becomes optional",
+			Why:     "documents that hold it still fit; code must expect it to be absent",
+			Push:    "Convex accepts it",
+		}, loosens, nil, nil)
+		return
 	}
-	d.compare(spot{at.path + "{}", func(v *schema.Validator) *schema.Validator {
-		return at.graft(&schema.Validator{Kind: schema.Record, Key: a.Key, Element: v})
-	}}, a.Element, t.Element)
-	if len(d.changes) == n {
-		// Both sides mean something else as a whole, though neither part does.
-		up, _, _ := schema.Accepts(t, a)
-		down, _, _ := schema.Accepts(a, t)
-		d.typeChange(at, a, t, up, down)
-	}
+	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: showField(f), After: showField(tf),
+		Message: d.name(here) + " becomes required",
+		Why:     "documents that lack it do not fit",
+		Push:    missingField(here, f.Name),
+	}, breaks, here.up, withField(here.in, here.field, schema.Field{Name: f.Name, Type: f.Type}))
 }
 
-// unions compares two validators of which one at least is a union: members of
-// the same meaning are set aside, members that are the same thing grown or
-// shrunk are compared in depth, and what is left over came or went.
-func (d *differ) unions(at spot, a, t *schema.Validator, up, down bool) {
-	am, tm := members(a), members(t)
-	am, tm = setAside(am, tm)
-	n := len(d.changes)
-	for _, p := range pairs(&am, &tm) {
-		d.compare(spot{at.path, func(v *schema.Validator) *schema.Validator {
-			return at.graft(replaceMember(a, p[0], v))
-		}}, p[0], p[1])
-	}
-	gone := slices.DeleteFunc(am, func(m *schema.Validator) bool { return accepts(t, m) })
-	came := slices.DeleteFunc(tm, func(m *schema.Validator) bool { return accepts(a, m) })
-	if len(gone) == 0 && len(came) == 0 {
-		if len(d.changes) == n && !(up && down) {
-			d.typeChange(at, a, t, up, down)
-		}
-		return
-	}
-	c := Change{Before: show(a), After: show(t)}
-	literals := onlyLiterals(a) && onlyLiterals(t)
-	switch {
-	case len(gone) == 0 && t.Kind != schema.Union && !literals, len(came) == 0 && a.Kind != schema.Union && !literals:
-		d.typeChange(at, a, t, len(gone) == 0, len(came) == 0)
-		return
-	case len(gone) == 0:
-		c.Kind, c.Class = UnionGrown, Safe
-		if literals {
-			c.Kind = LiteralsGrown
-		}
-		c.Message = fmt.Sprintf("%s also takes %s", d.name(at), list(came))
-		c.Why = "documents as they are still fit; code must expect the new values"
-		c.Push = "Convex accepts it"
-		d.add(at, c, nil)
-		return
-	case len(came) == 0:
-		c.Kind, c.Class = UnionShrunk, Breaking
-		if literals {
-			c.Kind = LiteralsShrunk
-		}
-		c.Message = fmt.Sprintf("%s no longer takes %s", d.name(at), list(gone))
-	default:
-		c.Kind, c.Class = TypeChanged, Breaking
-		c.Message = fmt.Sprintf("%s takes %s instead of %s", d.name(at), list(came), list(gone))
-	}
-	c.Why = "documents that hold " + list(gone) + " there do not fit"
-	c.Push = "Convex refuses it while such a document is stored: Value does not match validator."
-	d.add(at, c, at.graft(t))
+func missingField(at *spot, name string) string {
+	return "Convex refuses it while a document lacks the field: " + at.refusal(fmt.Sprintf("Object is missing the required field `%s`.", name))
 }
 
 // typeChange is the change of one whole validator to another.
-func (d *differ) typeChange(at spot, a, t *schema.Validator, up, down bool) {
+func (d *differ) typeChange(at *spot, a, t *schema.Validator, up, down bool) {
 	c := Change{Before: show(a), After: show(t)}
-	switch {
-	case up:
+	move := fmt.Sprintf(" from %s to %s", phrase(a), phrase(t))
+	if up {
 		c.Kind, c.Class = TypeWidened, Safe
-		c.Message = fmt.Sprintf("%s widens from %s to %s", d.name(at), short(a), short(t))
+		c.Message = d.name(at) + " widens" + move
 		c.Why = "everything that fitted still fits; code must expect the new values"
 		c.Push = "Convex accepts it"
-		d.add(at, c, nil)
+		if at.up == nil && t.Kind == schema.Any {
+			c.Message = "table " + d.table + " takes any document from now on"
+			c.Why = "everything that fitted still fits; Convex checks the table no longer, so code must expect any shape"
+		}
+		d.add(at, c, loosens, nil, nil)
 		return
-	case down:
-		c.Kind = TypeNarrowed
-		c.Message = fmt.Sprintf("%s narrows from %s to %s", d.name(at), short(a), short(t))
-	default:
-		c.Kind = TypeChanged
-		c.Message = fmt.Sprintf("%s changes from %s to %s", d.name(at), short(a), short(t))
+	}
+	e := exchanges
+	c.Kind, c.Message = TypeChanged, d.name(at)+" changes"+move
+	if down {
+		e = breaks
+		c.Kind, c.Message = TypeNarrowed, d.name(at)+" narrows"+move
 	}
 	c.Class = Breaking
 	c.Why = "documents that hold another value there do not fit"
-	c.Push = "Convex refuses it while such a document is stored: " + refusalText(t)
-	d.add(at, c, at.graft(t))
+	c.Push = "Convex refuses it while such a document is stored: " + at.refusal(refusalText(t))
+	if at.up == nil && a.Kind == schema.Any {
+		c.Message = "table " + d.table + " gets a validator, " + phrase(t)
+		c.Why = "the table took any document so far: some may not fit"
+	}
+	d.add(at, c, e, at, t)
 }
 
 func refusalText(t *schema.Validator) string {
@@ -266,48 +257,37 @@ func refusalText(t *schema.Validator) string {
 	return "Value does not match validator."
 }
 
-// add files a change. hybrid is the active document's validator with only this
-// change made, for the witness; nil when nothing can stop fitting.
-func (d *differ) add(at spot, c Change, hybrid *schema.Validator) {
-	c.Table, c.Path = d.table, d.pathOf(at)
-	if !d.enforced && c.Class != Safe {
+// refusal is what Convex says of a document that does not fit there. Of a
+// union with several members it says only that none fits.
+func (s *spot) refusal(text string) string {
+	if s.vague {
+		return "Value does not match validator."
+	}
+	return text
+}
+
+// name is a place as a sentence begins with it.
+func (d *differ) name(at *spot) string { return d.table + at.name }
+
+// add files a change. put at the spot from is the one change for which a
+// witness can be looked for; put is nil when nothing can stop fitting.
+func (d *differ) add(at *spot, c Change, e effect, from *spot, put *schema.Validator) {
+	if e.breaks {
+		d.breaks++
+	}
+	if e.loosens {
+		d.loosens++
+	}
+	c.Table = d.table
+	if at.path != "" {
+		c.Path = d.table + at.path
+	}
+	switch {
+	case !d.enforced && c.Class != Safe:
 		c.Class = Safe
 		c.Push = "Convex accepts it: schemaValidation is off, nothing is checked"
-		hybrid = nil
-	}
-	if hybrid != nil {
-		c.Witness = d.witness(hybrid)
+	case put != nil:
+		c.proof = &proof{table: d.pair, at: from, put: put}
 	}
 	d.changes = append(d.changes, c)
-}
-
-// witness is a document that active accepts and target refuses, because of the
-// one change in hybrid when that can be had.
-func (d *differ) witness(hybrid *schema.Validator) value.Value {
-	if ok, w, err := schema.AcceptsDocuments(hybrid, d.active); err == nil && !ok && !d.target.Fits(w, schema.TablesOf(hybrid, d.active)) {
-		return w
-	}
-	if !d.wholeTried {
-		d.wholeTried = true
-		if ok, w, err := schema.AcceptsDocuments(d.target, d.active); err == nil && !ok {
-			d.whole = w
-		}
-	}
-	return d.whole
-}
-
-func accepts(a, b *schema.Validator) bool {
-	ok, _, err := schema.Accepts(a, b)
-	return err == nil && ok
-}
-
-func list(vs []*schema.Validator) string {
-	s := make([]string, 0, len(vs))
-	for i, v := range vs {
-		if i == 4 && len(vs) > 5 {
-			return strings.Join(s, ", ") + fmt.Sprintf(" and %d more", len(vs)-i)
-		}
-		s = append(s, short(v))
-	}
-	return strings.Join(s, ", ")
 }
