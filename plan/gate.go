@@ -52,6 +52,8 @@ func Gate(a Ask) (refusals, warnings []Refusal) {
 	return g.refusals, g.warnings
 }
 
+var noTarget = Refusal{"no-target", "the target schema could not be loaded", "strait inspect says what is wrong with the project"}
+
 type gate struct {
 	Ask
 	s                  *stand
@@ -77,7 +79,7 @@ func (g *gate) firmly(code, why, hint string) {
 
 func (g *gate) needTarget() bool {
 	if g.Target == nil {
-		g.refuse("no-target", "the target schema could not be loaded", "strait inspect says what is wrong with the project")
+		g.refusals = append(g.refusals, noTarget)
 	}
 	return g.Target != nil
 }
@@ -127,10 +129,10 @@ func (g *gate) run() {
 	g.write()
 	tables := g.tablesOf(g.Migration)
 	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
-		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), g.deployHint(ActWiden))
+		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), g.s.way(ActWiden))
 	} else if g.Target != nil {
 		if l := g.s.lacking(g.runs()); len(l) > 0 {
-			g.refuse("not-widened", g.Env.Env+": "+strings.Join(l, "; "), g.deployHint(ActWiden))
+			g.refuse("not-widened", g.Env.Env+": "+strings.Join(l, "; "), g.s.way(ActWiden))
 		}
 	}
 	g.doubt()
@@ -235,7 +237,7 @@ func (g *gate) widen() {
 	if w := g.s.widen(g.s.targetTables()); w.State == Done && len(g.s.undeclared()) == 0 {
 		g.refuse("nothing-to-do", "the active schema already accepts the new shape", "")
 	}
-	g.idle()
+	g.refusals = append(g.refusals, g.s.busy()...)
 }
 
 func (g *gate) narrow() {
@@ -252,56 +254,16 @@ func (g *gate) narrow() {
 	if w.State == Unknown {
 		g.refuse("unknown", w.Why, "")
 	}
-	g.idle()
-	g.certificate(tables)
+	g.refusals = append(g.refusals, g.s.busy()...)
+	g.refusals = append(g.refusals, g.s.unproven(tables)...)
 	g.promotion(tables)
-}
-
-// certificate wants a full fresh census of zero, but for tables that the
-// active schema vouches for or that are empty.
-func (g *gate) certificate(tables []string) {
-	open := g.s.open(tables)
-	if len(open) == 0 {
-		return
-	}
-	switch why, n := g.s.counted(open, ""); {
-	case why != "" && g.Env.Census == nil:
-		g.refuse("census-missing", "it is not known how many documents misfit in "+strings.Join(open, ", "), "take a census")
-	case why != "":
-		g.refuse("census-stale", why, "take a census")
-	case n > 0:
-		g.refuse("offenders", fmt.Sprintf("%s do not fit the target, counted %s", documents(n), ago(g.Env.Now, g.Env.Census.At)), "migrate them, then take a census")
-	}
-}
-
-// idle wants no migration in progress while the schema changes.
-func (g *gate) idle() {
-	for _, name := range g.s.names() {
-		if g.Env.Progress[name].State == "inProgress" {
-			g.refuse("running", name+" is running in "+g.Env.Env, "cancel it first, or wait until it ends")
-		}
-	}
 }
 
 func (g *gate) deployable() bool {
 	if !g.Env.Embedded {
-		g.refuse("embedded-only", "Strait deploys schemas to embedded environments only", g.deployHint(g.Action))
+		g.refuse("embedded-only", "Strait deploys schemas to embedded environments only", g.s.way(g.Action))
 	}
 	return g.Env.Embedded
-}
-
-// deployHint says how a schema gets there: Strait deploys to embedded
-// environments only.
-func (g *gate) deployHint(act Action) string {
-	switch {
-	case g.Env.Embedded && act == ActWiden:
-		return "deploy the widened schema there first: widen " + g.Env.Env
-	case g.Env.Embedded:
-		return "deploy the target there: narrow " + g.Env.Env
-	case act == ActWiden:
-		return "put the widened schema (strait plan --widened --env " + g.Env.Env + ") into the project's schema file and run npx convex deploy"
-	}
-	return "run npx convex deploy with the target schema"
 }
 
 func nonEmpty(a, b string) string {

@@ -1,0 +1,143 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"strait/model/schema"
+)
+
+// GateMerge is the fleet gate: whether the target may go into the branch that
+// every environment is deployed from. It may when each of them would take it:
+// what is not known there, or not proven, is no yes. It asks for a widened
+// schema only in tables where the target refuses what the active schema
+// accepts; elsewhere the target itself is the widening.
+func GateMerge(in Input) Merge {
+	m := Merge{Missing: []Lack{}}
+	add := func(env string, rs ...Refusal) {
+		for _, r := range rs {
+			m.Missing = append(m.Missing, Lack{env, r})
+		}
+	}
+	if in.Target == nil {
+		add("", noTarget)
+	} else if ps := in.Target.Problems(); len(ps) > 0 {
+		add("", Refusal{"target-invalid", "Convex refuses the target schema itself: " + firstLine(ps[0].Message), "mend the target schema"})
+	}
+	if len(in.Envs) == 0 {
+		add("", Refusal{"no-environments", "no environment was looked at", "list the environments in strait.toml"})
+	}
+	for _, ev := range in.Envs {
+		add(ev.Env, lacks(in, ev)...)
+	}
+	m.Allowed = len(m.Missing) == 0
+	return m
+}
+
+// lacks is what keeps the target from one environment.
+func lacks(in Input, ev Evidence) []Refusal {
+	switch {
+	case !ev.Reachable:
+		return []Refusal{{"unreachable", nonEmpty(ev.Problem, ev.Env+" is not connected"), "mend its entry or its key in strait.toml, or wait until it answers"}}
+	case in.Target == nil:
+		return nil // said once
+	case ev.Active == nil && !ev.ActiveKnown:
+		return []Refusal{{"schema-unknown", "it is not known which schema " + ev.Env + " has deployed", "wait until it answers, or look at what strait status says of it"}}
+	}
+	s := newStand(in, ev)
+	out := s.unwidened()
+	out = append(out, s.unproven(s.targetTables())...)
+	return append(out, s.busy()...)
+}
+
+// unwidened refuses tables where documents of neither shape are sure to be
+// accepted until the target is there.
+func (s *stand) unwidened() (out []Refusal) {
+	var missing []string
+	for _, t := range s.targetTables() {
+		switch v := s.tables[t]; {
+		case v.enforced || v.widened:
+		case v.err != nil:
+			out = append(out, Refusal{"undecided", fmt.Sprintf("table %s: %v", t, v.err), "make its type simpler"})
+		default:
+			missing = append(missing, t)
+		}
+	}
+	if len(missing) > 0 {
+		out = append(out, Refusal{"not-widened", "the active schema refuses documents of the new shape in " + strings.Join(missing, ", "), s.way(ActWiden)})
+	}
+	return out
+}
+
+// unproven wants a full fresh census of zero, but for tables that the active
+// schema vouches for or that are empty.
+func (s *stand) unproven(tables []string) []Refusal {
+	open := s.open(tables)
+	if len(open) == 0 {
+		return nil
+	}
+	switch why, n := s.counted(open, ""); {
+	case why != "" && s.Census == nil:
+		return []Refusal{{"census-missing", "it is not known how many documents misfit in " + strings.Join(open, ", "), s.way(ActCensus)}}
+	case why != "":
+		return []Refusal{{"census-stale", why, s.way(ActCensus)}}
+	case n > 0:
+		return []Refusal{{"offenders", fmt.Sprintf("%s do not fit the target in %s, counted %s", documents(n), strings.Join(s.misfit(open), ", "), ago(s.Now, s.Census.At)),
+			"migrate them; then " + s.way(ActCensus)}}
+	}
+	return nil
+}
+
+// misfit are the tables of these with offenders.
+func (s *stand) misfit(tables []string) []string {
+	return slices.DeleteFunc(slices.Clone(tables), func(t string) bool { return s.Census.Tables[t] == 0 })
+}
+
+// busy refuses while a migration runs, or may.
+func (s *stand) busy() (out []Refusal) {
+	for _, name := range s.names() {
+		switch p, told := s.Progress[name]; {
+		case !told:
+			out = append(out, Refusal{"status-unknown", fmt.Sprintf("it is not known whether %s is running in %s", name, s.Env), "wait until its status is read"})
+		case p.State == "inProgress":
+			out = append(out, Refusal{"running", name + " is running in " + s.Env, "cancel it first, or wait until it ends"})
+		}
+	}
+	return out
+}
+
+// way says how a schema or a census gets there. Strait deploys to embedded
+// environments only, and those live no longer than the program.
+func (s *stand) way(act Action) string {
+	switch {
+	case act == ActCensus:
+		return "take a census"
+	case s.Embedded && act == ActWiden:
+		return "deploy the widened schema there first: widen " + s.Env
+	case s.Embedded:
+		return "deploy the target there: narrow " + s.Env
+	case act == ActWiden:
+		return "put the widened schema (strait plan --widened --env " + s.Env + ") into the project's schema file and run npx convex deploy"
+	}
+	return "run npx convex deploy with the target schema"
+}
+
+// widenedEverywhere accepts what any environment has deployed, as far as that
+// is known, and what the target accepts; nil when nothing of it is known.
+func widenedEverywhere(in Input) *schema.Schema {
+	if in.Target == nil {
+		return nil
+	}
+	known, w := false, in.Target
+	for _, ev := range in.Envs {
+		known = known || ev.Active != nil || ev.ActiveKnown
+		if ev.Active != nil {
+			w = schema.WidenSchemas(ev.Active, w)
+		}
+	}
+	if !known {
+		return nil
+	}
+	return w
+}

@@ -1,0 +1,216 @@
+package plan
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"strait/model/schema"
+	"strait/model/source"
+)
+
+func told(stages []Stage) string {
+	var b strings.Builder
+	for _, s := range stages {
+		fmt.Fprintf(&b, "%d %s %s: %s", s.Number, s.Env, s.Doing, s.State)
+		if len(s.After) > 0 {
+			fmt.Fprintf(&b, " after %v", s.After)
+		}
+		if len(s.Groups) > 0 {
+			fmt.Fprintf(&b, " %v", s.Groups)
+		}
+		if s.Next != "" {
+			b.WriteString(" > " + s.Next)
+		}
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+func remote(ev Evidence) Evidence    { ev.Embedded = false; return ev }
+func protected(ev Evidence) Evidence { ev.Protected = true; return ev }
+
+func orderOf(in Input) []Stage { return order(in, Make(in)) }
+
+// A fleet half way: dev is finished, staging migrates, prod has not begun.
+func TestOrderHalfWay(t *testing.T) {
+	target := newUsers()
+	widened := schema.WidenSchemas(oldUsers(), target)
+	defs := userDefs[:2]
+	success := Progress{State: "success", Done: true, Processed: 100, Ended: noon}
+	in := Input{Target: target, Definitions: defs, Envs: []Evidence{
+		evidence("dev", target).with("migrations:setRole", success).with("migrations:dropAdmin", success),
+		remote(evidence("staging", widened)).with("migrations:setRole", success),
+		protected(remote(evidence("prod", oldUsers()))),
+	}}
+	got := told(orderOf(in))
+	want := `1 dev deploy-widened: done
+2 dev migrate: done after [1] [[migrations:setRole] [migrations:dropAdmin]]
+3 dev count: done after [2]
+4 staging deploy-widened: done after [1]
+5 staging migrate: todo after [3 4] [[migrations:setRole] [migrations:dropAdmin]] > strait run migrations:dropAdmin --env staging
+6 staging count: blocked after [5] > strait census --env staging
+7 prod deploy-widened: todo after [4] > npx convex deploy
+8 prod migrate: blocked after [6 7] [[migrations:setRole] [migrations:dropAdmin]] > strait run migrations:setRole --env prod --dry-run
+9 prod count: blocked after [8] > strait census --env prod
+10 dev deploy-target: done after [3 6 9]
+11 staging deploy-target: blocked after [3 6 9 10] > npx convex deploy
+12 prod deploy-target: blocked after [3 6 9 11] > npx convex deploy
+`
+	if got != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func tables(names ...string) *schema.Schema {
+	var ts []*schema.Table
+	for _, n := range names {
+		ts = append(ts, table(n, object(opt("a", str()), opt("b", str()), opt("c", str()))))
+	}
+	return schemaOf(ts...)
+}
+
+func write(op source.Op, table string, fields ...source.Field) source.Write {
+	return source.Write{Op: op, Table: table, Fields: fields}
+}
+
+func patched(fields ...source.Field) source.Write {
+	return source.Write{Op: source.Patch, Returned: true, Fields: fields}
+}
+
+func set(name string, from ...string) source.Field { return source.Field{Name: name, From: from} }
+func unset(name string) source.Field               { return source.Field{Name: name, Unset: true} }
+
+func TestSequence(t *testing.T) {
+	target := tables("x", "y", "z")
+	for _, c := range []struct {
+		title  string
+		defs   []Definition
+		bodies map[string]*source.Body
+		want   string
+		doubt  string
+	}{
+		{"different tables together", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "y"}}, map[string]*source.Body{
+			"p": {Table: "x", Writes: []source.Write{patched(set("a"))}},
+			"q": {Table: "y", Writes: []source.Write{patched(set("a"))}},
+		}, "[[p q]]", ""},
+		{"one table one by one", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "x"}, {Name: "r", Table: "y"}}, map[string]*source.Body{
+			"p": {Table: "x", Writes: []source.Write{patched(set("a"))}},
+			"q": {Table: "x", Writes: []source.Write{patched(set("b"))}},
+			"r": {Table: "y", Writes: []source.Write{patched(set("b"))}},
+		}, "[[p r] [q]]", ""},
+		{"writer before reader", []Definition{{Name: "reads", Table: "x"}, {Name: "writes", Table: "x"}}, map[string]*source.Body{
+			"reads":  {Table: "x", Writes: []source.Write{patched(set("a", "b"))}},
+			"writes": {Table: "x", Writes: []source.Write{patched(set("b"))}},
+		}, "[[writes] [reads]]", ""},
+		{"move before unset", []Definition{{Name: "drop", Table: "x"}, {Name: "move", Table: "x"}}, map[string]*source.Body{
+			"drop": {Table: "x", Writes: []source.Write{patched(unset("a"))}},
+			"move": {Table: "x", Writes: []source.Write{write(source.Insert, "y", set("b", "a"))}},
+		}, "[[move] [drop]]", ""},
+		{"insert before the table's own", []Definition{{Name: "own", Table: "y"}, {Name: "move", Table: "x"}}, map[string]*source.Body{
+			"own":  {Table: "y", Writes: []source.Write{patched(set("a"))}},
+			"move": {Table: "x", Writes: []source.Write{write(source.Insert, "y", set("b"))}},
+		}, "[[move] [own]]", ""},
+		{"move out before delete", []Definition{{Name: "sweep", Table: "x"}, {Name: "move", Table: "x"}}, map[string]*source.Body{
+			"sweep": {Table: "x", Writes: []source.Write{write(source.Delete, "x")}},
+			"move":  {Table: "x", Writes: []source.Write{write(source.Insert, "y", set("b"))}},
+		}, "[[move] [sweep]]", ""},
+		{"a reader of another table is not beside its writer", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "y"}}, map[string]*source.Body{
+			"p": {Table: "x", Reads: []source.Read{{Table: "y"}}, Writes: []source.Write{patched(set("a"))}},
+			"q": {Table: "y", Writes: []source.Write{patched(set("c"))}},
+		}, "[[p] [q]]", ""},
+		{"code that was not read runs alone", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "y"}, {Name: "r", Table: "z"}}, map[string]*source.Body{
+			"p": {Table: "x", Open: true, Writes: []source.Write{patched(set("a"))}},
+			"q": {Table: "y", Writes: []source.Write{patched(set("c"))}},
+			"r": {Table: "z", Writes: []source.Write{patched(set("c"))}},
+		}, "[[p] [q r]]", ""},
+		{"the project's series", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "y"}, {Name: "all", Runner: true, Series: []string{"q", "p"}}}, map[string]*source.Body{
+			"p": {Table: "x", Writes: []source.Write{patched(set("a"))}},
+			"q": {Table: "y", Writes: []source.Write{patched(set("a"))}},
+		}, "[[q] [p]]", ""},
+		{"a series against the data", []Definition{{Name: "reads", Table: "x"}, {Name: "writes", Table: "x"}, {Name: "all", Runner: true, Series: []string{"reads", "writes"}}}, map[string]*source.Body{
+			"reads":  {Table: "x", Writes: []source.Write{patched(set("a", "b"))}},
+			"writes": {Table: "x", Writes: []source.Write{patched(set("b"))}},
+		}, "[[reads] [writes]]", "writes should come before reads"},
+		{"a circle", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "x"}}, map[string]*source.Body{
+			"p": {Table: "x", Writes: []source.Write{patched(set("a", "b"))}},
+			"q": {Table: "x", Writes: []source.Write{patched(set("b", "a"))}},
+		}, "[[p] [q]]", "should come before"},
+		{"nothing known runs alone", []Definition{{Name: "p", Table: "x"}, {Name: "q", Table: "y"}}, nil, "[[p] [q]]", ""},
+		{"by the text alone", []Definition{
+			{Name: "drop", Table: "x", Source: "() => ({ a: undefined })"},
+			{Name: "fill", Table: "x", Source: "(ctx, d) => ({ b: d.a ?? 'none' })"},
+			{Name: "other", Table: "z", Source: "(ctx, d) => ({ b: 'none' })"},
+		}, nil, "[[fill other] [drop]]", ""},
+	} {
+		var names []string
+		for _, d := range c.defs {
+			names = append(names, d.Name)
+		}
+		in := Input{Target: target, Definitions: c.defs}
+		if c.bodies != nil {
+			in.Code = &source.Facts{Migrations: c.bodies}
+		}
+		s := sequenceOf(in, names)
+		if got := fmt.Sprint(s.groups); got != c.want {
+			t.Errorf("%s: got %s, want %s, for %+v", c.title, got, c.want, s.needs)
+		}
+		if doubts := strings.Join(s.doubts, "; "); (doubts == "") != (c.doubt == "") || !strings.Contains(doubts, c.doubt) {
+			t.Errorf("%s: doubts %q, want %q", c.title, doubts, c.doubt)
+		}
+	}
+}
+
+// Whatever the migrations do to each other, each is in exactly one group, those
+// of a group do not disturb each other, and every need that was kept holds.
+func TestSequenceIsWhole(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		field, tab := rapid.SampledFrom([]string{"a", "b", "c"}), rapid.SampledFrom([]string{"x", "y", "z"})
+		in := Input{Target: tables("x", "y", "z"), Code: &source.Facts{Migrations: map[string]*source.Body{}}}
+		var names []string
+		for i := range rapid.IntRange(0, 7).Draw(t, "migrations") {
+			d := Definition{Name: fmt.Sprint("m", i), Table: tab.Draw(t, "table")}
+			b := &source.Body{Table: d.Table, Open: rapid.IntRange(0, 9).Draw(t, "open") == 0}
+			for range rapid.IntRange(0, 3).Draw(t, "writes") {
+				op := rapid.SampledFrom([]source.Op{source.Insert, source.Patch, source.Delete}).Draw(t, "op")
+				f := source.Field{Name: field.Draw(t, "field"), Unset: rapid.Bool().Draw(t, "unset"), From: []string{field.Draw(t, "from")}}
+				b.Writes = append(b.Writes, source.Write{Op: op, Table: tab.Draw(t, "written"), Fields: []source.Field{f}})
+			}
+			if rapid.Bool().Draw(t, "reads") {
+				b.Reads = append(b.Reads, source.Read{Table: tab.Draw(t, "read")})
+			}
+			in.Code.Migrations[d.Name], names = b, append(names, d.Name)
+			in.Definitions = append(in.Definitions, d)
+		}
+		if len(names) > 0 {
+			in.Definitions = append(in.Definitions, Definition{Name: "all", Runner: true, Series: rapid.SliceOf(rapid.SampledFrom(names)).Draw(t, "series")})
+		}
+		s := sequenceOf(in, names)
+		at := map[string]int{}
+		for g, group := range s.groups {
+			for i, n := range group {
+				if _, twice := at[n]; twice {
+					t.Fatalf("%s stands twice in %v", n, s.groups)
+				}
+				at[n] = g
+				for _, m := range group[:i] {
+					x, y := touchOf(in, in.Definitions[slices.Index(names, n)]), touchOf(in, in.Definitions[slices.Index(names, m)])
+					if x.disturbs(&y) || x.table == y.table {
+						t.Fatalf("%s and %s run together in %v", n, m, s.groups)
+					}
+				}
+			}
+		}
+		if len(at) != len(names) {
+			t.Fatalf("%d of %d in %v", len(at), len(names), s.groups)
+		}
+		for _, n := range s.needs {
+			if at[n.before] >= at[n.after] {
+				t.Fatalf("%+v does not hold in %v", n, s.groups)
+			}
+		}
+	})
+}

@@ -1,0 +1,390 @@
+package plan
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	"strait/model/schema"
+	"strait/model/source"
+)
+
+// sequence is the order that migrations must keep, and what of them can run
+// together.
+type sequence struct {
+	groups [][]string // one after the other; those in a group together
+	needs  []need     // all that were kept
+	doubts []string   // needs that contradict others, each as a line
+}
+
+// need is one reason why a migration comes after another.
+type need struct {
+	before, after string
+	why           string
+}
+
+// sequenceOf puts the migrations of these names into groups. A project's own
+// series come first, then what one leaves for the other to read; what
+// contradicts that is told and dropped, so that there is always an order.
+func sequenceOf(in Input, names []string) sequence {
+	var s sequence
+	var touches []touch
+	for _, d := range in.Definitions {
+		if slices.Contains(names, d.Name) && !d.Runner {
+			touches = append(touches, touchOf(in, d))
+		}
+	}
+	for _, n := range append(seriesNeeds(in, names), dataNeeds(touches)...) {
+		switch {
+		case slices.ContainsFunc(s.needs, func(x need) bool { return x.before == n.before && x.after == n.after }):
+		case s.reaches(n.after, n.before):
+			s.doubts = append(s.doubts, fmt.Sprintf("%s should come before %s, for %s, yet other needs say the opposite", shortName(n.before), shortName(n.after), n.why))
+		default:
+			s.needs = append(s.needs, n)
+		}
+	}
+	s.group(touches)
+	return s
+}
+
+// seriesNeeds are the steps of the project's own series.
+func seriesNeeds(in Input, names []string) (out []need) {
+	for _, d := range in.Definitions {
+		last := ""
+		for _, m := range d.Series {
+			if !d.Runner || !slices.Contains(names, m) {
+				continue
+			}
+			if last != "" && last != m {
+				out = append(out, need{last, m, shortName(d.Name) + " runs them so"})
+			}
+			last = m
+		}
+	}
+	return out
+}
+
+// dataNeeds are the needs of each pair, in the order of the definitions.
+func dataNeeds(touches []touch) (out []need) {
+	for i := range touches {
+		for j := range touches {
+			if i == j {
+				continue
+			}
+			if why := touches[i].first(&touches[j]); why != "" {
+				out = append(out, need{touches[i].name, touches[j].name, why})
+			}
+		}
+	}
+	return out
+}
+
+// reaches reports whether to comes after from by the needs so far.
+func (s *sequence) reaches(from, to string) bool {
+	seen := map[string]bool{from: true}
+	for todo := []string{from}; len(todo) > 0; {
+		at := todo[0]
+		todo = todo[1:]
+		if at == to {
+			return true
+		}
+		for _, n := range s.needs {
+			if n.before == at && !seen[n.after] {
+				seen[n.after] = true
+				todo = append(todo, n.after)
+			}
+		}
+	}
+	return false
+}
+
+// group puts every migration into the first group after all that come before
+// it, where it disturbs nobody. The needs have no cycle.
+func (s *sequence) group(touches []touch) {
+	at := map[string]int{}
+	var members [][]*touch
+	for len(at) < len(touches) {
+		for i := range touches {
+			t := &touches[i]
+			if _, placed := at[t.name]; placed {
+				continue
+			}
+			first, ready := 0, true
+			for _, n := range s.needs {
+				if n.after != t.name {
+					continue
+				}
+				g, placed := at[n.before]
+				first, ready = max(first, g+1), ready && placed
+			}
+			if !ready {
+				continue
+			}
+			for first < len(members) && slices.ContainsFunc(members[first], t.disturbs) {
+				first++
+			}
+			if first >= len(members) {
+				first = len(members)
+				members = append(members, nil)
+			}
+			members[first] = append(members[first], t)
+			at[t.name] = first
+		}
+	}
+	for _, g := range members {
+		var names []string
+		for _, t := range g {
+			names = append(names, t.name)
+		}
+		s.groups = append(s.groups, names)
+	}
+}
+
+// touch is what a migration does to which tables and fields.
+type touch struct {
+	name, table string
+	text        string // of the function
+	alone       bool   // it may touch anything
+	reads       map[string]bool
+	writes      map[string]bool
+	sets        map[[2]string]bool // table, field
+	unsets      map[[2]string]bool
+	inserts     map[string]bool
+	deletes     map[string]bool
+	from        map[string]bool // fields of its own table that it is known to read
+}
+
+// touchOf reads what a migration does from its body, or from its text when the
+// code was not read.
+func touchOf(in Input, d Definition) touch {
+	t := touch{name: d.Name, table: d.Table, text: d.Source, reads: map[string]bool{}, writes: map[string]bool{}, sets: map[[2]string]bool{},
+		unsets: map[[2]string]bool{}, inserts: map[string]bool{}, deletes: map[string]bool{}, from: map[string]bool{}}
+	var body *source.Body
+	if in.Code != nil {
+		body = in.Code.Migrations[d.Name]
+	}
+	if t.table == "" && body != nil {
+		t.table = body.Table
+	}
+	switch {
+	case body != nil:
+		t.ofBody(in, body)
+	case d.Source != "":
+		t.ofText(in, d)
+	default:
+		t.alone = true
+	}
+	if t.table != "" {
+		t.reads[t.table], t.writes[t.table] = true, true
+	}
+	t.alone = t.alone || len(t.writes) == 0
+	return t
+}
+
+func (t *touch) ofBody(in Input, b *source.Body) {
+	t.alone = b.Open
+	for _, r := range b.Reads {
+		for _, table := range t.meant(in, r.Table) {
+			t.reads[table] = true
+		}
+	}
+	for _, w := range b.Writes {
+		tables := []string{t.table}
+		if !w.Returned {
+			tables = t.meant(in, w.Table)
+		}
+		for _, table := range tables {
+			t.write(w, table)
+		}
+		for _, f := range w.Fields {
+			for _, from := range f.From {
+				t.from[from] = true
+			}
+		}
+	}
+}
+
+func (t *touch) write(w source.Write, table string) {
+	t.writes[table] = true
+	switch w.Op {
+	case source.Insert:
+		t.inserts[table] = true
+	case source.Delete:
+		t.deletes[table] = true
+	}
+	for _, f := range w.Fields {
+		if f.Unset {
+			t.unsets[[2]string{table, f.Name}] = true
+		} else if w.Op != source.Insert {
+			t.sets[[2]string{table, f.Name}] = true
+		}
+	}
+}
+
+// meant are the tables that a call may mean whose table the text does not
+// tell: a document's own, or one that its ids lead to.
+func (t *touch) meant(in Input, table string) []string {
+	if table != "" {
+		return []string{table}
+	}
+	out := []string{}
+	if t.table != "" {
+		out = append(out, t.table)
+	}
+	schemas := []*schema.Schema{in.Target}
+	for _, ev := range in.Envs {
+		schemas = append(schemas, ev.Active)
+	}
+	for _, s := range schemas {
+		if d := s.Table(t.table); d != nil {
+			out = append(out, idsIn(d.Document)...)
+		}
+	}
+	return out
+}
+
+// idsIn are the tables that the ids of a document point to.
+func idsIn(v *schema.Validator) (out []string) {
+	if v == nil {
+		return nil
+	}
+	if v.Kind == schema.ID {
+		out = append(out, v.Table)
+	}
+	for _, f := range v.Fields {
+		out = append(out, idsIn(f.Type)...)
+	}
+	for _, m := range append([]*schema.Validator{v.Element, v.Key}, v.Members...) {
+		out = append(out, idsIn(m)...)
+	}
+	return out
+}
+
+var (
+	insertedTable = regexp.MustCompile("\\.\\s*insert\\s*\\(\\s*[\"'`](\\w+)[\"'`]")
+	deletesSome   = regexp.MustCompile(`\.\s*delete\s*\(`)
+	getsSome      = regexp.MustCompile(`\.\s*get\s*\(`)
+)
+
+// ofText is the same as far as the text alone tells.
+func (t *touch) ofText(in Input, d Definition) {
+	tables, _ := d.uses()
+	for _, table := range tables {
+		t.reads[table] = true
+		if t.table == "" {
+			t.writes[table] = true // a function by hand, which pages through one of them
+		}
+	}
+	if getsSome.MatchString(d.Source) {
+		for _, table := range t.meant(in, "") {
+			t.reads[table] = true
+		}
+	}
+	for _, m := range insertedTable.FindAllStringSubmatch(d.Source, -1) {
+		t.inserts[m[1]], t.writes[m[1]] = true, true
+	}
+	if deletesSome.MatchString(d.Source) && t.table != "" {
+		t.deletes[t.table] = true
+	}
+	for _, f := range topFields(in, t.table) {
+		at := [2]string{t.table, f}
+		switch {
+		case regexp.MustCompile(`\b` + regexp.QuoteMeta(f) + `\s*:\s*undefined\b`).MatchString(d.Source):
+			t.unsets[at] = true
+		case regexp.MustCompile(`(?:[{,]|^)\s*` + regexp.QuoteMeta(f) + `\s*[:,}]`).MatchString(d.Source):
+			t.sets[at] = true
+		}
+	}
+}
+
+// topFields are the fields that a table has in any schema, at the top level.
+func topFields(in Input, table string) (out []string) {
+	add := func(s *schema.Schema) {
+		if t := s.Table(table); t != nil && t.Document != nil {
+			for _, v := range append([]*schema.Validator{t.Document}, t.Document.Members...) {
+				for _, f := range v.Fields {
+					if !slices.Contains(out, f.Name) {
+						out = append(out, f.Name)
+					}
+				}
+			}
+		}
+	}
+	add(in.Target)
+	for _, ev := range in.Envs {
+		add(ev.Active)
+	}
+	return out
+}
+
+// readsField reports whether the migration may read a field: one of its own
+// documents that the text takes out of them, or any that it names of a table
+// that it reads besides.
+func (t *touch) readsField(at [2]string) bool {
+	table, field := at[0], at[1]
+	if !t.reads[table] {
+		return false
+	}
+	if table != t.table {
+		return holdsWord(t.text, field)
+	}
+	if t.from[field] {
+		return true
+	}
+	q := regexp.QuoteMeta(field)
+	return regexp.MustCompile(`\.\s*` + q + `\b|\[\s*["'` + "`" + `]` + q + `["'` + "`" + `]|\{[^{}]*\b` + q + `\b[^{}]*\}\s*=[^=>]`).MatchString(t.text)
+}
+
+// first says why this migration comes before the other; "" when it need not.
+func (t *touch) first(u *touch) string {
+	for _, at := range sortedPlaces(t.sets) {
+		if !u.sets[at] && u.readsField(at) {
+			return fmt.Sprintf("%s reads %s.%s, which %s writes", shortName(u.name), at[0], at[1], shortName(t.name))
+		}
+	}
+	for _, at := range sortedPlaces(u.unsets) {
+		if !t.unsets[at] && (t.readsField(at) || t.sets[at]) {
+			return fmt.Sprintf("%s reads %s.%s, which %s removes", shortName(t.name), at[0], at[1], shortName(u.name))
+		}
+	}
+	for table := range t.inserts {
+		if !u.inserts[table] && u.reads[table] {
+			return fmt.Sprintf("%s reads %s, where %s adds documents", shortName(u.name), table, shortName(t.name))
+		}
+	}
+	for table := range u.deletes {
+		if !t.deletes[table] && t.reads[table] && (table != t.table || len(t.inserts) > 0) {
+			return fmt.Sprintf("%s reads documents of %s that %s deletes", shortName(t.name), table, shortName(u.name))
+		}
+	}
+	return ""
+}
+
+func sortedPlaces(m map[[2]string]bool) [][2]string {
+	var out [][2]string
+	for at := range m {
+		out = append(out, at)
+	}
+	slices.SortFunc(out, func(a, b [2]string) int { return strings.Compare(a[0]+"."+a[1], b[0]+"."+b[1]) })
+	return out
+}
+
+// disturbs reports whether the two should not run at the same time: one writes
+// a table that the other reads or writes.
+func (t *touch) disturbs(u *touch) bool {
+	if t.alone || u.alone {
+		return true
+	}
+	for table := range t.writes {
+		if u.reads[table] || u.writes[table] {
+			return true
+		}
+	}
+	for table := range u.writes {
+		if t.reads[table] {
+			return true
+		}
+	}
+	return false
+}
