@@ -40,12 +40,13 @@ type action struct {
 var (
 	onFleet = []pageKind{fleetPage, detailPage}
 	onWork  = []pageKind{fleetPage, detailPage, runPage}
+	onPlan  = []pageKind{planPage}
 )
 
 func actionTable() []action {
 	return []action{
 		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
-		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, messagesPage}, foot: 1, do: Root.goBack},
+		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage}, foot: 1, do: Root.goBack},
 		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
 		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
 		{id: "page-up", keys: []string{"pgup", "ctrl+b"}, what: "move one page up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-m.leap()), nil }},
@@ -54,6 +55,10 @@ func actionTable() []action {
 		{id: "last", keys: []string{"end", "G"}, what: "move to the last", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1 << 30), nil }},
 		{id: "left", keys: []string{"left", "h"}, what: "environment, or view of the run, to the left", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(-1), nil }},
 		{id: "right", keys: []string{"right", "l"}, what: "environment, or view of the run, to the right", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(1), nil }},
+		{id: "section-left", keys: []string{"left", "h"}, what: "section of the plan to the left", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(-1) }},
+		{id: "section-right", keys: []string{"right", "l", "tab"}, label: "section", what: "section of the plan to the right", group: "move", pages: onPlan, foot: 3, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(1) }},
+		{id: "next-change", keys: []string{"]"}, label: "next change", what: "the plan of the next change", group: "move", pages: onPlan, foot: 4, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(1) }},
+		{id: "previous-change", keys: []string{"["}, what: "the plan of the change before", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(-1) }},
 		{id: "environment", keys: []string{"tab"}, label: "environment", what: "switch to the next environment", group: "move", pages: onWork, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
 		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
 		{id: "next-migration", keys: []string{"]"}, what: "pick the row's next migration", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(1), nil }},
@@ -70,6 +75,8 @@ func actionTable() []action {
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
 		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
 		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: onFleet, foot: 10, do: Root.startFilter},
+		{id: "plan", keys: []string{"P"}, label: "plan", what: "the plan: what to do, in which order, and what can go wrong", group: "look", foot: 8, blocked: noPlan, do: Root.openPlan},
+		{id: "copy-plan", keys: []string{"y"}, label: "copy", what: "copy the section's code, or its Markdown", group: "look", pages: onPlan, foot: 5, do: Root.copyPlan},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
 		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},

@@ -219,6 +219,8 @@ func (m Root) body(w, h int) []string {
 		return m.runBody(w, h)
 	case m.page == detailPage:
 		return m.rolled(w, h, m.drawDetail)
+	case m.page == planPage:
+		return m.planBody(w, h)
 	}
 	return m.fleetBody(w, h)
 }
@@ -227,7 +229,11 @@ func (m Root) body(w, h int) []string {
 func (m Root) rolled(w, h int, draw func(p *pen)) []string {
 	p := newPen(m.l, w, tallest)
 	draw(p)
-	lines := p.lines
+	return m.window(p.lines, w, h)
+}
+
+// window shows h of the lines of a pane, from line roll on.
+func (m Root) window(lines []string, w, h int) []string {
 	end := max(0, len(lines)-h)
 	from := min(m.roll, end)
 	out := append(make([]string, 0, h), lines[from:min(len(lines), from+h)]...)
@@ -252,6 +258,8 @@ func (m Root) rollEnd() int {
 		draw = m.drawMessages
 	case runPage:
 		draw = m.drawRunView
+	case planPage:
+		return max(0, len(m.book.lines)-(m.bodyHeight()-planHead))
 	default:
 		return 0
 	}

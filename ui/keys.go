@@ -207,7 +207,7 @@ func (m Root) openRun(v runView) Root {
 
 func (m Root) goBack() (Root, tea.Cmd) {
 	switch {
-	case m.page == messagesPage:
+	case m.page == messagesPage, m.page == planPage:
 		m.page = m.from
 	case m.page == runPage && m.shape() == onePane:
 		m.page = detailPage
@@ -222,7 +222,10 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 	if m.page == messagesPage {
 		return m.goBack()
 	}
-	m.from, m.page, m.roll = m.page, messagesPage, 0
+	if m.page != planPage {
+		m.from = m.page
+	}
+	m.page, m.roll = messagesPage, 0
 	return m, nil
 }
 

@@ -147,6 +147,13 @@ func (p *pen) para(k ink, indent int, text string) *pen {
 	return p
 }
 
+// styled takes a finished line, styles and all, of at most the pane's width.
+func (p *pen) styled(line string) *pen {
+	p.buf = append(p.buf, line...)
+	p.used += widthOf(line)
+	return p.end()
+}
+
 // fill ends the pane with empty lines.
 func (p *pen) fill() []string {
 	for len(p.lines) < p.h {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -15,8 +16,25 @@ import (
 // settled opens the fleet, waits until every environment is known or broken,
 // and gives the snapshot of that moment.
 func (c *cli) settled(ctx context.Context) (*fleet.Snapshot, error) {
+	f, s, err := c.reviewable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return s, f.Close()
+}
+
+// reviewable is settled with the fleet left open; who gets it closes it.
+func (c *cli) reviewable(ctx context.Context) (*fleet.Fleet, *fleet.Snapshot, error) {
 	f := fleet.Open(ctx, fleet.Options{Dir: c.project})
-	defer f.Close()
+	s, err := c.known(ctx, f)
+	if err != nil {
+		return nil, nil, errors.Join(err, f.Close())
+	}
+	return f, s, nil
+}
+
+// known waits until every environment is known or broken.
+func (c *cli) known(ctx context.Context, f *fleet.Fleet) (*fleet.Snapshot, error) {
 	err := f.Settled(ctx)
 	if ctx.Err() != nil {
 		return nil, errInterrupted
@@ -40,52 +58,102 @@ func (c *cli) settled(ctx context.Context) (*fleet.Snapshot, error) {
 	return s, nil
 }
 
-// planReport is the JSON of strait plan, version 1.
+// planReport is the JSON of strait plan, version 1; README lists its parts. A
+// part is added without notice; one that goes or changes its meaning makes a
+// new version.
 type planReport struct {
 	Version int    `json:"version"`
 	Project string `json:"project"`
 	Target  string `json:"target"`
 	plan.Plan
+	plan.Review
 }
 
 func (c *cli) planVerb() *cobra.Command {
-	var env string
-	var widened bool
+	var o planOptions
 	cmd := &cobra.Command{
 		Use:   "plan",
 		Short: "Write what must be widened, migrated and narrowed, in every environment",
-		Args:  noArgs,
-		RunE: func(*cobra.Command, []string) error {
-			ctx, stop := interruptible()
-			defer stop()
-			s, err := c.settled(ctx)
-			if err != nil {
-				return err
-			}
-			if env != "" || widened {
-				if err := keepEnv(s, env); err != nil {
-					return err
-				}
-			}
-			switch {
-			case widened:
-				w := s.Plan.Envs[0].Widened
-				if w == nil {
-					return fmt.Errorf("the widened schema of %s is not known: %s", env, s.Envs[0].Err)
-				}
-				_, err = fmt.Fprint(c.out, w.TypeScript())
-				return err
-			case c.json:
-				return c.block(planReport{1, s.Project.Name, s.Project.Target, s.Plan})
-			}
-			c.tellPlan(s)
-			return nil
-		},
+		Long: `Write the plan: where every environment stands, what can go wrong, what to do in
+which order, and what is missing before the target may be merged.
+
+--markdown writes all of it for a pull request, with the widened tables, the
+drafts of the migrations that are missing, and the code for both shapes.`,
+		Args: noArgs,
+		RunE: func(*cobra.Command, []string) error { return c.plan(o) },
 	}
-	cmd.Flags().StringVar(&env, "env", "", "only this environment")
-	cmd.Flags().BoolVar(&widened, "widened", false, "write the widened schema of --env as TypeScript")
+	cmd.Flags().StringVar(&o.env, "env", "", "only this environment")
+	cmd.Flags().BoolVar(&o.widened, "widened", false, "write the widened schema as TypeScript: for every environment, or for --env")
+	cmd.Flags().BoolVar(&o.markdown, "markdown", false, "write the whole plan as Markdown")
+	cmd.MarkFlagsMutuallyExclusive("widened", "markdown")
 	c.completeEnv(cmd, "env")
 	return cmd
+}
+
+type planOptions struct {
+	env               string
+	widened, markdown bool
+}
+
+func (c *cli) plan(o planOptions) error {
+	ctx, stop := interruptible()
+	defer stop()
+	f, s, err := c.reviewable(ctx)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	made, review, err := f.Review(ctx)
+	if ctx.Err() != nil {
+		return errInterrupted
+	}
+	if err != nil {
+		return err
+	}
+	if o.env != "" {
+		if err := keepEnv(s, o.env); err != nil {
+			return err
+		}
+		only(o.env, &made, &review)
+	}
+	d := &planDoc{project: s.Project.Name, target: s.Project.Target, plan: made, review: review, verb: "strait"}
+	switch {
+	case o.widened && review.Widened == nil:
+		return hint(errors.New("write the widened schema: no environment's schema is known, or the target did not load"), "strait status says why")
+	case o.widened:
+		_, err = fmt.Fprint(c.out, review.Widened.TypeScript())
+	case o.markdown:
+		_, err = fmt.Fprint(c.out, d.markdown())
+	case c.json:
+		err = c.block(planReport{1, d.project, d.target, made, review})
+	default:
+		c.tellPlan(s, d)
+	}
+	if err != nil {
+		return err
+	}
+	if o.env != "" && s.Envs[0].State == fleet.Broken {
+		return fmt.Errorf("plan %s: %s", o.env, s.Envs[0].Err)
+	}
+	return nil
+}
+
+// only leaves what concerns one environment in a plan and its review. The
+// widened schema becomes that environment's own; whether the target may be
+// merged stays a question to all of them.
+func only(env string, p *plan.Plan, r *plan.Review) {
+	i := slices.IndexFunc(p.Envs, func(e plan.EnvPlan) bool { return e.Env == env })
+	if i < 0 {
+		return
+	}
+	p.Envs = p.Envs[i : i+1]
+	p.Rows = slices.Clone(p.Rows)
+	for j := range p.Rows {
+		p.Rows[j].Cells = p.Rows[j].Cells[i : i+1]
+	}
+	r.Widened = p.Envs[0].Widened
+	r.Hazards = slices.DeleteFunc(r.Hazards, func(h plan.Hazard) bool { return h.Env != "" && h.Env != env })
+	r.Order = slices.DeleteFunc(r.Order, func(s plan.Stage) bool { return s.Env != env })
 }
 
 // keepEnv leaves one environment in the snapshot.
@@ -138,30 +206,45 @@ func stateWord(s plan.Step) string {
 	return string(s.State)
 }
 
-func (c *cli) tellPlan(s *fleet.Snapshot) {
-	c.say("%s, target %s", s.Project.Name, s.Project.Target)
+func (c *cli) tellPlan(s *fleet.Snapshot, d *planDoc) {
+	c.say("%s, target %s", d.project, d.target)
 	fmt.Fprintln(c.out)
+	c.tellGrid(s, d)
+	c.tellChecklists(s, d)
+	c.tellHazards(d)
+	c.tellOrder(d)
+	c.tellMerge(d)
+}
+
+func (c *cli) tellGrid(s *fleet.Snapshot, d *planDoc) {
 	rows := [][]string{{"CHANGE OR MIGRATION", "MIGRATION"}}
-	for _, e := range s.Envs {
-		rows[0] = append(rows[0], strings.ToUpper(e.Name))
+	for _, e := range d.plan.Envs {
+		rows[0] = append(rows[0], strings.ToUpper(e.Env))
 	}
-	for _, r := range s.Plan.Rows {
+	for _, r := range d.plan.Rows {
 		var names []string
 		for _, n := range r.Migrations {
 			names = append(names, short(n))
 		}
 		line := []string{r.Title, strings.Join(names, ", ")}
 		for i := range r.Cells {
-			line = append(line, stand(&r, &r.Cells[i], s.Envs[i].Runs).text())
+			var runs map[string]fleet.Run
+			if i < len(s.Envs) {
+				runs = s.Envs[i].Runs
+			}
+			line = append(line, stand(&r, &r.Cells[i], runs).text())
 		}
 		rows = append(rows, line)
 	}
 	if len(rows) == 1 {
 		c.say("%s", nothingToDo(s))
-	} else {
-		c.table(rows)
+		return
 	}
-	for i, e := range s.Plan.Envs {
+	c.table(rows)
+}
+
+func (c *cli) tellChecklists(s *fleet.Snapshot, d *planDoc) {
+	for i, e := range d.plan.Envs {
 		fmt.Fprintln(c.out)
 		head := e.Env
 		if i < len(s.Envs) && s.Envs[i].Err != "" {
@@ -170,15 +253,85 @@ func (c *cli) tellPlan(s *fleet.Snapshot) {
 		c.say("%s", head)
 		steps := [][]string{}
 		for j, st := range []plan.Step{e.Widen, e.Migrate, e.Narrow} {
-			text := st.Why
-			if text == "" {
-				text = st.Evidence
-			}
-			steps = append(steps, []string{"  " + stepNames[j], stateWord(st), text})
+			steps = append(steps, []string{"  " + stepNames[j], stateWord(st), nonEmpty(st.Why, st.Evidence)})
 		}
 		c.table(steps)
-		for _, ch := range e.Changes {
-			c.say("  %s  %s", ch.Class, ch.Message)
+	}
+}
+
+func (c *cli) tellHazards(d *planDoc) {
+	if len(d.review.Hazards) == 0 {
+		return
+	}
+	fmt.Fprintln(c.out)
+	c.say("HAZARDS")
+	for _, h := range d.review.Hazards {
+		where := ""
+		if h.Env != "" {
+			where = " (" + h.Env + ")"
 		}
+		if h.Site != nil {
+			where += fmt.Sprintf(" (%s:%d)", h.Site.File, h.Site.Line)
+		}
+		c.wrapped("  ", "        ", fmt.Sprintf("%s %s: %s%s", h.Code, h.Severity, h.What, where))
+		if h.Waived != "" {
+			c.wrapped("        ", "        ", "waived: "+h.Waived)
+		} else {
+			c.wrapped("        ", "        ", "safe way: "+h.Safe)
+		}
+	}
+}
+
+func (c *cli) tellOrder(d *planDoc) {
+	if len(d.review.Order) == 0 {
+		return
+	}
+	fmt.Fprintln(c.out)
+	c.say("ORDER")
+	for _, s := range d.review.Order {
+		head := fmt.Sprintf("%3d  %s: %s", s.Number, s.Env, s.Title)
+		word := stateWord(plan.Step{State: s.State})
+		if s.State == plan.Done {
+			c.say("%s  %s", head, word)
+			continue
+		}
+		c.wrapped("", "     ", head+"  "+word+after(": ", s.Why))
+		for i, g := range s.Groups {
+			lead := "then "
+			if i == 0 {
+				lead = ""
+			}
+			if len(g) > 1 {
+				lead += "together "
+			}
+			c.wrapped("     ", "       ", lead+strings.Join(g, ", "))
+		}
+		if s.Next != "" {
+			c.say("     $ %s", s.Next)
+		}
+	}
+}
+
+func (c *cli) tellMerge(d *planDoc) {
+	fmt.Fprintln(c.out)
+	if d.review.Merge.Allowed {
+		c.say("%s may be merged: every environment is clean", d.target)
+		return
+	}
+	c.say("%s may not be merged yet: %s (strait gate tells)", d.target, missing(len(d.review.Merge.Missing)))
+}
+
+// textWidth is where lines for people break: they are read in terminals, logs
+// and mails.
+const textWidth = 110
+
+// wrapped writes a text over as many lines as it needs.
+func (c *cli) wrapped(first, rest, text string) {
+	for i, line := range wrap(clean(text), textWidth-len(rest)) {
+		lead := rest
+		if i == 0 {
+			lead = first
+		}
+		fmt.Fprintln(c.out, lead+line)
 	}
 }

@@ -24,6 +24,9 @@ type engine interface {
 	Check(cmd fleet.Command) (refusals, warnings []plan.Refusal)
 	// Retry opens a broken environment again at once.
 	Retry(env string) error
+	// Review reviews the plan as it stands; the first time it reads the
+	// project's code.
+	Review(ctx context.Context) (plan.Plan, plan.Review, error)
 }
 
 // deps is what the screen is given; it never changes.
@@ -45,6 +48,7 @@ const (
 	fleetPage pageKind = iota
 	detailPage
 	runPage
+	planPage
 	messagesPage
 )
 
@@ -76,7 +80,7 @@ type Root struct {
 	blur bool // the terminal has lost the focus
 
 	page    pageKind
-	from    pageKind // page below messagesPage
+	from    pageKind // page below planPage or messagesPage
 	rows    []int    // of Plan.Rows, those that the filter leaves
 	cur     rowKey   // of the cursor's row
 	top     int      // first row shown
@@ -86,6 +90,7 @@ type Root struct {
 	view    runView
 	roll    int // lines rolled up in the page's body
 	entry   entry
+	book    book
 
 	menu  menu
 	ask   ask
@@ -183,6 +188,9 @@ func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
 		first := m.w == 0
 		m.w, m.h = msg.Width, msg.Height
 		m = m.reveal()
+		if m.page == planPage {
+			return m.freshen()
+		}
 		if first && m.d.begin != nil {
 			return m, m.later(firstFrame, framed{})
 		}
@@ -192,6 +200,7 @@ func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
 		if dark := msg.IsDark(); dark != m.d.dark {
 			m.d.dark = dark
 			m.l = newLook(dark, m.d.ascii)
+			return m.freshen()
 		}
 	case tea.FocusMsg:
 		m.blur = false
@@ -204,13 +213,17 @@ func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
 		m.now = m.d.now()
 		m.spin++
 		m.fast = m.lively()
-		return m, m.tick()
+		tick := m.tick()
+		m, more := m.freshen()
+		return m, tea.Batch(tick, more)
 	case snapped:
 		return m.snapped(msg.snap)
 	case did:
 		return m.did(msg)
 	case checked:
 		return m.checked(msg), nil
+	case reviewed:
+		return m.reviewed(msg)
 	case faded:
 		if msg.id == m.toast.id {
 			m.toast = toast{id: m.toast.id}
@@ -272,7 +285,9 @@ func repeated(all []fleet.Message, msg fleet.Message) bool {
 }
 
 // lively reports whether something on the screen turns.
-func (m Root) lively() bool { return m.busy.waiting || len(m.busy.runs) > 0 }
+func (m Root) lively() bool {
+	return m.busy.waiting || len(m.busy.runs) > 0 || m.page == planPage && m.book.asked != 0 && m.book.doc == nil
+}
 
 func ended(before, after []activity) bool {
 	for _, a := range before {

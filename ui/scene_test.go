@@ -41,9 +41,12 @@ type fake struct {
 	err  error
 
 	refusals, warnings []plan.Refusal
+	review             plan.Review
 }
 
-func newFake(s *fleet.Snapshot) *fake { return &fake{snap: s, next: make(chan *fleet.Snapshot, 1)} }
+func newFake(s *fleet.Snapshot) *fake {
+	return &fake{snap: s, next: make(chan *fleet.Snapshot, 1), review: sceneReview()}
+}
 
 func (f *fake) Snapshot() *fleet.Snapshot {
 	f.mu.Lock()
@@ -74,6 +77,12 @@ func (f *fake) Check(cmd fleet.Command) (refusals, warnings []plan.Refusal) {
 }
 
 func (f *fake) Retry(env string) error { return fmt.Errorf("%s was asked to open again", env) }
+
+func (f *fake) Review(context.Context) (plan.Plan, plan.Review, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.snap.Plan, f.review, f.err
+}
 
 func (f *fake) asked() []fleet.Command {
 	f.mu.Lock()

@@ -67,6 +67,9 @@ func settle(m Root, cmd tea.Cmd) Root {
 		}
 	case did, checked:
 		m, _ = m.Update(msg)
+	case reviewed:
+		m, cmd = m.Update(msg)
+		return settle(m, cmd)
 	}
 	return m
 }
@@ -104,6 +107,10 @@ func TestGolden(t *testing.T) {
 		{"how-to", "idle", "users.plan", []string{"tab", "w"}},
 		{"messages", "idle", "users.plan", []string{"c", "m"}},
 		{"broken", "broken", "", nil},
+		{"plan", "idle", "users.plan", []string{"P"}},
+		{"plan-change", "idle", "users.plan", []string{"P", "right"}},
+		{"plan-hazards", "idle", "users.plan", []string{"P", "right", "right"}},
+		{"plan-order", "idle", "users.plan", []string{"P", "right", "right", "right"}},
 	}
 	for _, v := range views {
 		for _, s := range sizes {

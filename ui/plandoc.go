@@ -1,0 +1,284 @@
+package ui
+
+import (
+	"fmt"
+	"strings"
+
+	"strait/plan"
+)
+
+// planDoc is a reviewed plan as people read it: the screen's Plan page, and
+// the Markdown that strait plan writes for a pull request.
+type planDoc struct {
+	project, target string
+	plan            plan.Plan
+	review          plan.Review
+	verb            string // how Strait is called: "strait", or "go run ."
+}
+
+// markdown is the whole document.
+func (d *planDoc) markdown() string {
+	var w mdWriter
+	w.head(1, "Migration plan of "+mdText(d.project))
+	d.overview(&w)
+	w.head(2, "Hazards")
+	d.hazards(&w)
+	w.head(2, "Order")
+	d.order(&w)
+	if len(d.review.Changes) > 0 {
+		w.head(2, "Changes")
+	}
+	for i := range d.review.Changes {
+		w.head(3, mdText(d.review.Changes[i].Title))
+		d.change(&w, &d.review.Changes[i], true)
+	}
+	return w.String()
+}
+
+// overview is the verdict, the grid and every environment's checklist.
+func (d *planDoc) overview(w *mdWriter) {
+	if d.review.Merge.Allowed {
+		w.para("**The target %s may be merged:** every environment is clean.", mdCode(d.target))
+	} else {
+		w.para("**The target %s may not be merged yet:** %s.", mdCode(d.target), missing(len(d.review.Merge.Missing)))
+	}
+	if len(d.review.Merge.Missing) > 0 {
+		w.para("**What is missing**")
+		for _, l := range d.review.Merge.Missing {
+			text := mdText(l.Why)
+			if l.Env != "" {
+				text = "**" + mdText(l.Env) + "**: " + strings.TrimPrefix(text, mdText(l.Env)+": ")
+			}
+			w.item("%s%s", text, mdAfter(" → ", l.Hint))
+		}
+		w.gap()
+	}
+	d.grid(w)
+	d.checklists(w)
+}
+
+func missing(n int) string {
+	if n == 1 {
+		return "one thing is missing"
+	}
+	return fmt.Sprintf("%d things are missing", n)
+}
+
+func mdAfter(sep, s string) string {
+	if s == "" {
+		return ""
+	}
+	return sep + mdText(s)
+}
+
+func (d *planDoc) grid(w *mdWriter) {
+	if len(d.plan.Rows) == 0 {
+		w.para("Nothing has to be migrated.")
+		return
+	}
+	head := []string{"change or migration", "migration"}
+	for _, e := range d.plan.Envs {
+		head = append(head, mdText(e.Env))
+	}
+	rows := [][]string{head}
+	for i := range d.plan.Rows {
+		r := &d.plan.Rows[i]
+		var names []string
+		for _, n := range r.Migrations {
+			names = append(names, mdCode(short(n)))
+		}
+		line := []string{mdText(r.Title), strings.Join(names, " ")}
+		for j := range r.Cells {
+			line = append(line, mdText(stand(r, &r.Cells[j], nil).text()))
+		}
+		rows = append(rows, line)
+	}
+	w.table(rows)
+}
+
+func (d *planDoc) checklists(w *mdWriter) {
+	rows := [][]string{{"environment", "widen", "migrate", "narrow"}}
+	for _, e := range d.plan.Envs {
+		line := []string{mdText(e.Env)}
+		for _, st := range []plan.Step{e.Widen, e.Migrate, e.Narrow} {
+			line = append(line, "**"+stateWord(st)+"**"+mdAfter(" ", nonEmpty(st.Why, st.Evidence)))
+		}
+		rows = append(rows, line)
+	}
+	if len(rows) > 1 {
+		w.table(rows)
+	}
+}
+
+func nonEmpty(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+// hazards lists what can go wrong, worst first.
+func (d *planDoc) hazards(w *mdWriter) {
+	if len(d.review.Hazards) == 0 {
+		w.para("No hazard was found.")
+		return
+	}
+	for _, h := range d.review.Hazards {
+		where := ""
+		if h.Env != "" {
+			where = " in " + mdText(h.Env)
+		}
+		if h.Site != nil {
+			where += " at " + mdCode(fmt.Sprintf("%s:%d", h.Site.File, h.Site.Line))
+		}
+		w.para("**%s %s** %s%s: %s", h.Code, strings.ToUpper(string(h.Severity)), mdText(h.Rule), where, mdText(h.What))
+		if h.Waived != "" {
+			w.item("waived: %s", mdText(h.Waived))
+		} else {
+			w.item("why: %s", mdText(h.Why))
+			w.item("safe way: %s", mdText(h.Safe))
+		}
+		w.gap()
+	}
+}
+
+// order is the whole fleet's plan, stage by stage.
+func (d *planDoc) order(w *mdWriter) {
+	if len(d.review.Order) == 0 {
+		w.para("Nothing has to be done.")
+		return
+	}
+	for _, s := range d.review.Order {
+		box := " "
+		if s.State == plan.Done {
+			box = "x"
+		}
+		line := fmt.Sprintf("- [%s] **%d. %s** %s", box, s.Number, mdText(s.Env), mdText(s.Title))
+		if s.State != plan.Done && s.State != plan.Todo {
+			line += " — " + stateWord(plan.Step{State: s.State})
+		}
+		if s.Why != "" && s.State != plan.Done {
+			line += mdAfter(": ", s.Why)
+		}
+		w.WriteString(line + "\n")
+		if s.State != plan.Done {
+			d.stage(w, s)
+		}
+	}
+	w.gap()
+}
+
+func (d *planDoc) stage(w *mdWriter, s plan.Stage) {
+	for i, g := range s.Groups {
+		names := make([]string, len(g))
+		for j, n := range g {
+			names[j] = mdCode(n)
+		}
+		word := "then "
+		if i == 0 {
+			word = ""
+		}
+		if len(g) > 1 {
+			word += "together "
+		}
+		w.WriteString("  - " + word + strings.Join(names, ", ") + "\n")
+	}
+	if len(s.After) > 0 {
+		w.WriteString("  - after " + numbers(s.After) + "\n")
+	}
+	if s.Next != "" {
+		w.WriteString("  - " + mdCode(s.Next) + "\n")
+	}
+}
+
+func numbers(ns []int) string {
+	out := make([]string, len(ns))
+	for i, n := range ns {
+		out[i] = fmt.Sprint(n)
+	}
+	return strings.Join(out, ", ")
+}
+
+// change is how to carry out one change. fold hides the code behind
+// headings that open, as GitHub shows them.
+func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool) {
+	w.para("**%s**: %s", mdText(string(a.Class)), mdText(a.Why))
+	if a.Push != "" {
+		w.para("At a push: %s", mdText(a.Push))
+	}
+	if len(a.Migrations) > 0 {
+		names := make([]string, len(a.Migrations))
+		for i, n := range a.Migrations {
+			names[i] = mdCode(n)
+		}
+		w.para("Covered by %s.", strings.Join(names, ", "))
+	} else if a.Scaffold != nil {
+		w.para("**No migration covers it.** A draft is below.")
+	}
+	if a.Strategy != "" && a.Strategy != plan.NoDual {
+		w.para("**%s**: %s", mdText(string(a.Strategy)), mdText(a.Because))
+	} else if a.Because != "" {
+		w.para("%s", mdText(a.Because))
+	}
+	for i, s := range a.Deploys {
+		fmt.Fprintf(w, "%d. **%s**%s\n", i+1, mdText(s.Title), mdAfter(": ", s.Does))
+		if s.RollBack != "" {
+			fmt.Fprintf(w, "   - roll back: %s\n", mdText(s.RollBack))
+		}
+	}
+	if len(a.Deploys) > 0 {
+		w.gap()
+	}
+	if a.Witness != "" {
+		d.code(w, "A document that fits today and not the target", "json", a.Witness, fold)
+	}
+	if a.Widened != "" {
+		d.code(w, "The widened table, to deploy first", "ts", a.Widened, fold)
+	}
+	if a.Scaffold != nil {
+		d.snippet(w, *a.Scaffold, fold)
+	}
+	for _, s := range a.Snippets {
+		d.snippet(w, s, fold)
+	}
+}
+
+func (d *planDoc) snippet(w *mdWriter, s plan.Snippet, fold bool) {
+	title := s.Title
+	if s.File != "" {
+		title += ", in `" + s.File + "`"
+	}
+	d.code(w, title, "ts", s.Code, fold)
+	for _, t := range s.Todo {
+		w.item("to choose: %s", mdText(t))
+	}
+	if len(s.Todo) > 0 {
+		w.gap()
+	}
+}
+
+func (d *planDoc) code(w *mdWriter, title, language, code string, fold bool) {
+	if fold {
+		w.para("<details><summary>%s</summary>", htmlText(strings.ReplaceAll(title, "`", "")))
+		w.block(language, code)
+		w.para("</details>")
+		return
+	}
+	w.para("**%s**", mdText(title))
+	w.block(language, code)
+}
+
+var htmlSigns = strings.NewReplacer("&", "&amp;", "<", "&lt;", ">", "&gt;")
+
+func htmlText(s string) string { return htmlSigns.Replace(clean(s)) }
+
+// widened is the schema to deploy everywhere first.
+func (d *planDoc) widened(w *mdWriter) {
+	if d.review.Widened == nil {
+		w.para("The widened schema is not known: no environment's schema is, or the target did not load.")
+		return
+	}
+	w.para("Deploy this to every environment first: it accepts what any of them holds now and what the target accepts. %s writes it.",
+		mdCode(d.verb+" plan --widened"))
+	w.block("ts", d.review.Widened.TypeScript())
+}
