@@ -153,7 +153,7 @@ func (o *ordering) widen(i int) Stage {
 		st.Next = onScreen("widen " + s.Env)
 	default:
 		st.Next = "npx convex deploy"
-		st.Why = join(st.Why, "deploy the widened schema and the code that writes both shapes: strait plan --widened --env "+arg(s.Env)+" writes it")
+		st.Why = join(st.Why, "deploy the widened schema and the code that writes both shapes: strait plan --widened writes it")
 	}
 	return st
 }

@@ -287,7 +287,7 @@ func (t *touch) ofText(in Input, d Definition) {
 	if deletesSome.MatchString(d.Source) && t.table != "" {
 		t.deletes[t.table] = true
 	}
-	for _, f := range topFields(in, t.table) {
+	for _, f := range declaredFields(in, t.table) {
 		at := [2]string{t.table, f}
 		switch {
 		case regexp.MustCompile(`\b` + regexp.QuoteMeta(f) + `\s*:\s*undefined\b`).MatchString(d.Source):
@@ -298,8 +298,8 @@ func (t *touch) ofText(in Input, d Definition) {
 	}
 }
 
-// topFields are the fields that a table has in any schema, at the top level.
-func topFields(in Input, table string) (out []string) {
+// declaredFields are the fields that a table has in any schema, at the top level.
+func declaredFields(in Input, table string) (out []string) {
 	add := func(s *schema.Schema) {
 		if t := s.Table(table); t != nil && t.Document != nil {
 			for _, v := range append([]*schema.Validator{t.Document}, t.Document.Members...) {
