@@ -18,6 +18,7 @@ const (
 	censusPage    = 2000 // documents a page; the deployment may give fewer
 	sampledGroup  = 5    // samples kept of a group
 	censusRetries = 3
+	sizeEvery     = 8 // a census weighs one document of so many
 )
 
 // takeCensus reads every document that may not fit the target, page by page,
@@ -61,6 +62,13 @@ func (a *action) countAll(open []*schema.Table, counts map[string]int64) (*plan.
 			return nil, err
 		}
 	}
+	a.f.change(func() {
+		for table, s := range c.sizes {
+			if s.sampled > 0 {
+				a.e.sizes[table] = s.size()
+			}
+		}
+	})
 	return c.census(a.schema.Hash(), a.f.now().Round(0)), nil
 }
 
@@ -115,7 +123,7 @@ func (a *action) censusTables() (open []*schema.Table, counts map[string]int64, 
 
 // countTable reads one table.
 func (a *action) countTable(c *counter, t *schema.Table, size int64) error {
-	c.tables[t.Name] = 0
+	c.tables[t.Name], c.sizes[t.Name] = 0, &sizes{}
 	n := censusPage
 	for cursor := ""; ; {
 		page, err := a.readPage(t.Name, cursor, &n)
@@ -262,16 +270,20 @@ type counter struct {
 	read      int64
 	offenders int64
 	tables    map[string]int64
+	sizes     map[string]*sizes
 	groups    map[groupKey]*plan.Group
 }
 
 type groupKey struct{ table, path, reason string }
 
 func newCounter() *counter {
-	return &counter{tables: map[string]int64{}, groups: map[groupKey]*plan.Group{}}
+	return &counter{tables: map[string]int64{}, sizes: map[string]*sizes{}, groups: map[groupKey]*plan.Group{}}
 }
 
 func (c *counter) take(t *schema.Table, doc value.Object) {
+	if c.read%sizeEvery == 0 {
+		c.sizes[t.Name].take(doc)
+	}
 	c.read++
 	if t.FitsDocument(doc, c.ids) {
 		return

@@ -56,6 +56,7 @@ type env struct {
 	dryRuns        map[string]*DryRun
 	past           map[pastKey]past // of earlier processes, from the journal
 	census         *plan.Census
+	sizes          map[string]plan.Size // of documents, by table, as far as some were read
 	counting       *CensusRun
 	stopCount      context.CancelFunc
 	writes         uint64 // grows with every sign that documents changed
@@ -69,7 +70,7 @@ func newEnv(f *Fleet, c project.Env) *env {
 		embedded: c.Embedded(),
 		state:    Opening, stage: "waiting", retry: make(chan struct{}, 1),
 		functions: map[string]bool{}, tables: map[string]int64{},
-		runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, past: map[pastKey]past{},
+		sizes: map[string]plan.Size{}, runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, past: map[pastKey]past{},
 	}
 	if e.component == "" {
 		e.component = "migrations"
@@ -203,7 +204,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 // embedded one is built anew each time. f.mu is held.
 func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
-	e.census, e.armedUntil = nil, time.Time{}
+	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
 	e.f.say("warn", e.cfg.Name, "another deployment answers there: what was known of the one before is dropped")
 }

@@ -9,7 +9,8 @@ import (
 )
 
 // Review reviews the plan as it stands now. The first time it reads the
-// project's functions, which takes a while in a large project.
+// project's functions, which takes a while in a large project, and a page of
+// documents of every table that is migrated, to know how large they are.
 func (f *Fleet) Review(ctx context.Context) (plan.Plan, plan.Review, error) {
 	f.mu.Lock()
 	p := f.project
@@ -17,12 +18,15 @@ func (f *Fleet) Review(ctx context.Context) (plan.Plan, plan.Review, error) {
 		f.mu.Unlock()
 		return plan.Plan{}, plan.Review{}, errors.New("review the plan: the project is not loaded")
 	}
-	in := f.input()
 	f.mu.Unlock()
 	code, err := p.Code(ctx)
 	if err != nil {
 		return plan.Plan{}, plan.Review{}, err
 	}
+	f.sampleSizes(ctx)
+	f.mu.Lock()
+	in := f.input()
+	f.mu.Unlock()
 	in.Code, in.Waivers = code, waivers(p.Config)
 	made := plan.Make(in)
 	return made, plan.NewReview(in, made), nil

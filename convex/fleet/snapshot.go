@@ -127,6 +127,7 @@ func (e *env) evidence() plan.Evidence {
 		Active: e.active, ActiveKnown: e.activeKnown, Tables: maps.Clone(e.tables), Progress: map[string]plan.Progress{},
 		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded,
 		Armed: now.Before(e.armedUntil), LastPush: e.lastPush, Compared: e.compared(),
+		Sizes: maps.Clone(e.sizes),
 	}
 	if e.state == Opening && ev.Problem == "" {
 		ev.Problem = e.stage
