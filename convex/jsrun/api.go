@@ -8,7 +8,7 @@
 // package: nobody else imports it.
 //
 // How it is laid out:
-//   - bundle.go, plugins.go, codec.go: from files to one script, each module of
+//   - bundle.go, plugins.go, splice.go: from files to one script, each module of
 //     which is evaluated on its own, when it is first asked for. faults.go: what
 //     does not bundle is reported and throws where it stands; nothing is stubbed.
 //   - runtime/*.js: the JavaScript under every program: the globals that Convex

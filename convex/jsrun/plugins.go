@@ -58,7 +58,7 @@ func (b *bundler) plugin() api.Plugin {
 		b.resolveMissing(build)
 		b.loadVirtual(build)
 		b.loadBroken(build)
-		loadCodec(build)
+		loadSpliced(build)
 	}}
 }
 

@@ -12,6 +12,7 @@ const take = (name) => {
 const host = {
   syscall: take("__host_syscall"), // (op, args) -> text, or null after a failure
   async: take("__host_async"), // (op, args) -> text, or null after a failure
+  ask: take("__host_ask"), // the same; the text begins with a space when it is plain JSON
   failure: take("__host_failure"), // () -> {message, data?} of the last failure, as text
   log: take("__host_log"), // (level, texts as JSON)
   digest: take("__host_digest"), // (algorithm, hex, key as hex) -> hex
@@ -105,24 +106,24 @@ function start(path, name, type, args, requestId, now, s0, s1, s2, s3) {
 // step is called when no job is left to run. It answers 0 for a deadlock, 1 to
 // go on, 2 when the call has its outcome, and 3 + ms to sleep first.
 function step() {
-  if (call.outcome === null || call.outcome.error === undefined) {
-    for (const reason of call.unhandled.values()) {
-      call.outcome = { error: describe(reason) };
-      break;
-    }
+  if (call.unhandled.size > 0 && (call.outcome === null || call.outcome.error === undefined)) {
+    call.outcome = { error: describe(call.unhandled.values().next().value) };
   }
   if (call.outcome !== null) return 2;
-  if (call.queue.length > 0) {
-    const batch = call.queue;
-    call.queue = [];
-    for (const { op, args, resolve, reject } of batch) {
-      const answer = host.async(op, args);
-      if (answer === null) reject(failure());
-      else resolve(answer);
+  const batch = call.queue;
+  const n = batch.length;
+  if (n === 0) return stepTimers();
+  call.queue = [];
+  for (let i = 0; i < n; i++) {
+    const c = batch[i];
+    if (c.take !== null) answered(c, n === 1);
+    else {
+      const answer = host.async(c.op, c.args);
+      if (answer === null) c.reject(failure());
+      else c.resolve(answer);
     }
-    return 1;
   }
-  return stepTimers();
+  return 1;
 }
 
 function stepTimers() {
@@ -204,6 +205,72 @@ hidden(Error, "captureStackTrace", function captureStackTrace(object) {
 });
 hidden(Error, "stackTraceLimit", 10);
 
+// --- Syscalls of the known npm package -------------------------------------
+
+// ask is asyncSyscall for code that takes the place of async functions of the
+// npm package (splices/): one promise instead of one for each of them. take
+// makes its value from the answer and self. turns is how many awaits of those
+// functions lay between the answer and their promise. When nothing else is
+// answered at the same time nobody can tell when they are left out; else they
+// are gone through, so that JavaScript goes on in the same order. refuse is
+// the npm package's own performAsyncSyscall, which words a failure.
+// The answer is null where the original functions must be called.
+function ask(op, args, turns, take, self, refuse) {
+  if (importing > 0 || call.type === "" || G.Convex?.asyncSyscall !== asyncSyscall) return null;
+  const promise = new NativePromise(keepSettlers);
+  call.queue.push({ op, args, resolve: settlers.resolve, reject: settlers.reject, take, turns, self, refuse });
+  return promise;
+}
+
+const NativePromise = Promise;
+const settlers = { resolve: null, reject: null }; // of the promise just made
+function keepSettlers(resolve, reject) {
+  settlers.resolve = resolve;
+  settlers.reject = reject;
+}
+
+let refused = null; // what the next asyncSyscall is rejected with, unasked
+
+function answered(c, alone) {
+  const answer = host.ask(c.op, c.args);
+  if (answer !== null) {
+    if (alone) settleAsked(c, answer);
+    else settleInTurn(c, answer);
+    return;
+  }
+  refused = failure();
+  const failed = c.refuse(c.op, null);
+  refused = null;
+  failed.then(c.resolve, alone ? c.reject : (error) => rejectInTurn(c, error));
+}
+
+function settleAsked(c, answer) {
+  try {
+    c.resolve(c.take(answer, c.self));
+  } catch (error) {
+    c.reject(error);
+  }
+}
+
+async function settleInTurn(c, answer) {
+  for (let n = c.turns; n > 0; n--) await undefined;
+  settleAsked(c, answer);
+}
+
+// Two turns have passed in refuse's promise and its handler.
+async function rejectInTurn(c, error) {
+  for (let n = c.turns - 2; n > 0; n--) await undefined;
+  c.reject(error);
+}
+
+function asyncSyscall(op, args) {
+  if (refused !== null) return Promise.reject(refused);
+  if (importing > 0 || call.type === "") return Promise.reject(atImport("database"));
+  return new Promise((resolve, reject) => {
+    call.queue.push({ op: String(op), args: String(args), resolve, reject, take: null });
+  });
+}
+
 const atImport = (what) => new Error(`Can't use ${what} at import time`);
 
 hidden(G, "Convex", {
@@ -213,12 +280,7 @@ hidden(G, "Convex", {
     if (answer === null) throw failure();
     return answer;
   },
-  asyncSyscall(op, args) {
-    if (importing > 0 || call.type === "") return Promise.reject(atImport("database"));
-    return new Promise((resolve, reject) => {
-      call.queue.push({ op: String(op), args: String(args), resolve, reject });
-    });
-  },
+  asyncSyscall,
   jsSyscall(op) {
     throw new Error(`${op} is not available in the embedded deployment: it stores no files`);
   },
@@ -382,6 +444,7 @@ hidden(G, "__strait", {
   step,
   outcome,
   rejected,
+  ask,
   examine,
   exportDefault,
   recorded,

@@ -1,4 +1,4 @@
-// Appended to the npm package's value module while it is bundled (codec.go).
+// Appended to the npm package's value module while it is bundled (splice.go).
 // Documents are mostly strings, numbers and plain objects: those need no new
 // object, only a look at every key. Whatever is not plain goes to the original
 // functions, which also own every error text.
@@ -89,4 +89,10 @@ function straitPlainValue(value) {
 export function convexToJson(value) {
   const plain = straitPlainValue(value);
   return plain === straitMiss ? originalConvexToJson(value) : plain;
+}
+
+// undefined, which only a patch may hold, is not plain.
+export function patchValueToJson(value) {
+  const plain = straitPlainValue(value);
+  return plain === straitMiss ? originalPatchValueToJson(value) : plain;
 }

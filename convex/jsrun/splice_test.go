@@ -18,8 +18,9 @@ func TestFastCodecAgreesWithTheOriginal(t *testing.T) {
 	root := project(t, map[string]string{
 		"convex/lib.ts": libSource,
 		"convex/m.ts": `import { mutation } from "./lib";
-import { convexToJson as fastTo, jsonToConvex as fastFrom } from "convex/values";
+import { compareValues as fastCompare, convexToJson as fastTo, jsonToConvex as fastFrom } from "convex/values";
 import { convexToJson as slowTo, jsonToConvex as slowFrom } from "../original/values/value.js";
+import { compareValues as slowCompare } from "../original/values/compare.js";
 
 const pick = (list: any[]) => list[Math.floor(Math.random() * list.length)];
 class Point { x = 1; }
@@ -62,6 +63,13 @@ export const compare = mutation(() => {
   }
   return plain > 100 && failed > 20 ? "same" : "too few of a kind: " + plain + " plain, " + failed + " failed";
 });
+const keys = [0, -0, 1, -1, 1.5, 2 ** 60, NaN, -NaN, Infinity, -Infinity, "", "a", "b", "€", "\u{1f600}", "\uffff", true, false, null, undefined, 3n, [1], [1, "a"], { a: 1 }, new ArrayBuffer(2)];
+export const sort = mutation(() => {
+  for (const a of keys) for (const b of keys) {
+    if (!Object.is(fastCompare(a, b), slowCompare(a as any, b as any))) return "differs: " + String(a) + " and " + String(b);
+  }
+  return "same";
+});
 export const same = mutation(() => {
   const doc = { _creationTime: 1, _id: "x", a: [1, { b: null }], n: "t" };
   return [fastFrom(doc) === doc, fastTo(doc) === doc, Object.keys(fastTo({ b: 1, a: 2 }) as any).join()];
@@ -78,8 +86,10 @@ export const same = mutation(() => {
 	if len(problems) > 0 {
 		t.Fatal(problems)
 	}
-	if !strings.Contains(p.text, "straitPlainJson") || !strings.Contains(p.text, "originalJsonToConvex") {
-		t.Fatal("the fast codec is not in the bundle")
+	for _, splice := range []string{"straitPlainJson", "originalJsonToConvex", "originalCompareValues"} {
+		if !strings.Contains(p.text, splice) {
+			t.Fatalf("%s is not in the bundle", splice)
+		}
 	}
 	vm := opened(t, p)
 	for seed := range uint64(10) {
@@ -89,6 +99,9 @@ export const same = mutation(() => {
 			t.Fatalf("seed %d: %s, %v", seed, got, err)
 		}
 	}
+	if got, err := vm.Call(context.Background(), mutationCall("sort"), &host{}); err != nil || got != `"same"` {
+		t.Errorf("compareValues: %s, %v", got, err)
+	}
 	if got, err := vm.Call(context.Background(), mutationCall("same"), &host{}); err != nil || got != `[true,true,"a,b"]` {
 		t.Errorf("got %s, %v", got, err)
 	}
@@ -96,8 +109,44 @@ export const same = mutation(() => {
 
 func TestCodecIsLeftOutOfUnknownVersions(t *testing.T) {
 	for _, text := range []string{"", "export function jsonToConvex(v) {}", "export function jsonToConvex(v) {}\nexport function convexToJson(v) {}"} {
-		if _, ok := spliceCodec(text); ok {
+		if _, ok := splices["values/value"].into(text); ok {
 			t.Errorf("%q was changed", text)
+		}
+	}
+}
+
+// A splice does anew what functions of the package do: it must not be put
+// beside others.
+func TestSplicesKnowTheFunctionsTheyReplace(t *testing.T) {
+	dir := filepath.Join(npmtest.Dir(t), "node_modules/convex/dist/esm/server/impl")
+	for module, line := range map[string]string{
+		"query_impl":    "if (done) {",
+		"database_impl": "value: patchValueToJson(value),",
+	} {
+		s := splices["server/impl/"+module]
+		text, err := os.ReadFile(filepath.Join(dir, module+".js"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if spliced, ok := s.into(string(text)); !ok || !strings.HasPrefix(spliced, string(text)[:100]) {
+			t.Errorf("%s of the installed version is not known", module)
+		}
+		if _, ok := s.into(strings.Replace(string(text), line, "/* new */ "+line, 1)); ok {
+			t.Errorf("%s was spliced although its functions had changed", module)
+		}
+		if !s.knowsBeside(dir) {
+			t.Errorf("performAsyncSyscall of the installed version is not known to %s", module)
+		}
+		other := t.TempDir()
+		if s.knowsBeside(other) {
+			t.Errorf("%s was spliced without performAsyncSyscall", module)
+		}
+		changed := "export async function performAsyncSyscall(op, arg) {\n  return await later(op, arg);\n}\n"
+		if err := os.WriteFile(filepath.Join(other, "syscall.js"), []byte(changed), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if s.knowsBeside(other) {
+			t.Errorf("%s was spliced beside another performAsyncSyscall", module)
 		}
 	}
 }
