@@ -85,7 +85,6 @@ drafts of the migrations that are missing, and the code for both shapes.`,
 	cmd.Flags().StringVar(&o.env, "env", "", "only this environment")
 	cmd.Flags().BoolVar(&o.widened, "widened", false, "write the widened schema as TypeScript: for every environment, or for --env")
 	cmd.Flags().BoolVar(&o.markdown, "markdown", false, "write the whole plan as Markdown")
-	cmd.MarkFlagsMutuallyExclusive("widened", "markdown")
 	c.completeEnv(cmd, "env")
 	return cmd
 }
@@ -96,6 +95,9 @@ type planOptions struct {
 }
 
 func (c *cli) plan(o planOptions) error {
+	if o.widened && o.markdown || c.json && (o.widened || o.markdown) {
+		return usage(errors.New("strait plan writes one thing at a time: --json, --markdown or --widened"))
+	}
 	ctx, stop := interruptible()
 	defer stop()
 	f, s, err := c.reviewable(ctx)
@@ -289,13 +291,12 @@ func (c *cli) tellOrder(d *planDoc) {
 	fmt.Fprintln(c.out)
 	c.say("ORDER")
 	for _, s := range d.review.Order {
-		head := fmt.Sprintf("%3d  %s: %s", s.Number, s.Env, s.Title)
-		word := stateWord(plan.Step{State: s.State})
+		number, word := fmt.Sprintf("%3d  ", s.Number), stateWord(plan.Step{State: s.State})
 		if s.State == plan.Done {
-			c.say("%s  %s", head, word)
+			c.wrapped(number, "     ", s.Title+": "+word)
 			continue
 		}
-		c.wrapped("", "     ", head+"  "+word+after(": ", s.Why))
+		c.wrapped(number, "     ", s.Title+": "+word+after(", ", s.Why))
 		for i, g := range s.Groups {
 			lead := "then "
 			if i == 0 {
@@ -307,7 +308,7 @@ func (c *cli) tellOrder(d *planDoc) {
 			c.wrapped("     ", "       ", lead+strings.Join(g, ", "))
 		}
 		if s.Next != "" {
-			c.say("     $ %s", s.Next)
+			c.wrapped("     next: ", "       ", s.Next)
 		}
 	}
 }

@@ -153,12 +153,9 @@ func (d *planDoc) order(w *mdWriter) {
 		if s.State == plan.Done {
 			box = "x"
 		}
-		line := fmt.Sprintf("- [%s] **%d. %s** %s", box, s.Number, mdText(s.Env), mdText(s.Title))
-		if s.State != plan.Done && s.State != plan.Todo {
-			line += " — " + stateWord(plan.Step{State: s.State})
-		}
-		if s.Why != "" && s.State != plan.Done {
-			line += mdAfter(": ", s.Why)
+		line := fmt.Sprintf("- [%s] **%d. %s**: %s", box, s.Number, mdText(s.Title), stateWord(plan.Step{State: s.State}))
+		if s.State != plan.Done {
+			line += mdAfter(", ", s.Why)
 		}
 		w.WriteString(line + "\n")
 		if s.State != plan.Done {
@@ -187,7 +184,11 @@ func (d *planDoc) stage(w *mdWriter, s plan.Stage) {
 		w.WriteString("  - after " + numbers(s.After) + "\n")
 	}
 	if s.Next != "" {
-		w.WriteString("  - " + mdCode(s.Next) + "\n")
+		next := mdText(s.Next)
+		if strings.HasPrefix(s.Next, "strait ") || strings.HasPrefix(s.Next, "npx ") {
+			next = mdCode(s.Next)
+		}
+		w.WriteString("  - next: " + next + "\n")
 	}
 }
 

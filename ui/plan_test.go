@@ -1,0 +1,112 @@
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"strait/convex/project"
+	"strait/plan"
+)
+
+// The plan's JSON keeps its shape: README lists it, and other programs read it.
+func TestPlanJSONKeepsItsShape(t *testing.T) {
+	report := planReport{Version: 1, Plan: plan.Plan{
+		Rows: []plan.Row{{Migrations: []string{}, Path: "p", Table: "t", Class: plan.Safe, Cells: []plan.Cell{{}}}},
+		Envs: []plan.EnvPlan{{Changes: []plan.Change{}, Progress: map[string]plan.Step{}}},
+	}, Review: sceneReview()}
+	text, err := json.Marshal(report)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got map[string]any
+	if err := json.Unmarshal(text, &got); err != nil {
+		t.Fatal(err)
+	}
+	keys := func(v any) string { return strings.Join(slices.Sorted(maps.Keys(v.(map[string]any))), " ") }
+	first := func(name string) any { return got[name].([]any)[0] }
+	for _, c := range []struct{ what, got, want string }{
+		{"the plan", keys(got), "changes envs hazards merge order project rows target version"},
+		{"a row", keys(first("rows")), "cells class migrations path table title"},
+		{"a cell", keys(first("rows").(map[string]any)["cells"].([]any)[0]), "migrate narrow widen"},
+		{"an environment", keys(first("envs")), "changes class env migrate migrations narrow widen"},
+		{"a change", keys(got["changes"].([]any)[1]), "because class deploys kinds migrations path push scaffold strategy table title why widened witness"},
+		{"a scaffold", keys(got["changes"].([]any)[1].(map[string]any)["scaffold"]), "code file title todo"},
+		{"a hazard", keys(first("hazards")), "code migration rule safe severity site table what why"},
+		{"a stage", keys(got["order"].([]any)[1]), "after doing env groups next number state title why"},
+		{"the merge", keys(got["merge"]), "allowed missing"},
+		{"a lack", keys(got["merge"].(map[string]any)["missing"].([]any)[0]), "code env hint why"},
+	} {
+		if c.got != c.want {
+			t.Errorf("%s has the parts %s, documented are %s", c.what, c.got, c.want)
+		}
+	}
+}
+
+func TestPlanVerb(t *testing.T) {
+	dir := verbsProject(t)
+	out, errs, code := strait(t, dir, "plan", "--markdown")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	for _, want := range []string{"# Migration plan of lantern", "may not be merged yet", "| users.avatarUrl is removed |", "## Hazards", "## Order", "### teams.plan becomes required", "```ts\ndefineTable({"} {
+		if !strings.Contains(out, want) {
+			t.Errorf("the Markdown lacks %q:\n%s", want, out)
+		}
+	}
+	if n := strings.Count(out, "<details>"); n == 0 || n != strings.Count(out, "</details>") {
+		t.Errorf("%d details open, %d close", n, strings.Count(out, "</details>"))
+	}
+	_, errs, code = strait(t, dir, "plan", "--markdown", "--widened")
+	if code != 2 {
+		t.Errorf("both at once: exit %d: %s", code, errs)
+	}
+	_, errs, code = strait(t, dir, "plan", "--env", "nowhere")
+	if code != 2 || !strings.Contains(errs, "lab, vault") {
+		t.Errorf("an unknown environment: exit %d: %s", code, errs)
+	}
+}
+
+// What plan --widened writes is a schema file that loads as the widened schema.
+func TestWidenedSchemaLoadsAsItself(t *testing.T) {
+	dir := lab(t, 10)
+	config := "target = \"convex/schema.ts\"\n[[env]]\nname = \"old\"\ngenerate = { users = 5 }\ndocuments = \"schemas/before.ts\"\nschema = \"schemas/before.ts\"\n[[env]]\nname = \"new\"\ngenerate = { teams = 1 }\nschema = \"target\"\n"
+	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	out, errs, code := strait(t, dir, "plan", "--widened")
+	if code != 0 {
+		t.Fatalf("exit %d: %s", code, errs)
+	}
+	file := filepath.Join(dir, "convex", "widened.ts")
+	if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	load := func(spec string) string {
+		s, err := project.LoadSchema(context.Background(), dir, spec)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return s.TypeScript()
+	}
+	if got := load("convex/widened.ts"); got != out {
+		t.Errorf("written\n%s\nand loaded\n%s", out, got)
+	}
+	for _, spec := range []string{"schemas/before.ts", "target"} {
+		out, errs, code := strait(t, dir, "diff", spec, "convex/widened.ts", "--json")
+		if spec == "target" {
+			out, errs, code = strait(t, dir, "diff", "convex/schema.ts", "convex/widened.ts", "--json")
+		}
+		if code != 0 || !strings.Contains(out, `"class": "safe"`) && !strings.Contains(out, `"class":"safe"`) && !strings.Contains(out, "index") {
+			t.Errorf("%s -> widened must be safe: exit %d %s\n%s", spec, code, errs, out)
+		}
+		if strings.Contains(out, "breaking") || strings.Contains(out, "destructive") {
+			t.Errorf("%s -> widened breaks:\n%s", spec, out)
+		}
+	}
+}
