@@ -1,0 +1,131 @@
+package plan
+
+import (
+	"regexp"
+	"strings"
+)
+
+// use is how an expression uses the field that its value goes into.
+type use int
+
+const (
+	unused   use = iota // not found in the text, or harmless however often
+	grows               // arithmetic or concatenation: another value each time
+	converts            // something else
+)
+
+var (
+	// chooses are expressions that look before they compute.
+	chooses = regexp.MustCompile(`\?|\|\||&&`)
+	// normal are forms that give the same when they get their own result.
+	normal = regexp.MustCompile(`\.(?:toLowerCase|toUpperCase|trim|trimEnd|trimStart|normalize|filter|sort|toSorted|flat|toLocaleLowerCase|replaceAll|replace|toFixed)\s*\(|\b(?:String|Number|Boolean|BigInt|Set|Array\.from|Math\.\w+|Date|parseInt|parseFloat)\s*\(`)
+)
+
+// selfUse reads in a migration's text how the new value of a field is computed
+// from the old: its expression is what follows field: or field =.
+func selfUse(text, field string) use {
+	text = bare(text)
+	name := regexp.QuoteMeta(field)
+	found := unused
+	for _, at := range regexp.MustCompile(`(?:^|[^.\w$])`+name+`\s*(?::|=)`).FindAllStringIndex(text, -1) {
+		if rest := text[at[1]:]; rest == "" || rest[0] == '=' || rest[0] == '>' {
+			continue
+		}
+		expr := expression(text[at[1]:])
+		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(expr) {
+			continue
+		}
+		switch {
+		case chooses.MatchString(expr):
+		case arithmetic(expr, name):
+			return grows
+		case normal.MatchString(expr):
+		default:
+			found = max(found, converts)
+		}
+	}
+	return found
+}
+
+// arithmetic reports whether an expression is a sum, product or text around
+// the field itself.
+func arithmetic(expr, name string) bool {
+	self := `(?:\w+!?\.)?` + name + `!?`
+	op := `\s*(?:\*\*|[*/+-])\s*`
+	return regexp.MustCompile(`\b`+self+`\)?`+op+`[\w("'`+"`"+`]`).MatchString(expr) ||
+		regexp.MustCompile(`[\w)"'`+"`"+`]`+op+`\(?`+self+`(?:$|[^.\w(\[])`).MatchString(expr) ||
+		regexp.MustCompile("(?s)^\\s*`.*\\$\\{\\s*"+self+"\\s*\\}.*`").MatchString(expr) && !regexp.MustCompile("^\\s*`\\$\\{\\s*"+self+"\\s*\\}`").MatchString(expr)
+}
+
+// expression is text up to the comma, semicolon or bracket that ends it.
+func expression(text string) string {
+	depth := 0
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case quote != 0:
+			if c == '\\' {
+				i++
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote = c
+		case c == '(' || c == '[' || c == '{':
+			depth++
+		case c == ')' || c == ']' || c == '}':
+			if depth--; depth < 0 {
+				return text[:i]
+			}
+		case depth == 0 && (c == ',' || c == ';' || c == '\n' && ends(text[:i], text[i:])):
+			return text[:i]
+		}
+	}
+	return text
+}
+
+// ends reports whether a new line ends an expression: something stands before
+// it, and what comes next does not go on.
+func ends(before, after string) bool {
+	after = strings.TrimSpace(after)
+	before = strings.TrimSpace(before)
+	return before != "" && !strings.ContainsRune("=+-*/?:|&(", rune(before[len(before)-1])) && (after == "" || !strings.ContainsRune(".?:+-*/|&", rune(after[0])))
+}
+
+// bare is a program's text without its comments. Texts in quotes stay.
+func bare(text string) string {
+	var out strings.Builder
+	var quote byte
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case quote != 0:
+			if c == '\\' && i+1 < len(text) {
+				out.WriteByte(c)
+				i++
+				c = text[i]
+			} else if c == quote {
+				quote = 0
+			}
+		case c == '"' || c == '\'' || c == '`':
+			quote = c
+		case strings.HasPrefix(text[i:], "//"):
+			end := strings.IndexByte(text[i:], '\n')
+			if end < 0 {
+				return out.String()
+			}
+			i += end - 1
+			continue
+		case strings.HasPrefix(text[i:], "/*"):
+			end := strings.Index(text[i:], "*/")
+			if end < 0 {
+				return out.String()
+			}
+			i += end + 1
+			out.WriteByte(' ')
+			continue
+		}
+		out.WriteByte(c)
+	}
+	return out.String()
+}
