@@ -265,30 +265,3 @@ func TestDiffIsBlindToOrder(t *testing.T) {
 		}
 	})
 }
-
-// A revision as large as they come: a hundred tables, of which five change.
-func BenchmarkCompare(b *testing.B) {
-	active, target := wide(0), wide(0)
-	copy(target.Tables[:5], wide(1).Tables[:5])
-	for b.Loop() {
-		Compare(active, target)
-	}
-}
-
-// wide is a schema of 100 tables and 2,000 fields.
-func wide(n int) *schema.Schema {
-	s := &schema.Schema{Validation: true}
-	for i := range 100 {
-		var fs []schema.Field
-		for j := range 20 {
-			types := []*schema.Validator{str(), num(), union(lit("a"), lit("b"), lit("c")), arr(object(req("x", num()))), opt("x", id("t1")).Type}
-			k := j % 5
-			if j%7 == 0 {
-				k = (k + n) % 5
-			}
-			fs = append(fs, schema.Field{Name: fmt.Sprintf("f%02d", j), Type: types[k], Optional: (j+n)%6 == 0})
-		}
-		s.Tables = append(s.Tables, table(fmt.Sprintf("t%d", i), object(fs...)))
-	}
-	return s
-}

@@ -75,7 +75,14 @@ func (d *differ) cameAndWent(at *spot, a, t *schema.Validator, gone, came []*sch
 	if now := members(t); len(now) == 1 {
 		c.Push = "Convex refuses it while such a document is stored: " + at.refusal(refusalText(now[0]))
 	}
-	d.add(at, c, e, at, t)
+	d.add(at, c, e, at, exchanged(a, gone, came))
+}
+
+// exchanged is a union without the members that are gone and with those that
+// came.
+func exchanged(u *schema.Validator, gone, came []*schema.Validator) *schema.Validator {
+	rest := slices.DeleteFunc(slices.Clone(members(u)), func(m *schema.Validator) bool { return slices.Contains(gone, m) })
+	return &schema.Validator{Kind: schema.Union, Members: append(rest, came...)}
 }
 
 // members are the members of a union, nested ones flattened; of another

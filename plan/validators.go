@@ -2,6 +2,7 @@ package plan
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"strait/model/schema"
@@ -120,11 +121,14 @@ func writePhrase(b *strings.Builder, v *schema.Validator, depth int) {
 	case schema.Bigint:
 		b.WriteString("v.int64()")
 	case schema.Literal:
-		if _, ok := v.Literal.(string); !ok && depth == 0 {
-			b.WriteString("v.literal(" + value.Display(v.Literal) + ")")
-			return
+		switch l := v.Literal.(type) {
+		case float64:
+			b.Write(value.AppendClean(nil, l)) // 3, and not 3.0
+		case int64:
+			b.WriteString(strconv.FormatInt(l, 10) + "n")
+		default:
+			b.WriteString(value.Display(l))
 		}
-		b.WriteString(value.Display(v.Literal))
 	case schema.Array:
 		b.WriteString("v.array(")
 		writePhrase(b, v.Element, depth+1)

@@ -135,8 +135,8 @@ func diffReportOf(changes []plan.Change) diffReport {
 	out := diffReport{Class: worstOf(changes), Changes: []diffChange{}}
 	for _, ch := range changes {
 		d := diffChange{Table: ch.Table, Path: ch.Path, Kind: ch.Kind, Class: diffClass(ch.Class), Message: ch.Message}
-		if ch.Witness() != nil {
-			d.Witness = value.Append(nil, ch.Witness())
+		if w := ch.Witness(); w != nil {
+			d.Witness = value.Append(nil, w)
 		}
 		out.Changes = append(out.Changes, d)
 	}
@@ -171,8 +171,8 @@ func (c *cli) tellDiff(changes []plan.Change) {
 		if class == "breaking" || class == string(plan.Destructive) {
 			rows = append(rows, []string{"", "", ch.Why})
 		}
-		if ch.Witness() != nil {
-			rows = append(rows, []string{"", "", "for example " + value.Brief(ch.Witness(), 160)})
+		if w := ch.Witness(); w != nil {
+			rows = append(rows, []string{"", "", "for example " + value.Brief(w, 240)})
 		}
 	}
 	c.tellRows(rows)
