@@ -130,7 +130,7 @@ func (e *env) evidence() plan.Evidence {
 		Sizes: maps.Clone(e.sizes),
 	}
 	if e.state == Opening && ev.Problem == "" {
-		ev.Problem = e.stage
+		ev.Problem = "still opening: " + e.stage
 	}
 	if !e.tablesKnown {
 		ev.Tables = nil
