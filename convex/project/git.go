@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -24,8 +23,8 @@ const maxRevision = 512 << 20
 
 // revision evaluates the schema of a git revision. Its sources are put
 // into a temporary folder, laid out as in the repository, with the installed
-// packages of the work tree; they are the packages of today, for those of the
-// revision are not in git.
+// packages of the work tree (borrow); they are the packages of today, for
+// those of the revision are not in git.
 func (e evaluator) revision(loc Location, ref string) (*schema.Schema, error) {
 	return e.revisionOf(loc, ref, "")
 }
@@ -68,13 +67,14 @@ func (e evaluator) revisionOf(loc Location, ref, inside string) (*schema.Schema,
 	if err := checkout(ctx, top, commit, copied); err != nil {
 		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
 	}
-	if err := linkPackages(top, copied); err != nil {
+	work, err := borrow(ctx, top, commit, copied)
+	if err != nil {
 		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
 	}
 	if inside != "" {
 		s, err := e.at(copied, rel, inside)
 		if err != nil {
-			return nil, fmt.Errorf("schema git:%s:%s: %w", ref, inside, err)
+			return nil, fmt.Errorf("schema git:%s:%s: %w", ref, inside, work.explain(ref, err))
 		}
 		return s, nil
 	}
@@ -85,7 +85,7 @@ func (e evaluator) revisionOf(loc Location, ref, inside string) (*schema.Schema,
 	}
 	s, err := e.folder(Location{Root: root, Functions: functions})
 	if err != nil {
-		return nil, fmt.Errorf("schema git:%s: %w", ref, err)
+		return nil, fmt.Errorf("schema git:%s: %w", ref, work.explain(ref, err))
 	}
 	return s, nil
 }
@@ -156,10 +156,11 @@ func checkout(ctx context.Context, top, commit, dir string) (err error) {
 		return fmt.Errorf("git archive: %w", err)
 	}
 	unpackErr := unpack(out, dir)
-	if unpackErr != nil {
+	cut := errors.Is(unpackErr, io.ErrUnexpectedEOF) // git broke off, and says why
+	if unpackErr != nil && !cut {
 		cancel() // git may still be writing
 	}
-	if err := cmd.Wait(); err != nil && unpackErr == nil {
+	if err := cmd.Wait(); err != nil && (unpackErr == nil || cut) {
 		return fmt.Errorf("git archive: %w%s", err, firstLine(why.String()))
 	}
 	return unpackErr
@@ -208,34 +209,4 @@ func writeFile(path string, r io.Reader) (err error) {
 	defer func() { err = errors.Join(err, f.Close()) }()
 	_, err = io.Copy(f, r)
 	return err
-}
-
-// linkPackages makes the work tree's node_modules folders reachable from the
-// copy: for each of its packages, and for what is above the repository.
-func linkPackages(top, copied string) error {
-	for dir := filepath.Dir(top); ; dir = filepath.Dir(dir) {
-		if modules := filepath.Join(dir, "node_modules"); isDir(modules) {
-			if err := os.Symlink(modules, filepath.Join(filepath.Dir(copied), "node_modules")); err != nil {
-				return err
-			}
-			break
-		}
-		if filepath.Dir(dir) == dir {
-			break
-		}
-	}
-	return filepath.WalkDir(copied, func(path string, e fs.DirEntry, err error) error {
-		if err != nil || !e.IsDir() {
-			return err
-		}
-		rel, err := filepath.Rel(copied, path)
-		if err != nil {
-			return err
-		}
-		modules := filepath.Join(top, rel, "node_modules")
-		if link := filepath.Join(path, "node_modules"); isDir(modules) && !exists(link) {
-			return os.Symlink(modules, link)
-		}
-		return nil
-	})
 }
