@@ -251,8 +251,8 @@ func (g *gate) narrow() {
 		g.refuse("nothing-to-do", "the target is already deployed", "")
 		return
 	}
-	if w.State == Unknown {
-		g.refuse("unknown", w.Why, "")
+	if w.State != Done && w.State != Todo { // somebody's word is no knowledge
+		g.refuse("unknown", w.Why, w.Next)
 	}
 	g.refusals = append(g.refusals, g.s.busy()...)
 	g.refusals = append(g.refusals, g.s.unproven(tables)...)

@@ -43,6 +43,9 @@ type Comparison struct {
 	hash           string // of target
 	tables         map[string]verdict
 	extra          []string // tables that only active declares
+	// renamed are the indexes, by table, that active declares and the widened
+	// schema drops, since target has them under another name.
+	renamed map[string][]string
 }
 
 // verdict is what the two schemas say of one table of the target.
@@ -72,8 +75,23 @@ func Compare(active, target *schema.Schema) *Comparison {
 				c.extra = append(c.extra, t.Name)
 			}
 		}
+		c.renamed = dropped(active, c.Widened)
 	}
 	return c
+}
+
+// dropped are the indexes that active has and widened has not, by table.
+func dropped(active, widened *schema.Schema) map[string][]string {
+	out := map[string][]string{}
+	for _, t := range active.Tables {
+		w := widened.Table(t.Name)
+		for _, x := range t.Indexes {
+			if w != nil && !slices.ContainsFunc(w.Indexes, func(y schema.Index) bool { return x.Name == y.Name }) {
+				out[t.Name] = append(out[t.Name], x.Name)
+			}
+		}
+	}
+	return out
 }
 
 // Enforced reports whether the active schema lets no document into a table
@@ -188,7 +206,7 @@ func (s *stand) cell(r Row, changes []Change) Cell {
 // orphanCell is the cell of a definition without a visible change: there is no
 // schema to prove it by, so the driver's word is all there is.
 func (s *stand) orphanCell(r Row) Cell {
-	none := Step{State: Done, Evidence: "no change of schema"}
+	none := Step{State: Done, At: s.Now, Evidence: "no change of schema"}
 	if st, bad := s.notKnown(); bad {
 		return Cell{Widen: st, Migrate: st, Narrow: st}
 	}

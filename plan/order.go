@@ -116,7 +116,7 @@ func (o *ordering) link() {
 		st := &o.stages[k]
 		var wait []string
 		for _, n := range st.After {
-			if o.stages[n-1].State != Done {
+			if before := o.stages[n-1].State; before != Done && before != ByHand {
 				wait = append(wait, fmt.Sprint(n))
 			}
 		}
@@ -146,7 +146,7 @@ func (o *ordering) widen(i int) Stage {
 		}
 	}
 	switch {
-	case st.State == Done:
+	case st.State == Done || st.State == ByHand:
 	case step.State == Unknown:
 		st.Next = o.look(s)
 	case s.Embedded:
@@ -177,8 +177,12 @@ func (o *ordering) migrate(i int) Stage {
 	s, step := o.stands[i], o.plan.Envs[i].Migrate
 	st := step.of("migrate " + s.Env)
 	st.Groups = o.seq.groups
-	if step.State == Unknown {
+	switch step.State {
+	case Unknown:
 		st.Next = o.look(s)
+		return st
+	case ByHand:
+		st.Why = step.Evidence
 		return st
 	}
 	st = o.running(s, st)
@@ -278,7 +282,7 @@ func (o *ordering) target(i int) Stage {
 	s, step := o.stands[i], o.plan.Envs[i].Narrow
 	st := Stage{Title: "deploy the target to " + s.Env, State: step.State, Why: step.Evidence}
 	switch {
-	case step.State == Done:
+	case step.State == Done || step.State == ByHand:
 	case step.State == Unknown:
 		st.Why, st.Next = step.Why, o.look(s)
 	default:

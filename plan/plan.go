@@ -147,7 +147,24 @@ type Evidence struct {
 	Armed       bool
 	LastPush    time.Time
 	Sizes       map[string]Size // of documents, by table, as far as some were read
-	Compared    *Comparison     // of Active and the target, when the caller keeps it; else made anew
+	// Attested is what people vouch for, by step: StepWiden, StepMigrate,
+	// StepNarrow. It is shown where Strait cannot see for itself.
+	Attested map[string]Attestation
+	Compared *Comparison // of Active and the target, when the caller keeps it; else made anew
+}
+
+// The steps of a checklist, as keys.
+const (
+	StepWiden   = "widen"
+	StepMigrate = "migrate"
+	StepNarrow  = "narrow"
+)
+
+// Attestation is a person's word that a step was done.
+type Attestation struct {
+	By   string
+	At   time.Time
+	Text string // what was done
 }
 
 // Size is how large the documents of a table are, as sampled.

@@ -11,15 +11,15 @@ import (
 func (s *stand) notKnown() (Step, bool) {
 	switch {
 	case s.target == nil:
-		return Step{State: Unknown, Why: "the target schema could not be loaded"}, true
+		return Step{State: Unknown, Why: "the target schema could not be loaded", Next: "inspect the project"}, true
 	case !s.Reachable:
 		why := s.Problem
 		if why == "" {
 			why = "not connected yet"
 		}
-		return Step{State: Unknown, Why: why}, true
+		return Step{State: Unknown, Why: why, Next: "wait, or mend its entry in strait.toml"}, true
 	case !s.known:
-		return Step{State: Unknown, Why: "the active schema is not known yet"}, true
+		return Step{State: Unknown, Why: "the active schema is not known yet", Next: "wait until it answers"}, true
 	}
 	return Step{}, false
 }
@@ -27,13 +27,13 @@ func (s *stand) notKnown() (Step, bool) {
 // widen is done when active accepts, for every table, what target accepts.
 func (s *stand) widen(tables []string) Step {
 	if st, bad := s.notKnown(); bad {
-		return st
+		return s.byHand(StepWiden, st)
 	}
 	var missing []string
 	for _, t := range tables {
 		switch v := s.tables[t]; {
 		case v.err != nil && !v.widened:
-			return Step{State: Unknown, Why: fmt.Sprintf("table %s: %v", t, v.err)}
+			return s.undecided(t, v)
 		case !v.widened:
 			missing = append(missing, t)
 		}
@@ -42,7 +42,7 @@ func (s *stand) widen(tables []string) Step {
 		return Step{
 			State: Todo, At: s.Now, Next: string(ActWiden),
 			Why:      "the active schema refuses documents of the new shape",
-			Evidence: "refused in " + strings.Join(missing, ", "),
+			Evidence: "refused in " + strings.Join(missing, ", ") + s.renamedText(tables),
 		}
 	}
 	st := Step{State: Done, At: s.Now, Evidence: "the active schema accepts the new shape"}
@@ -52,7 +52,40 @@ func (s *stand) widen(tables []string) Step {
 	case !s.Active.Validation:
 		st.Evidence = "schemaValidation is off: everything is accepted"
 	}
+	st.Evidence += s.renamedText(tables)
 	return st
+}
+
+// undecided is the step when it cannot be said which of two types accepts the
+// other.
+func (s *stand) undecided(table string, v verdict) Step {
+	return Step{State: Unknown, At: s.Now, Why: fmt.Sprintf("table %s: %v", table, v.err), Evidence: "the active schema was read", Next: "make the type simpler"}
+}
+
+// renamedText tells of indexes that the target has under another name: neither
+// the widened schema nor the target keeps the old one, since Convex takes no
+// two indexes of the same fields.
+func (s *stand) renamedText(tables []string) string {
+	var out []string
+	for _, t := range tables {
+		for _, x := range s.renamed[t] {
+			var users []string
+			for _, d := range s.defs {
+				if _, indexes := d.uses(); slices.Contains(indexes[t], x) {
+					users = append(users, shortName(d.Name))
+				}
+			}
+			text := fmt.Sprintf("index %s.%s goes, for the target has it under another name: deployed code", t, x)
+			if len(users) > 0 {
+				text += " and " + strings.Join(users, ", ")
+			}
+			out = append(out, text+" may still ask for it")
+		}
+	}
+	if len(out) == 0 {
+		return ""
+	}
+	return "; " + strings.Join(out, "; ")
 }
 
 // migrate is done when no stored document misfits: enforced by the active
@@ -60,7 +93,7 @@ func (s *stand) widen(tables []string) Step {
 // definitions that work on it.
 func (s *stand) migrate(tables []string, path string, names []string, widen Step) Step {
 	if st, bad := s.notKnown(); bad {
-		return st
+		return s.byHand(StepMigrate, st)
 	}
 	open := s.open(tables)
 	if len(open) == 0 {
@@ -82,7 +115,7 @@ func (s *stand) migrate(tables []string, path string, names []string, widen Step
 	if st, ok := s.failed(names); ok {
 		return st
 	}
-	st := Step{State: Todo, Evidence: evidence}
+	st := Step{State: Todo, Evidence: evidence, At: s.Now}
 	if s.Census != nil {
 		st.At = s.Census.At
 	}
@@ -90,7 +123,21 @@ func (s *stand) migrate(tables []string, path string, names []string, widen Step
 		st.State, st.Why, st.Next = Blocked, "the active schema refuses documents of the new shape: widen first", string(ActWiden)
 		return st
 	}
-	return s.todo(st, names, counted, n)
+	st = s.todo(st, names, counted, n)
+	if counted != "" {
+		st = s.byHand(StepMigrate, st)
+	}
+	return st
+}
+
+// byHand is a step that somebody vouches for and nothing here speaks against.
+// It is shown and no more: no gate takes it for evidence.
+func (s *stand) byHand(step string, st Step) Step {
+	a, ok := s.Attested[step]
+	if !ok {
+		return st
+	}
+	return Step{State: ByHand, At: a.At, Why: st.Why, Next: st.Next, Evidence: fmt.Sprintf("%s, %s: %s", a.By, ago(s.Now, a.At), firstLine(a.Text))}
 }
 
 // todo says what would move a migrate step that nothing holds up.
@@ -152,7 +199,7 @@ func (s *stand) inFlight(names []string) (Step, bool) {
 func (s *stand) failed(names []string) (Step, bool) {
 	for _, name := range names {
 		if p := s.Progress[name]; p.State == "failed" {
-			return Step{State: Failed, At: p.Ended, Why: fmt.Sprintf("%s failed: %s", name, firstLine(p.Error)),
+			return Step{State: Failed, At: s.when(p), Why: fmt.Sprintf("%s failed: %s", name, firstLine(p.Error)),
 				Evidence: fmt.Sprintf("stopped after %s", documents(p.Processed)), Next: string(ActRun) + " " + name}, true
 		}
 	}
@@ -162,13 +209,13 @@ func (s *stand) failed(names []string) (Step, bool) {
 // narrow is done when active and target accept the same.
 func (s *stand) narrow(tables, extra []string, migrate Step) Step {
 	if st, bad := s.notKnown(); bad {
-		return st
+		return s.byHand(StepNarrow, st)
 	}
 	var differ []string
 	for _, t := range tables {
 		switch v := s.tables[t]; {
 		case v.err != nil && !(v.widened && v.enforced):
-			return Step{State: Unknown, Why: fmt.Sprintf("table %s: %v", t, v.err)}
+			return s.undecided(t, v)
 		case !v.widened || !v.enforced:
 			differ = append(differ, t)
 		}
@@ -183,7 +230,7 @@ func (s *stand) narrow(tables, extra []string, migrate Step) Step {
 	}
 	evidence := "the active schema differs in " + strings.Join(differ, ", ")
 	if migrate.State != Done {
-		return Step{State: Blocked, Why: "documents must fit first", Evidence: evidence, Next: string(ActCensus)}
+		return Step{State: Blocked, Why: "documents must fit first", Evidence: evidence, At: s.Now, Next: nonEmpty(migrate.Next, string(ActCensus))}
 	}
 	return Step{State: Todo, Evidence: evidence, At: migrate.At, Next: string(ActNarrow)}
 }
@@ -286,25 +333,33 @@ func (s *stand) progress(d Definition) Step {
 		return st
 	}
 	p := s.Progress[d.Name]
-	at := p.Ended
-	if at.IsZero() {
-		at = p.Started
-	}
+	at := s.when(p)
 	n := count(p.Processed) + " processed"
 	switch {
 	case p.State == "success" || p.Done:
-		return Step{State: Done, At: at, Evidence: fmt.Sprintf("success, %s, ended %s", n, ago(s.Now, at))}
+		return Step{State: Done, At: at, Evidence: fmt.Sprintf("success, %s, ended %s", n, ago(s.Now, p.Ended))}
 	case p.State == "inProgress":
 		return Step{State: Running, At: s.Now, Evidence: n, Next: string(ActCancel)}
 	case p.State == "failed":
 		return Step{State: Failed, At: at, Why: firstLine(p.Error), Evidence: n, Next: string(ActRun) + " " + d.Name}
 	case !p.Deployed:
-		return Step{State: Blocked, Why: "the function is not deployed there", Next: "deploy"}
+		return Step{State: Blocked, At: at, Why: "the function is not deployed there", Next: "deploy"}
 	case p.State == "canceled":
 		return Step{State: Todo, At: at, Why: "canceled", Evidence: n, Next: string(ActRun) + " " + d.Name}
 	case p.State == "unknown" && p.Processed > 0:
 		return Step{State: Unknown, At: at, Evidence: n, Next: string(ActRun) + " " + d.Name,
 			Why: "the component no longer knows how it ended: run by hand batch by batch, canceled long ago, or its job was cleaned up after 7 days"}
 	}
-	return Step{State: Todo, Evidence: "never started", Next: string(ActRun) + " " + d.Name}
+	return Step{State: Todo, At: at, Evidence: "never started", Next: string(ActRun) + " " + d.Name}
+}
+
+// when is the time of what is known of a migration: its end, its start, or now
+// when it left neither.
+func (s *stand) when(p Progress) time.Time {
+	for _, at := range []time.Time{p.Ended, p.Started} {
+		if !at.IsZero() {
+			return at
+		}
+	}
+	return s.Now
 }
