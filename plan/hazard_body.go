@@ -274,7 +274,7 @@ func schedulesFunctions(s *scene) []Hazard {
 
 var (
 	gotten      = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*(?::[^=\n]+)?=\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(`)
-	gottenHere  = regexp.MustCompile(`\(\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\([^()]*\)\s*\)\s*!`)
+	gottenHere  = regexp.MustCompile(`\(\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\([^()]*\)\s*\)\s*!(?:[^=]|$)`)
 	publicDef   = regexp.MustCompile(`^export\s+(?:const|let)\s+\w+\s*=\s*mutation\s*\(`)
 	actionDef   = regexp.MustCompile(`^(?:export\s+)?(?:const|let)\s+\w+\s*=\s*(?:internalAction|action)\s*\(`)
 	nonNullName = "!\\s*[.;,)\\[]"

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"strait/model/schema"
+	"strait/model/source"
 )
 
 // largeTable is from how many documents on the Convex CLI asks before it
@@ -45,29 +46,39 @@ var schemaRules = []Rule{
 		Safe: "Write a migration; strait plan prints one to begin with."},
 }
 
-// requiredBeforeMigrated gives one finding a table: what mends it is one deploy.
+// requiredBeforeMigrated gives one finding for all environments that lack the
+// same: one deploy mends it. Where everything is widened the next step is to
+// migrate, and the gate keeps the target back.
 func requiredBeforeMigrated(s *scene) []Hazard {
 	var out []Hazard
-	for _, table := range s.tables() {
-		asks := func(c Change) bool {
-			return c.Table == table && c.NeedsMigration() && c.Kind != FieldRemoved && c.Kind != TableAdded
+	same := map[string]concern{}
+	var keys []string
+	for _, st := range s.where(func(st *stand) bool { return st.widen(st.targetTables()).State == Todo }) {
+		key := strings.Join(titles(concern{st}.changes(st.refused)), "\x00")
+		if key != "" && same[key] == nil {
+			keys = append(keys, key)
 		}
-		c := s.changing(asks).filter(func(st *stand) bool { return !st.tables[table].widened && st.mayMisfit(table) })
-		if len(c) == 0 {
-			continue
-		}
-		var titles, paths []string
-		for _, x := range c.changes(asks) {
-			if !slices.Contains(titles, title(x)) {
-				titles, paths = append(titles, title(x)), append(paths, x.Path)
+		same[key] = append(same[key], st)
+	}
+	for _, key := range keys {
+		c := same[key]
+		changes := c.changes(c[0].refused)
+		var tables []string
+		for _, x := range changes {
+			if !slices.Contains(tables, x.Table) {
+				tables = append(tables, x.Table)
 			}
 		}
+		names := titles(changes)
 		h := Hazard{
-			Severity: c.severity(Warning, Danger), Table: table, Env: c.env(),
-			What: fmt.Sprintf("%s, and %s %s neither widened nor migrated", few(titles), c.holding(table), isAre(len(c))),
+			Severity: c.severity(Warning, Danger), Env: c.env(),
+			What: fmt.Sprintf("%s would refuse the target: %s, with %s not migrated", c.names(), few(names), c.among(tables)),
 		}
-		if len(paths) == 1 {
-			h.Path = paths[0]
+		if len(tables) == 1 {
+			h.Table = tables[0]
+		}
+		if len(names) == 1 {
+			h.Path = changes[0].Path
 		}
 		if e := c.env(); e != "" {
 			h.Safe = fmt.Sprintf("Deploy the widened schema first (strait plan --widened --env %s), migrate and count; deploy the target last.", e)
@@ -75,6 +86,40 @@ func requiredBeforeMigrated(s *scene) []Hazard {
 		out = append(out, h)
 	}
 	return out
+}
+
+// refused reports whether a change alone may make Convex refuse the target.
+func (s *stand) refused(c Change) bool {
+	return c.Table != "" && c.NeedsMigration() && c.Kind != TableAdded && s.mayMisfit(c.Table) && s.misfitAt(c)
+}
+
+// titles name changes, each once.
+func titles(changes []Change) []string {
+	var out []string
+	for _, c := range changes {
+		if t := title(c); !slices.Contains(out, t) {
+			out = append(out, t)
+		}
+	}
+	return out
+}
+
+// among counts the documents of tables, or names the tables: 2,000 documents in 3
+// tables.
+func (c concern) among(tables []string) string {
+	var n int64
+	for _, s := range c {
+		for _, t := range tables {
+			n += s.Tables[t]
+		}
+	}
+	if n == 0 {
+		return few(tables)
+	}
+	if len(tables) == 1 {
+		return documents(n) + " in " + tables[0]
+	}
+	return fmt.Sprintf("%s in %d tables", documents(n), len(tables))
 }
 
 func typeChangedInPlace(s *scene) []Hazard {
@@ -92,6 +137,9 @@ func fieldDeleted(s *scene) []Hazard {
 			return Hazard{Severity: required.severity(Warning, Danger),
 				What: fmt.Sprintf("%s is removed while it is still required in %s", c.Path, required.holding(c.Table))}
 		}
+		if s.movesOn(c) {
+			return Hazard{}
+		}
 		h := Hazard{Severity: Notice, What: fmt.Sprintf("%s is removed: what %s %s in it is lost unless a migration moves it", c.Path, where.holding(c.Table), oneOrMany(len(where), "holds", "hold")),
 			Why:  "Unsetting a field cannot be undone. It is optional already, so that code may stop writing it before the migration runs.",
 			Safe: "Stop writing it, back up, then unset it with a migration; remove it from the schema last."}
@@ -99,6 +147,19 @@ func fieldDeleted(s *scene) []Hazard {
 			h.Safe = fmt.Sprintf("If %s is its new name, copy it there and unset it in one migration; else back up first. Remove it from the schema last.", c.Rename)
 		}
 		return h
+	})
+}
+
+// movesOn reports whether a migration computes something else from a field
+// that is removed, so that what it holds lives on.
+func (s *scene) movesOn(c Change) bool {
+	field := topField(c.Table, c.Path)
+	return slices.ContainsFunc(s.defs, func(w work) bool {
+		return w.table == c.Table && slices.ContainsFunc(w.body.Writes, func(x source.Write) bool {
+			return slices.ContainsFunc(x.Fields, func(f source.Field) bool {
+				return !f.Unset && (f.Name != field || !w.own(x)) && slices.Contains(f.From, field)
+			})
+		})
 	})
 }
 
@@ -288,16 +349,6 @@ func (c concern) changes(is func(Change) bool) []Change {
 	return out
 }
 
-// tables are the tables that change anywhere, sorted.
-func (s *scene) tables() []string {
-	var out []string
-	for _, c := range s.known().changes(func(c Change) bool { return c.Table != "" }) {
-		out = append(out, c.Table)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 func (s *scene) removedTables() []string {
 	var out []string
 	for _, c := range s.known().changes(func(c Change) bool { return c.Kind == TableRemoved }) {
@@ -318,5 +369,3 @@ func oneOrMany(n int, one, more string) string {
 	}
 	return more
 }
-
-func isAre(n int) string { return oneOrMany(n, "is", "are") }

@@ -97,12 +97,12 @@ func TestRequiredBeforeMigrated(t *testing.T) {
 	target := users(req("name", str()), req("plan", str()), req("age", num()))
 	old := users(req("name", str()), opt("age", num()))
 	in := Input{Target: target, Envs: []Evidence{dev(target, holds("users", 5)), prod(old, holds("users", 2000))}}
-	expect(t, "SW101", in, "danger prod: users.age becomes required and users.plan becomes required, and prod (2,000 documents) is neither widened nor migrated")
+	expect(t, "SW101", in, "danger prod: prod would refuse the target: users.age becomes required and users.plan becomes required, with 2,000 documents in users not migrated")
 
 	in.Envs[0].Active = old
-	expect(t, "SW101", in, "danger : users.age becomes required and users.plan becomes required, and dev (5 documents) and prod (2,000 documents) are neither widened nor migrated")
+	expect(t, "SW101", in, "danger : dev and prod would refuse the target: users.age becomes required and users.plan becomes required, with 2,005 documents in users not migrated")
 	in.Envs = in.Envs[:1]
-	expect(t, "SW101", in, "warning dev: users.age becomes required and users.plan becomes required, and dev (5 documents) is neither widened nor migrated")
+	expect(t, "SW101", in, "warning dev: dev would refuse the target: users.age becomes required and users.plan becomes required, with 5 documents in users not migrated")
 
 	for title, ev := range map[string]Evidence{
 		"widened":      prod(schema.WidenSchemas(old, target), holds("users", 2000)),
@@ -334,6 +334,7 @@ func TestTextRules(t *testing.T) {
 	const get = "async (ctx, doc) => { const team = await ctx.db.get(doc.teamId); return { name: team%s.name }; }"
 	expect(t, "SW210", oneOn(fmt.Sprintf(get, "!"), source.Body{}), "warning prod: one takes a document that it gets by id to be there (!)")
 	expect(t, "SW210", oneOn(fmt.Sprintf(get, "?"), source.Body{}))
+	expect(t, "SW210", oneOn("if ((await ctx.db.get(doc.userId)) !== null) return;", source.Body{}))
 	expect(t, "SW210", oneOn("const team = await ctx.db.get(x); if (team !== null) return; // team!.x", source.Body{}))
 
 	hand := oneOn("export const one = mutation({ handler: async (ctx) => {} })", source.Body{})
