@@ -1,7 +1,7 @@
 // ctx.db.
-import { commitTsPlaceholder, convexToJson, patchToJson } from "../values/codec";
+import { commitTsPlaceholder, convexToJson, decode, patchToJson } from "../values/codec";
 import { TableQuery } from "./query";
-import { asyncSyscall, need, rawSyscall, syscall, version } from "./syscall";
+import { call, need, syscall, version } from "./syscall";
 
 function checkRealm(tableName: string, isSystem: boolean, method: string) {
   const system = tableName.startsWith("_");
@@ -11,42 +11,56 @@ function checkRealm(tableName: string, isSystem: boolean, method: string) {
   );
 }
 
-async function get(table: string | undefined, id: any, isSystem: boolean) {
+// How many awaits the npm package has in each of these.
+const turns = 3;
+
+// promised makes what a method throws a rejection, as of an async function.
+const promised =
+  <T>(method: (a: any, b: any, c: any) => Promise<T>) =>
+  (a: any, b?: any, c?: any): Promise<T> => {
+    try {
+      return method(a, b, c);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  };
+
+function get(table: string | undefined, id: any, isSystem: boolean): Promise<any> {
   need(id, 1, "get", "id");
   if (typeof id !== "string") {
     throw new Error(`Invalid argument \`id\` for \`db.get\`, expected string but got '${typeof id}': ${id}`);
   }
-  return await asyncSyscall("1.0/get", { id, isSystem, version, table });
+  return call("1.0/get", { id, isSystem, version, table }, turns, decode);
 }
 
-async function insert(table: string, value: any): Promise<string> {
+function insert(table: string, value: any): Promise<string> {
   if (table.startsWith("_")) throw new Error("System tables (prefixed with `_`) are read-only.");
   need(table, 1, "insert", "table");
   need(value, 2, "insert", "value");
-  return (await rawSyscall("1.0/insert", { table, value: convexToJson(value) }))._id;
+  return call("1.0/insert", { table, value: convexToJson(value) }, turns, (text) => JSON.parse(text)._id);
 }
 
 // change is patch, replace and delete: the answer of the host, the document,
 // is not read.
-async function change(op: string, args: object): Promise<void> {
-  await rawSyscall(op, args);
+function change(op: string, args: object): Promise<void> {
+  return call(op, args, turns, () => undefined);
 }
 
-async function patch(table: string | undefined, id: any, value: any) {
+function patch(table: string | undefined, id: any, value: any) {
   need(id, 1, "patch", "id");
   need(value, 2, "patch", "value");
-  await change("1.0/shallowMerge", { id: convexToJson(id), value: patchToJson(value), table });
+  return change("1.0/shallowMerge", { id: convexToJson(id), value: patchToJson(value), table });
 }
 
-async function replace(table: string | undefined, id: any, value: any) {
+function replace(table: string | undefined, id: any, value: any) {
   need(id, 1, "replace", "id");
   need(value, 2, "replace", "value");
-  await change("1.0/replace", { id: convexToJson(id), value: convexToJson(value), table });
+  return change("1.0/replace", { id: convexToJson(id), value: convexToJson(value), table });
 }
 
-async function remove(table: string | undefined, id: any) {
+function remove(table: string | undefined, id: any) {
   need(id, 1, "delete", "id");
-  await change("1.0/remove", { id: convexToJson(id), table });
+  return change("1.0/remove", { id: convexToJson(id), table });
 }
 
 function query(tableName: string, isSystem: boolean) {
@@ -56,7 +70,7 @@ function query(tableName: string, isSystem: boolean) {
 
 function readTable(tableName: string, isSystem: boolean) {
   return {
-    get: (id: any) => get(tableName, id, isSystem),
+    get: promised((id) => get(tableName, id, isSystem)),
     query: () => query(tableName, isSystem),
   };
 }
@@ -64,7 +78,7 @@ function readTable(tableName: string, isSystem: boolean) {
 function realm(isSystem: boolean) {
   return {
     // Both get(id) and get(table, id); likewise below.
-    get: async (a: any, b?: any) => (b === undefined ? get(undefined, a, isSystem) : get(a, b, isSystem)),
+    get: promised((a, b) => (b === undefined ? get(undefined, a, isSystem) : get(a, b, isSystem))),
     query: (tableName: string) => query(tableName, isSystem),
     normalizeId: (tableName: string, id: any): string | null => {
       need(tableName, 1, "normalizeId", "tableName");
@@ -85,17 +99,16 @@ export function reader() {
 export function writer() {
   return {
     ...reader(),
-    insert: async (table: string, value: any) => insert(table, value),
-    patch: async (a: any, b: any, c?: any) => (c === undefined ? patch(undefined, a, b) : patch(a, b, c)),
-    replace: async (a: any, b: any, c?: any) =>
-      c === undefined ? replace(undefined, a, b) : replace(a, b, c),
-    delete: async (a: any, b?: any) => (b === undefined ? remove(undefined, a) : remove(a, b)),
+    insert: promised(insert),
+    patch: promised((a, b, c) => (c === undefined ? patch(undefined, a, b) : patch(a, b, c))),
+    replace: promised((a, b, c) => (c === undefined ? replace(undefined, a, b) : replace(a, b, c))),
+    delete: promised((a, b) => (b === undefined ? remove(undefined, a) : remove(a, b))),
     table: (tableName: string) => ({
       ...readTable(tableName, false),
-      insert: (value: any) => insert(tableName, value),
-      patch: (id: any, value: any) => patch(tableName, id, value),
-      replace: (id: any, value: any) => replace(tableName, id, value),
-      delete: (id: any) => remove(tableName, id),
+      insert: promised((value) => insert(tableName, value)),
+      patch: promised((id, value) => patch(tableName, id, value)),
+      replace: promised((id, value) => replace(tableName, id, value)),
+      delete: promised((id) => remove(tableName, id)),
     }),
     vars: { commitTs: commitTsPlaceholder },
   };

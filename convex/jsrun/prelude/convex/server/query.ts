@@ -1,6 +1,7 @@
 // db.query(…): a query is built by chaining, used once, and read one document
 // at a time from a stream that the host keeps.
-import { asyncSyscall, need, syscall, version } from "./syscall";
+import { decode } from "../values/codec";
+import { asyncSyscall, call, need, syscall, version } from "./syscall";
 import { expressionJson, filters, IndexRange, SearchFilter } from "./expressions";
 
 const maxOperators = 256;
@@ -159,11 +160,18 @@ export class Query {
     this._open();
     return this;
   }
-  async next(): Promise<{ value: any; done: boolean }> {
-    this._refuseClosed();
-    const queryId = this._state.is === "open" ? this._state.queryId : this._open();
-    const { value, done } = await asyncSyscall("1.0/queryStreamNext", { queryId });
-    if (done) this._close();
+  next(): Promise<{ value: any; done: boolean }> {
+    try {
+      this._refuseClosed();
+      const queryId = this._state.is === "open" ? this._state.queryId : this._open();
+      return call("1.0/queryStreamNext", { queryId }, 2, Query._taken, this);
+    } catch (thrown) {
+      return Promise.reject(thrown);
+    }
+  }
+  private static _taken(text: string, query: Query) {
+    const { value, done } = decode(text);
+    if (done) query._close();
     return { value, done };
   }
   return() {

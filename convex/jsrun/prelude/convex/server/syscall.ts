@@ -39,6 +39,26 @@ async function ask(op: string, args: unknown): Promise<string> {
   }
 }
 
+// What the engine offers besides (runtime/core.js): a syscall with one promise.
+type Ask = (
+  op: string,
+  args: string,
+  turns: number,
+  take: (text: string, self: any) => any,
+  self: any,
+  refuse: typeof ask,
+) => Promise<any> | null;
+
+/**
+ * call answers with what take makes of the host's text, by one promise. turns
+ * is how many awaits the npm package has between the two; they count only when
+ * other calls are answered at the same time.
+ */
+export function call(op: string, args: unknown, turns: number, take: (text: string, self?: any) => any, self?: any): Promise<any> {
+  const way: Ask | undefined = (globalThis as any).__strait?.ask;
+  return way?.(op, JSON.stringify(args), turns, take, self, ask) ?? ask(op, args).then((text) => take(text, self));
+}
+
 /** asyncSyscall answers with a value. */
 export async function asyncSyscall(op: string, args: unknown): Promise<any> {
   return decode(await ask(op, args));

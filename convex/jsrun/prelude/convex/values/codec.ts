@@ -94,10 +94,10 @@ export function jsonToConvex(json: any): any {
   return out;
 }
 
-/** JSON text to a value. */
+/** JSON text to a value. The engine puts a space before text that has nothing to decode. */
 export function decode(text: string): any {
   const json = JSON.parse(text);
-  return text.includes('"$') ? jsonToConvex(json) : json;
+  return text.charCodeAt(0) !== 32 && text.includes('"$') ? jsonToConvex(json) : json;
 }
 
 const plainField = /^(?!\$)[ -~]*$/;
