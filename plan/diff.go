@@ -42,34 +42,50 @@ const (
 // same gives no change: order of tables, fields, members and indexes, nested
 // or repeated union members.
 func Diff(active, target *schema.Schema) []Change {
+	return compareTables(active, target).changes
+}
+
+// difference is what Diff finds, and what that says of each table of the
+// target, so that nobody has to compare them again.
+type difference struct {
+	changes []Change
+	// verdicts are by table; those of tables that were not compared, or not
+	// for certain, are missing.
+	verdicts map[string]verdict
+}
+
+func compareTables(active, target *schema.Schema) difference {
+	d := difference{verdicts: map[string]verdict{}}
 	if target == nil {
-		return nil
+		return d
 	}
-	var out []Change
 	if active != nil && active.Validation != target.Validation {
-		out = append(out, validationChange(target))
+		d.changes = append(d.changes, validationChange(target))
 	}
+	checked := active != nil && active.Validation && target.Validation
 	names := tableRenames(active, target)
 	before := byName(active)
 	for _, t := range target.Tables {
 		a := before[t.Name]
 		if a == nil {
-			out = append(out, tableAdded(active, target, t, names.from[t.Name]))
+			d.changes = append(d.changes, tableAdded(active, target, t, names.from[t.Name]))
 			continue
 		}
-		d := newDiffer(a, t, target.Validation)
-		d.run()
-		out = append(out, d.changes...)
-		out = append(out, indexChanges(a, t)...)
+		walk := newDiffer(a, t, target.Validation)
+		walk.run()
+		if checked && !walk.unsure {
+			d.verdicts[t.Name] = verdict{widened: walk.loosens == 0, enforced: walk.breaks == 0}
+		}
+		d.changes = append(append(d.changes, walk.changes...), indexChanges(a, t)...)
 		delete(before, t.Name)
 	}
 	for _, a := range before {
-		out = append(out, tableRemoved(target, a, names.to[a.Name]))
+		d.changes = append(d.changes, tableRemoved(target, a, names.to[a.Name]))
 	}
-	slices.SortStableFunc(out, func(a, b Change) int {
+	slices.SortStableFunc(d.changes, func(a, b Change) int {
 		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Kind, b.Kind))
 	})
-	return out
+	return d
 }
 
 func byName(s *schema.Schema) map[string]*schema.Table {

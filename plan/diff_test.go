@@ -169,25 +169,86 @@ func TestWitnessFailsBecauseOfItsChange(t *testing.T) {
 	}
 }
 
-// genValidator draws validators as schemas use them.
+// genValidator draws validators as schemas use them, and some that nobody
+// would write: empty unions, unions of one, members that cover each other.
 func genValidator(depth int) *rapid.Generator[*schema.Validator] {
-	leaf := rapid.SampledFrom([]*schema.Validator{str(), num(), boo(), null(), anyV(), id("a"), id("b"), lit("x"), lit("y"), lit(true), lit(1.0)})
+	leaf := rapid.SampledFrom([]*schema.Validator{
+		str(), num(), boo(), null(), anyV(), id("a"), id("b"), lit("x"), lit("y"), lit(true), lit(1.0), lit(int64(1)),
+		{Kind: schema.Bigint}, {Kind: schema.CommitTs}, union(lit("x"), lit("y")), union(lit("x"), lit("z"), null()), union(id("a"), null()),
+	})
 	if depth == 0 {
 		return leaf
 	}
 	return rapid.Custom(func(t *rapid.T) *schema.Validator {
-		switch rapid.IntRange(0, 7).Draw(t, "kind") {
+		switch rapid.IntRange(0, 9).Draw(t, "kind") {
 		case 0:
 			return arr(genValidator(depth-1).Draw(t, "element"))
 		case 1:
-			return rec(genValidator(depth-1).Draw(t, "value"))
+			key := rapid.SampledFrom([]*schema.Validator{str(), id("a"), id("b"), union(id("a"), id("b"))}).Draw(t, "key")
+			return &schema.Validator{Kind: schema.Record, Key: key, Element: genValidator(depth-1).Draw(t, "value")}
 		case 2:
-			return union(rapid.SliceOfN(genValidator(depth-1), 1, 3).Draw(t, "members")...)
+			least := 1
+			if rapid.IntRange(0, 9).Draw(t, "empty") == 0 {
+				least = 0
+			}
+			return union(rapid.SliceOfN(genValidator(depth-1), least, 3).Draw(t, "members")...)
 		case 3, 4:
 			return genObject(depth-1).Draw(t, "object")
+		case 5, 6:
+			return genTagged(depth-1).Draw(t, "tagged")
 		}
 		return leaf.Draw(t, "leaf")
 	})
+}
+
+// genTagged draws unions of objects told apart by their kind.
+func genTagged(depth int) *rapid.Generator[*schema.Validator] {
+	return rapid.Custom(func(t *rapid.T) *schema.Validator {
+		u := union()
+		for _, tags := range rapid.SliceOfNDistinct(rapid.SampledFrom([]string{"p", "q", "r", "pq"}), 1, 3, rapid.ID[string]).Draw(t, "tags") {
+			var kind []*schema.Validator
+			for _, tag := range tags {
+				kind = append(kind, lit(string(tag)))
+			}
+			fields := []schema.Field{req("kind", union(kind...))}
+			for _, f := range genObject(depth).Draw(t, "fields").Fields {
+				if f.Name != "kind" {
+					fields = append(fields, f)
+				}
+			}
+			u.Members = append(u.Members, object(fields...))
+		}
+		return u
+	})
+}
+
+// revised is a validator with something changed at some places.
+func revised(t *rapid.T, v *schema.Validator) *schema.Validator {
+	if rapid.IntRange(0, 5).Draw(t, "change") == 0 {
+		return genValidator(1).Draw(t, "other")
+	}
+	out := *v
+	switch v.Kind {
+	case schema.Array, schema.Record:
+		out.Element = revised(t, v.Element)
+	case schema.Union:
+		out.Members = nil
+		for _, m := range v.Members {
+			if rapid.IntRange(0, 7).Draw(t, "drop") > 0 {
+				out.Members = append(out.Members, revised(t, m))
+			}
+		}
+	case schema.Object:
+		out.Fields = nil
+		for _, f := range v.Fields {
+			if rapid.IntRange(0, 7).Draw(t, "drop") > 0 {
+				f.Type = revised(t, f.Type)
+				f.Optional = f.Optional != (rapid.IntRange(0, 7).Draw(t, "flip") == 0)
+				out.Fields = append(out.Fields, f)
+			}
+		}
+	}
+	return &out
 }
 
 func genObject(depth int) *rapid.Generator[*schema.Validator] {
@@ -212,35 +273,137 @@ func genSchema() *rapid.Generator[*schema.Schema] {
 }
 
 // Diff is empty exactly when both sides accept the same, and breaks exactly
-// when the target refuses what active accepts.
+// when the target refuses what active accepts. A revision of a document is
+// compared with it as often as two that have nothing to do with each other.
 func TestDiffAgreesWithAccepts(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
+		a := genObject(3).Draw(t, "active")
+		var b *schema.Validator
+		if rapid.Bool().Draw(t, "revised") {
+			fields := revised(t, a)
+			if b = fields; b.Kind != schema.Object {
+				b = object()
+			}
+		} else {
+			b = genObject(3).Draw(t, "target")
+		}
 		// Both name both tables, so that ids are numbered alike everywhere.
 		both := opt("ref", union(id("a"), id("b")))
-		a, b := genObject(3).Draw(t, "active"), genObject(3).Draw(t, "target")
-		a, b = object(append(a.Fields, both)...), object(append(b.Fields, both)...)
-		ids := schema.TablesOf(a, b)
-		active, target := schemaOf(table("t", a)), schemaOf(table("t", b))
-		up, _, err1 := schema.Accepts(b, a)
-		down, _, err2 := schema.Accepts(a, b)
-		if err1 != nil || err2 != nil {
-			t.Skip("beyond the bound of Accepts")
+		a, b = object(append(slices.Clone(a.Fields), both)...), object(append(slices.Clone(b.Fields), both)...)
+		if rapid.Bool().Draw(t, "tagged documents") {
+			other := object(req("kind", lit("other")), both)
+			a = union(object(append(slices.Clone(a.Fields), req("type", lit("this")))...), other)
+			b = union(other, object(append(slices.Clone(b.Fields), req("type", lit("this")))...))
 		}
+		agrees(t, a, b)
+	})
+}
+
+// agrees checks Diff of two documents against Accepts.
+func agrees(t *rapid.T, a, b *schema.Validator) {
+	ids := schema.TablesOf(a, b)
+	active, target := schemaOf(table("t", a)), schemaOf(table("t", b))
+	up, _, err1 := schema.Accepts(b, a)
+	down, _, err2 := schema.Accepts(a, b)
+	if err1 != nil || err2 != nil {
+		t.Skip("beyond the bound of Accepts")
+	}
+	cs := Diff(active, target)
+	if slices.ContainsFunc(cs, func(c Change) bool { return c.Class == UnknownKind }) {
+		t.Skip("beyond the bound of Accepts")
+	}
+	if (len(cs) == 0) != (up && down) {
+		t.Fatalf("mutually accepting is %v, changes:\n%s\n%s\n%s", up && down, brief(cs), a, b)
+	}
+	breaks := slices.ContainsFunc(cs, Change.NeedsMigration)
+	if breaks == up {
+		t.Fatalf("target accepts active is %v, changes:\n%s\n%s\n%s", up, brief(cs), a, b)
+	}
+	if v := judge(active, target, "t"); v != compareTables(active, target).verdicts["t"] && v.err == nil {
+		t.Fatalf("judged %+v, compared %+v\n%s\n%s", v, compareTables(active, target).verdicts["t"], a, b)
+	}
+	for _, c := range cs {
+		if c.Message == "" || c.Why == "" || c.Push == "" {
+			t.Fatalf("%+v says too little", c)
+		}
+		w := c.Witness()
+		if c.NeedsMigration() != (w != nil) {
+			t.Fatalf("%s %s is %s, and its witness is %v\n%s\n%s", c.Path, c.Kind, c.Class, w, a, b)
+		}
+		if w != nil && (!a.Fits(w, ids) || b.Fits(w, ids)) {
+			t.Fatalf("%s %s: %s is no witness\n%s\n%s", c.Path, c.Kind, value.Display(w), a, b)
+		}
+	}
+}
+
+func genIndex() *rapid.Generator[schema.Index] {
+	fields := rapid.SampledFrom([]string{"f", "g", "h"})
+	return rapid.Custom(func(t *rapid.T) schema.Index {
+		x := schema.Index{
+			Kind: rapid.SampledFrom([]schema.IndexKind{schema.DatabaseIndex, schema.SearchIndex, schema.VectorIndex}).Draw(t, "kind"),
+			Name: rapid.SampledFrom([]string{"i", "j", "k"}).Draw(t, "name"), Staged: rapid.Bool().Draw(t, "staged"),
+		}
+		list := rapid.SliceOfNDistinct(fields, 1, 2, rapid.ID[string]).Draw(t, "fields")
+		switch x.Kind {
+		case schema.DatabaseIndex:
+			x.Fields = list
+		case schema.SearchIndex:
+			x.SearchField, x.FilterFields = "f", list
+		default:
+			x.VectorField, x.Dimensions, x.FilterFields = "g", rapid.IntRange(2, 3).Draw(t, "dimensions"), list
+		}
+		return x
+	})
+}
+
+// Of indexes, Diff is empty exactly when both sides have the same, whatever
+// their order; nothing of them asks for a migration.
+func TestDiffSeesEveryIndex(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		list := rapid.SliceOfNDistinct(genIndex(), 0, 3, func(x schema.Index) string { return x.Name })
+		a, b := list.Draw(t, "active"), list.Draw(t, "target")
+		if rapid.Bool().Draw(t, "same") {
+			b = rapid.Permutation(a).Draw(t, "order")
+		}
+		active, target := schemaOf(table("t", anyV(), a...)), schemaOf(table("t", anyV(), b...))
 		cs := Diff(active, target)
-		if (len(cs) == 0) != (up && down) {
-			t.Fatalf("mutually accepting is %v, changes:\n%s\n%s\n%s", up && down, brief(cs), a, b)
-		}
-		breaks := slices.ContainsFunc(cs, Change.NeedsMigration)
-		if breaks == up {
-			t.Fatalf("target accepts active is %v, changes:\n%s\n%s\n%s", up, brief(cs), a, b)
+		if equal := active.Hash() == target.Hash(); equal != (len(cs) == 0) {
+			t.Fatalf("the indexes are the same is %v, changes:\n%s\n%+v\n%+v", equal, brief(cs), a, b)
 		}
 		for _, c := range cs {
-			if c.Message == "" || c.Why == "" || c.Push == "" {
-				t.Fatalf("%+v says too little", c)
+			if c.Class != IndexOnly || c.Message == "" || c.Why == "" || c.Push == "" || c.Witness() != nil {
+				t.Fatalf("%+v", c)
 			}
-			if c.NeedsMigration() && c.Class != UnknownKind && (!a.Fits(c.Witness(), ids) || b.Fits(c.Witness(), ids)) {
-				t.Fatalf("%s %s: %s is no witness\n%s\n%s", c.Path, c.Kind, value.Display(c.Witness()), a, b)
+		}
+	})
+}
+
+// FuzzDiff compares whatever parses as a schema.
+func FuzzDiff(f *testing.F) {
+	const head, tail = `{"schemaValidation":true,"tables":[{"tableName":"t","indexes":[{"indexDescriptor":"i","fields":["a"]}],"documentType":`, `}]}`
+	for _, doc := range []string{
+		`null`, `{"type":"any"}`, `{"type":"union","value":[]}`, `{"type":"object","value":{"a":{"fieldType":{"type":"id","tableName":"t"},"optional":true}}}`,
+		`{"type":"union","value":[{"type":"object","value":{"k":{"fieldType":{"type":"literal","value":"x"},"optional":false}}},{"type":"object","value":{"k":{"fieldType":{"type":"literal","value":{"$integer":"AQAAAAAAAAA="}},"optional":false}}}]}`,
+		`{"type":"record","keys":{"type":"string"},"values":{"fieldType":{"type":"array","value":{"type":"null"}},"optional":false}}`,
+	} {
+		f.Add(head+doc+tail, head+`{"type":"object","value":{"b":{"fieldType":{"type":"union","value":[{"type":"string"},{"type":"null"}]},"optional":false}}}`+tail)
+	}
+	f.Fuzz(func(t *testing.T, old, fresh string) {
+		a, err1 := schema.Parse([]byte(old))
+		b, err2 := schema.Parse([]byte(fresh))
+		if err1 != nil || err2 != nil {
+			t.Skip()
+		}
+		for _, pair := range [][2]*schema.Schema{{a, b}, {b, a}, {nil, a}} {
+			for _, c := range Diff(pair[0], pair[1]) {
+				if c.Kind == "" || c.Class == "" || c.Message == "" || c.Why == "" || c.Push == "" {
+					t.Fatalf("%+v says too little", c)
+				}
+				c.Witness()
 			}
+		}
+		if cs := Diff(a, a); len(cs) > 0 {
+			t.Fatalf("a schema differs from itself: %s", brief(cs))
 		}
 	})
 }

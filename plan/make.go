@@ -63,10 +63,13 @@ func Compare(active, target *schema.Schema) *Comparison {
 		return c
 	}
 	c.hash = target.Hash()
-	c.Changes = Diff(active, target)
+	d := compareTables(active, target)
+	c.Changes, c.tables = d.changes, d.verdicts
 	c.Widened = target
 	for _, t := range target.Tables {
-		c.tables[t.Name] = judge(active, target, t.Name)
+		if _, judged := c.tables[t.Name]; !judged {
+			c.tables[t.Name] = judge(active, target, t.Name)
+		}
 	}
 	if active != nil {
 		c.Widened = schema.WidenSchemas(active, target)
