@@ -56,8 +56,8 @@ func (a *adviser) advise(r Row) Advice {
 			out.Witness = string(value.Append(nil, w))
 		}
 	}
-	if t := a.widened.Table(r.Table); t != nil && !s.unwidened() {
-		out.Widened = t.TypeScript()
+	if s.wide != nil {
+		out.Widened = s.deployed().TypeScript()
 	}
 	t := s.tactic()
 	out.Strategy, out.Because, out.Deploys = t.strategy, t.because, t.deploys
@@ -99,6 +99,15 @@ func (s *situation) place() string {
 		return s.row.Table
 	}
 	return "schemaValidation"
+}
+
+// deployed is the table to deploy first: one whose documents were never
+// checked takes any until they fit.
+func (s *situation) deployed() *schema.Table {
+	if s.main.Kind == TableAdded {
+		return &schema.Table{Name: s.wide.Name, Document: anything, Indexes: s.wide.Indexes}
+	}
+	return s.wide
 }
 
 // unwidened reports whether widening the table's validator changes nothing for

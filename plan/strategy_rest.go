@@ -32,10 +32,10 @@ func (s *situation) checkTable() tactic {
 				RollBack: countUndo,
 			},
 			{
-				Title: "Deploy code that writes only what the target accepts",
-				Does: fmt.Sprintf("Do not declare %s yet, or declare it as defineTable(v.any()): the push of the target is refused while one document does not fit. "+
+				Title: "Declare the table with v.any(), and deploy code that writes only what the target accepts",
+				Does: fmt.Sprintf("%s is declared as defineTable(v.any()), so that migrations and queries know it: the push of the target is refused while one document does not fit. "+
 					"If nobody needs the documents, delete them instead.", t),
-				RollBack: "Redeploy the former code: nothing is enforced.",
+				RollBack: "Redeploy the former schema and code: nothing is enforced.",
 			},
 			{
 				Title:    "Migrate",

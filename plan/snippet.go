@@ -1,0 +1,3 @@
+package plan
+
+func (a *adviser) snippets(s *situation) []Snippet { return []Snippet{} }
