@@ -69,7 +69,7 @@ narrow), destructive (data, or access to it, is lost).
 
 The exit code is 0 whatever the class, 1 when a side cannot be had, 2 for a
 wrong call. In CI read the JSON:
-  test "$(strait diff git:origin/main . --json | jq -r .class)" != breaking`,
+  strait diff git:origin/main . --json | jq -e '.class | IN("none", "safe", "index")'`,
 		Example: `  strait diff git:main .
   strait diff git:v1.2 git:v1.3 --json
   strait diff schemas/before.ts convex/schema.ts`,
@@ -109,12 +109,27 @@ func (c *cli) diff(ctx context.Context, old, fresh string) error {
 		}
 		sides[i] = s
 	}
+	c.warnOfRules(sides[1])
 	changes := plan.Diff(sides[0], sides[1])
 	if c.json {
 		return c.block(diffReportOf(changes))
 	}
 	c.tellDiff(changes)
 	return nil
+}
+
+// warnOfRules says on stderr for what Convex would refuse the new schema,
+// whatever is stored, such as an index on a field that is gone.
+func (c *cli) warnOfRules(s *schema.Schema) {
+	const most = 5
+	broken := s.Problems()
+	for i, p := range broken {
+		if i == most {
+			fmt.Fprintf(c.err, "strait: and %s more\n", count(int64(len(broken)-most)))
+			return
+		}
+		c.complain(fmt.Errorf("the new side: Convex refuses to deploy it: %w", p))
+	}
 }
 
 // sideError names the side, and keeps the hints that the error ends with.

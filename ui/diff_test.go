@@ -193,6 +193,7 @@ func diffProject(t *testing.T) string {
 		"package.json":     `{"name":"backend","dependencies":{"convex":"*"}}`,
 		"convex/schema.ts": schemaFile("users: defineTable({ name: v.string() }),\n", true),
 		"convex/old.ts":    schemaFile("users: defineTable({ age: v.number() }),\n", true),
+		"convex/ents.ts":   "import { defineEnt } from 'convex-ents';\nexport default defineEnt({});\n",
 	})
 	git("init", "-q", "-b", "main")
 	git("add", ".")
@@ -303,6 +304,29 @@ func TestDiffClasses(t *testing.T) {
 	}
 }
 
+func TestDiffWarnsOfWhatConvexRefuses(t *testing.T) {
+	dir := t.TempDir()
+	writeFiles(t, dir, map[string]string{
+		"old.ts": schemaFile("users: defineTable({ name: v.string(), age: v.number() }).index('by_age', ['age']),\n", true),
+		"new.ts": schemaFile("users: defineTable({ name: v.string() }).index('by_age', ['age']),\n", true),
+	})
+	var out, errs bytes.Buffer
+	c := &cli{out: &out, err: &errs, project: dir}
+	if err := c.diff(t.Context(), "old.ts", "new.ts"); err != nil {
+		t.Fatal(err)
+	}
+	if want := `the index "by_age" is invalid because it references the field age that does not exist`; !strings.Contains(errs.String(), want) {
+		t.Errorf("got %q", errs.String())
+	}
+	if !strings.Contains(out.String(), "users.age is gone") {
+		t.Errorf("got %s", out.String())
+	}
+	errs.Reset()
+	if err := c.diff(t.Context(), "new.ts", "old.ts"); err != nil || errs.Len() > 0 {
+		t.Errorf("of the old side: %v, %q", err, errs.String())
+	}
+}
+
 func TestDiffNamesTheSideThatFails(t *testing.T) {
 	dir := diffProject(t)
 	writeFiles(t, dir, map[string]string{
@@ -321,6 +345,7 @@ func TestDiffNamesTheSideThatFails(t *testing.T) {
 		{".", "missing.ts", []string{"the new side", "missing.ts:2", `"convex-helpers" is not installed`, "hint: ", "convex-helpers"}},
 		{".", "plain.ts", []string{"the new side", "plain.ts"}},
 		{"some.json", ".", []string{"the old side", "some.json", "tables", "hint: a .json file must hold what schema.export() gives"}},
+		{"git:v1:convex/ents.ts", ".", []string{"the old side", "git:v1:convex/ents.ts", "convex/ents.ts:1", `"convex-ents" is not installed`, "hint: npm i convex-ents"}},
 		{"git:v9", ".", []string{"the old side", "git:v9", "no revision", "hint: "}},
 		{"git:v1:nowhere.ts", ".", []string{"the old side", "git:v1:nowhere.ts", "no nowhere.ts in that revision", "hint: "}},
 		{"git:v1:../../../../etc/passwd", ".", []string{"the old side", "in that revision"}},
