@@ -114,11 +114,11 @@ func (s *stand) way(act Action) string {
 	case act == ActCensus:
 		return "take a census"
 	case s.Embedded && act == ActWiden:
-		return "deploy the widened schema there first: widen " + s.Env
+		return "deploy the widened schema there first: widen " + s.Env + ` on Strait's screen, or schema = "widened" in strait.toml`
 	case s.Embedded:
-		return "deploy the target there: narrow " + s.Env
+		return "deploy the target there: narrow " + s.Env + ` on Strait's screen, or schema = "target" in strait.toml`
 	case act == ActWiden:
-		return "put the widened schema (strait plan --widened --env " + s.Env + ") into the project's schema file and run npx convex deploy"
+		return "put the widened schema (strait plan --widened) into the project's schema file and run npx convex deploy"
 	}
 	return "run npx convex deploy with the target schema"
 }

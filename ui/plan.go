@@ -46,6 +46,12 @@ func (c *cli) known(ctx context.Context, f *fleet.Fleet) (*fleet.Snapshot, error
 	if s.Err != "" {
 		return nil, errors.New(s.Err)
 	}
+	c.tellProblems(s)
+	return s, nil
+}
+
+// tellProblems says what of the project did not load.
+func (c *cli) tellProblems(s *fleet.Snapshot) {
 	for _, pr := range s.Project.Problems {
 		if !pr.Warning {
 			var hints []string
@@ -55,7 +61,6 @@ func (c *cli) known(ctx context.Context, f *fleet.Fleet) (*fleet.Snapshot, error
 			c.complain(hint(pr, hints...))
 		}
 	}
-	return s, nil
 }
 
 // planReport is the JSON of strait plan, version 1; README lists its parts. A

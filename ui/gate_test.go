@@ -1,0 +1,133 @@
+package ui
+
+import (
+	"encoding/json"
+	"net"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// gateProject is the demo project with these environments.
+func gateProject(t *testing.T, envs string) string {
+	t.Helper()
+	dir := lab(t, 0)
+	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte("target = \"convex/schema.ts\"\n"+envs), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+// The environments of the tests: one that is migrated and was not counted, one
+// that was never widened, one that holds the target.
+const (
+	ripe   = "[[env]]\nname = \"ripe\"\ngenerate = { teams = 4, users = 30, orders = 20 }\ndocuments = \"schemas/before.ts\"\nran = [\"*\"]\nschema = \"widened\"\n"
+	raw    = "[[env]]\nname = \"raw\"\ngenerate = { teams = 4, users = 30 }\ndocuments = \"schemas/before.ts\"\nschema = \"schemas/before.ts\"\nprotected = true\n"
+	narrow = "[[env]]\nname = \"narrow\"\ngenerate = { teams = 4, users = 30 }\n"
+	gone   = "[[env]]\nname = \"gone\"\nurl = \"http://127.0.0.1:1\"\nkey_env = \"STRAIT_GATE_KEY\"\n"
+)
+
+func TestGateVerb(t *testing.T) {
+	t.Parallel()
+	mixed := gateProject(t, narrow+ripe+raw)
+	cases := []struct {
+		name   string
+		dir    string
+		args   string
+		code   int
+		stdout []string
+		stderr []string
+	}{
+		{"uncounted", mixed, "gate", 3, nil, []string{
+			"convex/schema.ts may not be merged: 3 things are missing", "ripe  census-missing  ", "raw   not-widened     ", "hint: strait gate --count",
+		}},
+		{"counted", mixed, "gate --count", 3, nil, []string{"counting the documents of ripe", "may not be merged: 2 things", "raw  not-widened  ", "offenders    ", "documents do not fit the target in teams, users"}},
+		{"of one, counted", mixed, "gate --env ripe --count", 0, []string{"may be deployed to ripe", "no document misfits; "}, nil},
+		{"of all, counted", gateProject(t, narrow+ripe), "gate --count", 0, []string{"may be merged: it fits every document of narrow, ripe", "  narrow  ", "  ripe    no document misfits"}, []string{"note: these are rehearsals"}},
+		{"of none", gateProject(t, ""), "gate", 3, nil, []string{"no-environments", "hint: list the environments in strait.toml"}},
+		{"unknown environment", mixed, "gate --env moon", 2, nil, []string{`no environment "moon"`}},
+		{"no time", mixed, "gate --wait 0s", 2, nil, []string{"--wait 0s"}},
+		{"no project", t.TempDir(), "gate", 1, nil, []string{"strait: ", "hint: "}},
+		{"a project that does not load", brokenProject(t), "gate", 3, nil, []string{"no-target", "strait inspect"}},
+		{"away", gateProject(t, gone), "gate --count", 3, nil, []string{"1 thing is missing", "gone  unreachable  ", "STRAIT_GATE_KEY"}},
+		{"silent", gateProject(t, strings.Replace(gone, "127.0.0.1:1", silentServer(t), 1)), "gate --count --wait 300ms --project . ", 3, nil, []string{"gone  unreachable  "}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if c.name == "silent" {
+				if err := os.WriteFile(filepath.Join(c.dir, ".env.local"), []byte("STRAIT_GATE_KEY=prod:happy-otter-123|eyJ2MiI6IjAwMDAifQ==\n"), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			stdout, stderr, code := strait(t, c.dir, strings.Fields(c.args)...)
+			if code != c.code {
+				t.Errorf("exit code %d, want %d", code, c.code)
+			}
+			for _, want := range c.stdout {
+				if !strings.Contains(stdout, want) {
+					t.Errorf("no %q on stdout", want)
+				}
+			}
+			for _, want := range c.stderr {
+				if !strings.Contains(stderr, want) {
+					t.Errorf("no %q on stderr", want)
+				}
+			}
+			if code != 0 && stdout != "" {
+				t.Error("a refusal wrote to stdout")
+			}
+			if t.Failed() {
+				t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+			}
+		})
+	}
+}
+
+// silentServer is the address of a server that takes calls and answers none.
+func silentServer(t *testing.T) string {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	return l.Addr().String()
+}
+
+func TestGateInJSON(t *testing.T) {
+	t.Parallel()
+	dir := gateProject(t, narrow+ripe)
+	for _, c := range []struct {
+		args    string
+		code    int
+		allowed bool
+		missing string
+	}{
+		{"gate --json", 3, false, "ripe census-missing"},
+		{"gate --json --env narrow", 0, true, ""},
+	} {
+		stdout, _, code := strait(t, dir, strings.Fields(c.args)...)
+		var r struct {
+			Version      int
+			Allowed      *bool
+			Target       string
+			Environments []string
+			Missing      []struct{ Env, Code, Why, Hint string }
+		}
+		if err := json.Unmarshal([]byte(stdout), &r); err != nil {
+			t.Fatalf("%s: %v\n%s", c.args, err, stdout)
+		}
+		var missing []string
+		for _, l := range r.Missing {
+			missing = append(missing, l.Env+" "+l.Code)
+			if l.Why == "" || l.Hint == "" {
+				t.Errorf("%s: %+v says too little", c.args, l)
+			}
+		}
+		if code != c.code || r.Version != 1 || r.Allowed == nil || *r.Allowed != c.allowed || r.Target != "convex/schema.ts" || len(r.Environments) == 0 ||
+			strings.Join(missing, ", ") != c.missing || r.Missing == nil {
+			t.Errorf("%s: exit %d, %s", c.args, code, stdout)
+		}
+	}
+}
