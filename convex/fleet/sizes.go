@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -35,7 +36,7 @@ func (s *sizes) size() plan.Size {
 
 // sampleSizes reads the newest documents of the tables that migrations work
 // on, a page each, where nothing is known of their size yet. What cannot be
-// read stays unknown: a plan is no worse without.
+// read stays unknown: the plan says so where it matters.
 func (f *Fleet) sampleSizes(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, sizePatience)
 	defer cancel()
@@ -79,17 +80,34 @@ func (f *Fleet) unweighed() (out []unweighed) {
 			continue
 		}
 		w := unweighed{env: e, client: e.client}
-		seen := map[string]bool{}
-		for _, d := range f.defs {
-			_, known := e.sizes[d.Table]
-			if d.Table == "" || known || seen[d.Table] || e.tables[d.Table] == 0 {
-				continue
+		for _, table := range e.migrated() {
+			if _, known := e.sizes[table]; !known && e.tables[table] > 0 {
+				w.tables = append(w.tables, table)
 			}
-			seen[d.Table] = true
-			w.tables = append(w.tables, d.Table)
 		}
 		if len(w.tables) > 0 {
 			out = append(out, w)
+		}
+	}
+	return out
+}
+
+// migrated are the tables that migrations work on, or will have to. f.mu is
+// held.
+func (e *env) migrated() (out []string) {
+	add := func(table string) {
+		if table != "" && !slices.Contains(out, table) {
+			out = append(out, table)
+		}
+	}
+	for _, d := range e.f.defs {
+		add(d.Table)
+	}
+	if c := e.compared(); c != nil {
+		for _, ch := range c.Changes {
+			if ch.NeedsMigration() {
+				add(ch.Table)
+			}
 		}
 	}
 	return out
