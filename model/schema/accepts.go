@@ -3,7 +3,6 @@ package schema
 import (
 	"errors"
 	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,24 +38,53 @@ func Accepts(a, b *Validator) (ok bool, witness value.Value, err error) {
 // AcceptsDocuments is Accepts for the documents of a table: b's values are
 // objects without system fields, also where b is nil or any.
 func AcceptsDocuments(a, b *Validator) (ok bool, witness value.Object, err error) {
-	b = orAny(b)
-	if b.Kind == Any {
-		b = &Validator{Kind: Record, Key: stringValidator, Element: anyValidator}
-	}
-	ok, w, err := accepts(orAny(a), b)
+	ok, w, err := accepts(orAny(a), documents(b))
 	witness, _ = w.(value.Object)
 	return ok, witness, err
+}
+
+// Includes is Accepts without the witness, at a fraction of the cost.
+func Includes(a, b *Validator) (bool, error) {
+	s := &search{a: orAny(a), b: orAny(b)}
+	return s.includes()
+}
+
+// IncludesDocuments is AcceptsDocuments without the witness.
+func IncludesDocuments(a, b *Validator) (bool, error) {
+	s := &search{a: orAny(a), b: documents(b)}
+	return s.includes()
+}
+
+// documents is v without the values that are no objects.
+func documents(v *Validator) *Validator {
+	switch v = orAny(v); v.Kind {
+	case Any:
+		return anyObject
+	case Object, Record:
+		return v
+	}
+	out := &Validator{Kind: Union}
+	for _, m := range flatten(nil, v) {
+		if m.Kind == Any {
+			return anyObject
+		}
+		if m.Kind == Object || m.Kind == Record {
+			out.Members = append(out.Members, m)
+		}
+	}
+	return out
 }
 
 var (
 	anyValidator    = &Validator{Kind: Any}
 	stringValidator = &Validator{Kind: String}
+	anyObject       = &Validator{Kind: Record, Key: stringValidator, Element: anyValidator}
 	nothing         = &Validator{Kind: Union} // accepts no value
 	// kinds is any, taken apart.
 	kinds = []*Validator{
 		{Kind: Null}, {Kind: Boolean}, {Kind: Number}, {Kind: Bigint}, {Kind: String}, {Kind: Bytes},
 		{Kind: Array, Element: anyValidator},
-		{Kind: Record, Key: stringValidator, Element: anyValidator},
+		anyObject,
 	}
 )
 
@@ -69,98 +97,88 @@ func orAny(v *Validator) *Validator {
 
 func accepts(a, b *Validator) (bool, value.Value, error) {
 	s := &search{a: a, b: b}
+	if ok, err := s.includes(); ok || err != nil {
+		return ok, nil, err
+	}
+	s.steps = 0
+	b = s.member(b)
 	w, found := s.escape(b, []*Validator{a})
 	switch {
 	case !found && s.steps > maxSteps:
-		return false, nil, fmt.Errorf("compare %s and %s: %w: more than %d steps", brief(a), brief(b), ErrTooWide, maxSteps)
-	case !found:
-		return true, nil, nil
-	case !b.Fits(w, s) || a.Fits(w, s):
+		return false, nil, s.tooWide()
+	case !found, !b.Fits(w, s), a.Fits(w, s):
 		// Unreachable unless the search is wrong; then say nothing false.
 		return false, nil, fmt.Errorf("compare %s and %s: the witness does not hold; please report this", brief(a), brief(b))
 	}
 	return false, w, nil
 }
 
+// member is b, or the first member of the union b by which it leaves a.
+func (s *search) member(b *Validator) *Validator {
+	if b.Kind == Union {
+		for _, m := range b.Members {
+			if s.leaves(m, s.a) {
+				return s.member(orAny(m))
+			}
+		}
+	}
+	return b
+}
+
+func (s *search) includes() (bool, error) {
+	leaves := s.leaves(s.b, s.a)
+	if !leaves && s.steps > maxSteps {
+		return false, s.tooWide()
+	}
+	return !leaves, nil
+}
+
+func (s *search) tooWide() error {
+	return fmt.Errorf("compare %s and %s: %w: more than %d steps", brief(s.a), brief(s.b), ErrTooWide, maxSteps)
+}
+
 // brief names a validator in an error.
 func brief(v *Validator) string {
 	const most = 60
-	if runes := []rune(v.String()); len(runes) > most {
+	text := v.String()
+	if runes := []rune(text); len(runes) > most {
 		return string(runes[:most-1]) + "…"
 	}
-	return v.String()
+	return text
 }
 
-// NumberedTables numbers tables by their place: the first is firstTable.
-type NumberedTables []string
+// maxSame bounds how many validators same looks at: it is a short cut, and
+// where validators are deep it would cost more than it saves.
+const maxSame = 4096
 
-// firstTable is the first number that Convex gives to a user's table.
-const firstTable = 10001
-
-// TableName implements Tables.
-func (t NumberedTables) TableName(number uint32) (string, bool) {
-	if number < firstTable || number-firstTable >= uint32(len(t)) {
-		return "", false
-	}
-	return t[number-firstTable], true
-}
-
-// Number returns the number of the table called name, 0 if there is none.
-func (t NumberedTables) Number(name string) uint32 {
-	if i := slices.Index(t, name); i >= 0 {
-		return firstTable + uint32(i)
-	}
-	return 0
-}
-
-// TablesOf numbers the tables whose ids the validators name, by name.
-func TablesOf(vs ...*Validator) NumberedTables {
-	names := map[string]bool{}
-	for _, v := range vs {
-		v.walk(func(v *Validator) {
-			if v.Kind == ID {
-				names[v.Table] = true
-			}
-		})
-	}
-	return slices.Sorted(maps.Keys(names))
-}
-
-// same reports whether two validators are written alike.
+// same reports whether two validators are written alike, as far as that is
+// soon seen.
 func same(a, b *Validator) bool {
+	left := maxSame
+	return alike(a, b, &left)
+}
+
+func alike(a, b *Validator, left *int) bool {
 	if a == b {
 		return true
+	}
+	if *left--; *left < 0 {
+		return false
 	}
 	if a == nil || b == nil || a.Kind != b.Kind || a.Table != b.Table || len(a.Fields) != len(b.Fields) || len(a.Members) != len(b.Members) {
 		return false
 	}
-	for i, f := range a.Fields {
-		if g := &b.Fields[i]; f.Name != g.Name || f.Optional != g.Optional || !same(f.Type, g.Type) {
+	for i := range a.Fields {
+		if f, g := &a.Fields[i], &b.Fields[i]; f.Name != g.Name || f.Optional != g.Optional || !alike(f.Type, g.Type, left) {
 			return false
 		}
 	}
 	for i, m := range a.Members {
-		if !same(m, b.Members[i]) {
+		if !alike(m, b.Members[i], left) {
 			return false
 		}
 	}
-	return same(a.Key, b.Key) && same(a.Element, b.Element) && (a.Kind != Literal || value.Equal(a.Literal, b.Literal))
-}
-
-// walk calls f with v and every validator inside it.
-func (v *Validator) walk(f func(*Validator)) {
-	if v == nil {
-		return
-	}
-	f(v)
-	v.Key.walk(f)
-	v.Element.walk(f)
-	for _, m := range v.Members {
-		m.walk(f)
-	}
-	for _, field := range v.Fields {
-		field.Type.walk(f)
-	}
+	return alike(a.Key, b.Key, left) && alike(a.Element, b.Element, left) && (a.Kind != Literal || value.Equal(a.Literal, b.Literal))
 }
 
 // search looks for values. When it runs out of steps it finds nothing more,
@@ -170,6 +188,10 @@ type search struct {
 	steps  int
 	tables NumberedTables // TablesOf(a, b), when asked for
 	listed bool
+	ids    map[string]string // of s.id, the first of each table
+	known  map[string]found  // of s.leave
+	number map[*Validator]uint32
+	sets   map[*Validator]map[string]bool // of s.literals
 }
 
 func (s *search) numbered() NumberedTables {
@@ -187,15 +209,17 @@ func (s *search) escape(b *Validator, as []*Validator) (value.Value, bool) {
 	if s.steps++; s.steps > maxSteps {
 		return nil, false
 	}
+	b = orAny(b)
 	flat := as
-	if slices.ContainsFunc(as, func(a *Validator) bool { return a.Kind == Union }) {
+	if slices.ContainsFunc(as, func(a *Validator) bool { return a == nil || a.Kind == Union }) {
 		flat = nil
 		for _, a := range as {
 			flat = flatten(flat, a)
 		}
 	}
+	alone := len(flat) == 1 && b.Kind == Object // compared field by field at once
 	for _, a := range flat {
-		if a.Kind == Any || same(a, b) {
+		if a.Kind == Any || !alone && s.same(a, b) {
 			return nil, false
 		}
 	}
@@ -212,6 +236,14 @@ func (s *search) escape(b *Validator, as []*Validator) (value.Value, bool) {
 	return s.escapeScalar(b, flat)
 }
 
+// same costs steps, for what it looks at may be large.
+func (s *search) same(a, b *Validator) bool {
+	left := maxSame
+	is := alike(a, b, &left)
+	s.steps += (maxSame - left) / 16
+	return is
+}
+
 func (s *search) first(members, as []*Validator) (value.Value, bool) {
 	for _, m := range members {
 		if w, found := s.escape(m, as); found {
@@ -224,7 +256,7 @@ func (s *search) first(members, as []*Validator) (value.Value, bool) {
 // escapeScalar tries values of b: each literal of as can refuse only one.
 func (s *search) escapeScalar(b *Validator, as []*Validator) (value.Value, bool) {
 	for _, a := range as {
-		if a.Kind == b.Kind && a.Kind != Literal && a.Kind != ID || integer(a) && integer(b) || a.Kind == String && b.Kind == ID {
+		if coversScalar(a, b) {
 			return nil, false
 		}
 	}
@@ -239,8 +271,6 @@ func (s *search) escapeScalar(b *Validator, as []*Validator) (value.Value, bool)
 	}
 	return nil, false
 }
-
-func integer(v *Validator) bool { return v.Kind == Bigint || v.Kind == CommitTs }
 
 // sample is the i-th value of a scalar validator, all different.
 func (s *search) sample(v *Validator, i int) (value.Value, bool) {
@@ -260,7 +290,8 @@ func (s *search) sample(v *Validator, i int) (value.Value, bool) {
 	case Bytes:
 		return value.Bytes(strings.Repeat("\x00", i)), true
 	case ID:
-		return s.id(v.Table, i), true
+		text := s.id(v.Table, i)
+		return text, text != ""
 	}
 	return nil, false
 }
@@ -272,8 +303,23 @@ func numbered(word string, i int) string {
 	return word + strconv.Itoa(i+1)
 }
 
+// id is the i-th id of a table, "" if the table has no number.
 func (s *search) id(table string, i int) string {
-	return value.NewID(s.numbered().Number(table), [14]byte{12: byte(i >> 8), 13: byte(i)}, 0).String()
+	if text, ok := s.ids[table]; ok && i == 0 {
+		return text
+	}
+	number := s.numbered().Number(table)
+	if number == 0 {
+		return ""
+	}
+	text := value.NewID(number, [14]byte{12: byte(i >> 8), 13: byte(i)}, 0).String()
+	if i == 0 {
+		if s.ids == nil {
+			s.ids = map[string]string{}
+		}
+		s.ids[table] = text
+	}
+	return text
 }
 
 // escapeArray needs one element outside each of the arrays of as; the elements

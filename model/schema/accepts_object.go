@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"encoding/binary"
 	"slices"
 
 	"strait/model/value"
@@ -16,12 +17,12 @@ type slot struct {
 func (s *search) slot(v *Validator, name string) slot {
 	if v.Kind == Record {
 		if v.Key.Fits(name, s) {
-			return slot{true, v.Element}
+			return slot{true, orAny(v.Element)}
 		}
 		return slot{true, nothing}
 	}
 	if f := v.Field(name); f != nil {
-		return slot{f.Optional, f.Type}
+		return slot{f.Optional, orAny(f.Type)}
 	}
 	return slot{true, nothing}
 }
@@ -40,18 +41,22 @@ type objects struct {
 }
 
 func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, bool) {
-	o := &objects{search: s, b: b, left: map[string][]slot{}, at: map[string]value.Value{}}
+	if len(flat) == 1 && flat[0].Kind == Object && b.Kind == Object {
+		return s.escapeOne(b, flat[0])
+	}
+	var as []*Validator
 	for _, a := range flat {
 		if (a.Kind == Object || a.Kind == Record) && !s.disjoint(a, b) {
-			o.as = append(o.as, a)
+			as = append(as, a)
 		}
 	}
-	if len(o.as) == 0 && b.Kind == Object {
+	if len(as) == 0 && b.Kind == Object {
 		return s.plain(b, nil)
 	}
-	if len(o.as) == 1 && o.as[0].Kind == Object && b.Kind == Object {
-		return s.escapeOne(b, o.as[0])
+	if len(as) == 1 && as[0].Kind == Object && b.Kind == Object {
+		return s.escapeOne(b, as[0])
 	}
+	o := &objects{search: s, b: b, as: as, left: map[string][]slot{}, at: map[string]value.Value{}}
 	o.collectNames()
 	for _, name := range o.names {
 		w, found := o.leave(name, nil)
@@ -75,14 +80,15 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 // escapeOne is escapeObject for two objects, the common case: one field must
 // differ.
 func (s *search) escapeOne(b, a *Validator) (value.Value, bool) {
-	for _, f := range a.Fields {
-		if other := b.Field(f.Name); !f.Optional && (other == nil || other.Optional) {
+	for i := range a.Fields {
+		f := &a.Fields[i]
+		if other := b.near(f.Name, i); !f.Optional && (other == nil || other.Optional) {
 			return s.plain(b, &value.Field{Name: f.Name, Value: value.Undefined{}})
 		}
 	}
 	for i := range b.Fields {
 		f, left := &b.Fields[i], nothing
-		if other := a.Field(f.Name); other != nil {
+		if other := a.near(f.Name, i); other != nil {
 			left = other.Type
 		}
 		if w, found := s.escape(f.Type, []*Validator{left}); found {
@@ -155,7 +161,51 @@ func (o *objects) leave(name string, slots []slot) (value.Value, bool) {
 	for i, s := range slots {
 		types[i] = s.typ
 	}
-	return o.escape(own.typ, types)
+	return o.escapeOnce(own.typ, types)
+}
+
+// found is what escape once answered.
+type found struct {
+	value value.Value
+	ok    bool
+}
+
+// escapeOnce is escape that remembers. The search for an object asks for the
+// same value again and again; deep inside others, that would double the work
+// at every level.
+func (s *search) escapeOnce(b *Validator, as []*Validator) (value.Value, bool) {
+	if orAny(b).scalar() {
+		return s.escape(b, as)
+	}
+	key := s.keyOf(b, as)
+	if f, ok := s.known[key]; ok {
+		return f.value, f.ok
+	}
+	w, ok := s.escape(b, as)
+	if ok || s.steps <= maxSteps {
+		if s.known == nil {
+			s.known = map[string]found{}
+		}
+		s.known[key] = found{w, ok}
+	}
+	return w, ok
+}
+
+// keyOf names validators by their place in memory, in order of appearance.
+func (s *search) keyOf(b *Validator, as []*Validator) string {
+	if s.number == nil {
+		s.number = map[*Validator]uint32{}
+	}
+	var key []byte
+	for _, v := range append([]*Validator{b}, as...) {
+		n, ok := s.number[v]
+		if !ok {
+			n = uint32(len(s.number))
+			s.number[v] = n
+		}
+		key = binary.LittleEndian.AppendUint32(key, n)
+	}
+	return string(key)
 }
 
 func (o *objects) inside(s slot, w value.Value) bool {
@@ -268,7 +318,9 @@ func (o *objects) freshNames(i int) []string {
 	}
 	names := []string{numbered("key", n)}
 	for _, table := range o.numbered() {
-		names = append(names, o.id(table, i))
+		if table != "" {
+			names = append(names, o.id(table, i))
+		}
 	}
 	return names
 }

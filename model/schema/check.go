@@ -205,7 +205,7 @@ func (c *checker) check(v *Validator, val value.Value, at *place) {
 	if len(c.found) == maxViolations {
 		return
 	}
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case ID:
 		if s, ok := val.(string); ok {
 			c.checkID(v, s, at)
@@ -294,7 +294,7 @@ func (c *checker) closest(v *Validator, val value.Value, at *place) *Violation {
 func strangeness(m *Validator, val value.Value) (n int) {
 	o, _ := val.(value.Object)
 	for _, f := range m.Fields {
-		if got, ok := o.Get(f.Name); f.Type.Kind == Literal && ok && !value.Equal(got, f.Type.Literal) {
+		if got, ok := o.Get(f.Name); f.Type != nil && f.Type.Kind == Literal && ok && !value.Equal(got, f.Type.Literal) {
 			n++
 		}
 	}

@@ -11,16 +11,13 @@ import (
 // String prints the validator as Convex prints it in its error texts:
 // v.object({a: v.optional(v.string())}), fields sorted by name.
 func (v *Validator) String() string {
-	if v == nil {
-		return "v.any()"
-	}
 	var b strings.Builder
 	v.write(&b)
 	return b.String()
 }
 
 func (v *Validator) write(b *strings.Builder) {
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case Number:
 		b.WriteString("v.float64()")
 	case Bigint:

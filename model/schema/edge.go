@@ -19,7 +19,7 @@ type IDs func(table string) (id string, ok bool)
 // for which ids has none (nil has ids for all).
 func Edge(v *Validator, r *rand.Rand, ids IDs) (val value.Value, ok bool) {
 	e := edges{r: r, ids: ids}
-	return e.value(orAny(v), 0)
+	return e.value(v, 0)
 }
 
 var (
@@ -43,7 +43,7 @@ type edges struct {
 func pick[T any](r *rand.Rand, from []T) T { return from[r.IntN(len(from))] }
 
 func (e *edges) value(v *Validator, depth int) (value.Value, bool) {
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case Null:
 		return nil, true
 	case Boolean:
@@ -119,7 +119,7 @@ func (e *edges) record(v *Validator, depth int) (value.Value, bool) {
 
 // name makes a field name that the key validator accepts.
 func (e *edges) name(key *Validator) (string, bool) {
-	if key.Kind == String || key.Kind == Any {
+	if key = orAny(key); key.Kind == String || key.Kind == Any {
 		return pick(e.r, edgeNames), true
 	}
 	if key.Kind == Union {

@@ -12,6 +12,7 @@ import (
 // digits, the same whatever the order of tables, indexes, fields and union
 // members, and whether a union is nested, repeats a member or has only one.
 func (s *Schema) Hash() string {
+	s = orEmpty(s)
 	tables := make([]string, len(s.Tables))
 	for i, t := range s.Tables {
 		tables[i] = t.canonical()
@@ -46,6 +47,7 @@ func (t *Table) canonical() string {
 // canonical returns the validator with fields and members in a fixed order,
 // unions flat and without repetition.
 func canonical(v *Validator) *Validator {
+	v = orAny(v)
 	out := *v
 	switch v.Kind {
 	case Array:
@@ -78,11 +80,19 @@ func canonical(v *Validator) *Validator {
 // flatten appends the members of v that are not unions themselves; v alone
 // when it is not a union.
 func flatten(dst []*Validator, v *Validator) []*Validator {
-	if v.Kind != Union {
+	if v = orAny(v); v.Kind != Union {
 		return append(dst, v)
 	}
 	for _, m := range v.Members {
 		dst = flatten(dst, m)
 	}
 	return dst
+}
+
+// flat is flatten where there may be nothing to do.
+func flat(v *Validator) []*Validator {
+	if v.Kind == Union && !slices.ContainsFunc(v.Members, func(m *Validator) bool { return m == nil || m.Kind == Union }) {
+		return v.Members
+	}
+	return flatten(nil, v)
 }

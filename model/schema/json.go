@@ -9,6 +9,7 @@ import (
 // JSON is the schema in the form of schema.export() (convex-wire.md 7.1), keys
 // in its order.
 func (s *Schema) JSON() []byte {
+	s = orEmpty(s)
 	b := []byte(`{"tables":[`)
 	for i, t := range s.Tables {
 		if i > 0 {
@@ -80,6 +81,7 @@ func appendNames(b []byte, names []string) []byte {
 func (v *Validator) JSON() []byte { return v.appendJSON(nil) }
 
 func (v *Validator) appendJSON(b []byte) []byte {
+	v = orAny(v)
 	b = append(append(append(b, `{"type":"`...), v.Kind...), '"')
 	switch v.Kind {
 	case Literal:

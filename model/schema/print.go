@@ -17,6 +17,7 @@ const printWidth = 100
 // what the schema exports (JSON), but for tables declared without a validator,
 // which print as v.any().
 func (s *Schema) TypeScript() string {
+	s = orEmpty(s)
 	tables := layout{head: "defineSchema({", tail: "})", broken: len(s.Tables) > 0}
 	if !s.Validation {
 		tables.head, tables.tail = "{", "}"
@@ -42,7 +43,7 @@ func (s *Schema) TypeScript() string {
 func (t *Table) TypeScript() string { return t.layout().print() }
 
 // TypeScript prints the validator as an expression.
-func (v *Validator) TypeScript() string { return orAny(v).layout().print() }
+func (v *Validator) TypeScript() string { return v.layout().print() }
 
 // layout is an expression that stands on one line if it fits, and otherwise
 // has each item on a line of its own between head and tail.
@@ -198,7 +199,7 @@ func names(list []string) layout {
 }
 
 func (v *Validator) layout() layout {
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case Number:
 		return layout{head: "v.number()"}
 	case Bigint:

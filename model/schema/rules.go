@@ -32,6 +32,7 @@ func (p Problem) Error() string { return p.Message }
 // in indexes, and last, only where types are enforced, whether the fields of
 // indexes exist.
 func (s *Schema) Problems() []Problem {
+	s = orEmpty(s)
 	var out []Problem
 	for _, t := range s.Tables {
 		r := &rules{table: t}
@@ -78,7 +79,7 @@ func (r *rules) document() {
 		return
 	}
 	for _, m := range doc.Members {
-		if m.Kind != Object {
+		if orAny(m).Kind != Object {
 			r.add("InvalidTopLevelTypeInSchemaError", text, m)
 		}
 	}
@@ -87,7 +88,7 @@ func (r *rules) document() {
 // validator checks names, literals and record keys inside v. prefix names the
 // fields around.
 func (r *rules) validator(v *Validator, prefix string) {
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case ID:
 		if reason := badIdentifier(v.Table); reason != "" {
 			r.add("", "%s%s", prefix, reason)
@@ -116,7 +117,7 @@ func (r *rules) validator(v *Validator, prefix string) {
 
 func (r *rules) record(v *Validator, prefix string) {
 	r.validator(v.Key, prefix)
-	if ok, _, err := accepts(stringValidator, v.Key); err == nil && !ok {
+	if ok, err := Includes(stringValidator, v.Key); err == nil && !ok {
 		r.add("InvalidRecordType", "%sRecords can only have string keys. Your validator contains a record with key typed as `%v`, which is not a subtype of `v.string()`", prefix, v.Key)
 	}
 	literal := false
@@ -286,7 +287,7 @@ func (x Index) paths() []string {
 // at calls f for every validator that can stand at the dotted path, until f is
 // true; any stands everywhere.
 func (v *Validator) at(path string, f func(*Validator) bool) bool {
-	switch {
+	switch v = orAny(v); {
 	case v.Kind == Union:
 		return slices.ContainsFunc(v.Members, func(m *Validator) bool { return m.at(path, f) })
 	case path == "" || v.Kind == Any:
@@ -306,7 +307,7 @@ func (v *Validator) canContain(path string) bool {
 
 func (v *Validator) canHoldVector(path string) bool {
 	return v.at(path, func(v *Validator) bool {
-		return v.Kind == Any || v.Kind == Array && (v.Element.Kind == Number || v.Element.Kind == Any)
+		return v.Kind == Any || v.Kind == Array && (orAny(v.Element).Kind == Number || orAny(v.Element).Kind == Any)
 	})
 }
 

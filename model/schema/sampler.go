@@ -110,7 +110,7 @@ func (d *sample) chance(percent int) bool { return d.r.IntN(100) < percent }
 
 // value makes a value for the field called name at the dotted path.
 func (d *sample) value(v *Validator, name, path string) (value.Value, bool) {
-	switch v.Kind {
+	switch v = orAny(v); v.Kind {
 	case Null:
 		return nil, true
 	case Boolean:
@@ -163,7 +163,7 @@ func (d *sample) member(v *Validator, name, path string) (value.Value, bool) {
 		return nil, false
 	}
 	start := d.r.IntN(len(v.Members))
-	if v.Members[start].Kind == Null && d.chance(60) {
+	if orAny(v.Members[start]).Kind == Null && d.chance(60) {
 		start++
 	}
 	for i := range v.Members {
@@ -197,10 +197,11 @@ func (d *sample) object(v *Validator, path string) (value.Value, bool) {
 
 // array makes up to four elements, or the floats of a vector index's field.
 func (d *sample) array(v *Validator, name, path string) value.Array {
-	if n := d.dimensions[path]; n > 0 && v.Element.Kind == Number {
+	floats := orAny(v.Element).Kind == Number
+	if n := d.dimensions[path]; n > 0 && floats {
 		return d.embedding(n)
 	}
-	if v.Element.Kind == Number && hasAny(d.split(name), "embedding", "embeddings", "vector") {
+	if floats && hasAny(d.split(name), "embedding", "embeddings", "vector") {
 		return d.embedding(16)
 	}
 	n := d.r.IntN(5)
@@ -244,7 +245,7 @@ func (d *sample) record(v *Validator, name string) value.Object {
 }
 
 func (d *sample) key(v *Validator) (string, bool) {
-	if v.Kind == String || v.Kind == Any {
+	if v = orAny(v); v.Kind == String || v.Kind == Any {
 		return pick(d.r, keyNames), true
 	}
 	val, ok := d.value(v, "key", "")

@@ -91,6 +91,14 @@ type Field struct {
 	Optional bool
 }
 
+// orEmpty makes no schema one without tables.
+func orEmpty(s *Schema) *Schema {
+	if s == nil {
+		return &Schema{}
+	}
+	return s
+}
+
 // Table returns the table called name, or nil.
 func (s *Schema) Table(name string) *Table {
 	if s == nil {

@@ -2,6 +2,7 @@ package value
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 )
 
@@ -72,19 +73,22 @@ func fletcher16(raw []byte) uint16 {
 	return uint16(c1)<<8 | uint16(c0)
 }
 
+// The errors of ParseID: made once, for most texts that a check looks at are
+// no ids.
+var (
+	errIDLength    = fmt.Errorf("decode id: the length is not between %d and %d", minIDLength, maxIDLength)
+	errIDLetter    = errors.New("decode id: a character is not base32")
+	errIDTable     = errors.New("decode id: bad table number")
+	errIDFit       = errors.New("decode id: length does not fit the table number")
+	errIDChecksum  = errors.New("decode id: checksum does not match")
+	errIDCanonical = errors.New("decode id: text is not canonical")
+)
+
 // ParseID decodes an id's text; only canonical text is accepted. The error
 // does not repeat the text.
 func ParseID(text string) (ID, error) {
-	id, reason := parseID(text)
-	if reason != "" {
-		return ID{}, fmt.Errorf("decode id: %s", reason)
-	}
-	return id, nil
-}
-
-func parseID(text string) (id ID, reason string) {
 	if len(text) < minIDLength || len(text) > maxIDLength {
-		return id, fmt.Sprintf("length %d is not between %d and %d", len(text), minIDLength, maxIDLength)
+		return ID{}, errIDLength
 	}
 	var raw [23]byte
 	var word, bits uint
@@ -92,7 +96,7 @@ func parseID(text string) (id ID, reason string) {
 	for i := range len(text) {
 		v := crockfordValue[text[i]]
 		if v == 0xff {
-			return id, "a character is not base32"
+			return ID{}, errIDLetter
 		}
 		word = word<<5 | uint(v)
 		if bits += 5; bits >= 8 {
@@ -104,17 +108,17 @@ func parseID(text string) (id ID, reason string) {
 	table, used := binary.Uvarint(raw[:n])
 	switch {
 	case used <= 0 || table == 0 || table > 1<<32-1:
-		return id, "bad table number"
+		return ID{}, errIDTable
 	case n != used+18:
-		return id, "length does not fit the table number"
+		return ID{}, errIDFit
 	case binary.LittleEndian.Uint16(raw[n-2:]) != fletcher16(raw[:n-2]):
-		return id, "checksum does not match"
+		return ID{}, errIDChecksum
 	}
-	id.Table = uint32(table)
+	id := ID{Table: uint32(table)}
 	copy(id.Internal[:], raw[used:])
 	// Spare bits and overlong table numbers survive the checks above.
 	if id.String() != text {
-		return ID{}, "text is not canonical"
+		return ID{}, errIDCanonical
 	}
-	return id, ""
+	return id, nil
 }
