@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"regexp"
 	"slices"
+	"strings"
 
 	"strait/model/schema"
 	"strait/model/source"
@@ -75,11 +76,11 @@ func (w work) insertsAgain(x source.Write) []Hazard {
 	if x.Table == "" || moves || w.rangeExcludes() || !w.perDocument() && (keptByHand.MatchString(x.Table) || w.Driver == "") {
 		return nil
 	}
-	h := w.hazard(fmt.Sprintf("%s inserts into %s for every document, without a look whether it is there", shortName(w.Name), x.Table))
+	h := w.hazard(fmt.Sprintf("%s inserts into %s for every document, without a look whether it is there", w.label, x.Table))
 	h.Severity, h.Site = Danger, &x.Site
 	if !w.perDocument() {
 		h.Severity = Warning
-		h.What = fmt.Sprintf("%s inserts into %s at every call, without a look whether it is there", shortName(w.Name), x.Table)
+		h.What = fmt.Sprintf("%s inserts into %s at every call, without a look whether it is there", w.label, x.Table)
 	}
 	h.Why = "A second run inserts everything again: duplicates, which no schema refuses."
 	h.Safe = fmt.Sprintf("Look for the row first, through an index of %s, and insert only when there is none.", x.Table)
@@ -102,7 +103,7 @@ func (w work) convertsAgain(x source.Write) []Hazard {
 		path := w.table + "." + f.Name
 		switch selfUse(w.Source, f.Name) {
 		case grows:
-			h := w.hazard(fmt.Sprintf("%s computes %s from itself without a condition", shortName(w.Name), path))
+			h := w.hazard(fmt.Sprintf("%s computes %s from itself without a condition", w.label, path))
 			h.Path, h.Site, h.Severity = path, &x.Site, Danger
 			if !w.perDocument() {
 				h.Severity = Warning
@@ -114,7 +115,7 @@ func (w work) convertsAgain(x source.Write) []Hazard {
 			if !w.perDocument() {
 				continue
 			}
-			h := w.hazard(fmt.Sprintf("%s converts %s in place without a condition", shortName(w.Name), path))
+			h := w.hazard(fmt.Sprintf("%s converts %s in place without a condition", w.label, path))
 			h.Path, h.Site, h.Severity = path, &x.Site, Notice
 			h.Why = "A second run gets the converted value: it must give the same again, and code that expects the old form may fail on it."
 			h.Safe = fmt.Sprintf("Return early when %s has the new form already.", f.Name)
@@ -122,7 +123,7 @@ func (w work) convertsAgain(x source.Write) []Hazard {
 		}
 	}
 	if len(out) == 0 && w.perDocument() && constant(x) {
-		h := w.hazard(fmt.Sprintf("%s patches every document of %s, also those that fit", shortName(w.Name), nonEmpty(w.table, "its table")))
+		h := w.hazard(fmt.Sprintf("%s patches every document of %s, also those that fit", w.label, nonEmpty(w.table, "its table")))
 		h.Site, h.Severity = &x.Site, Notice
 		h.Why = "A second run leaves the same values, yet writes every document again: it takes as long as the first, wakes every query on the table, and replaces what was set since."
 		h.Safe = "Return early when the document holds the value already."
@@ -165,7 +166,7 @@ func overwritesLiveValues(s *scene) []Hazard {
 				}
 				if live := s.writer(w.table, f); live != nil {
 					h := w.hazard(fmt.Sprintf("%s sets %s.%s whatever it holds, and %s sets it too (%s:%d)",
-						shortName(w.Name), w.table, f.Name, who(live), live.File, live.Line))
+						w.label, w.table, f.Name, who(live), live.File, live.Line))
 					h.Path, h.Site = w.table+"."+f.Name, &x.Site
 					h.Safe = fmt.Sprintf("Leave documents alone that have it already: if (doc.%s !== undefined) return.", f.Name)
 					out = append(out, h)
@@ -215,7 +216,7 @@ func deletesEveryDocument(s *scene) []Hazard {
 			if len(w.pending) > 0 {
 				holding = ": " + w.pending.holding(w.table)
 			}
-			h := w.hazard(fmt.Sprintf("%s deletes every document of %s, a table that the target keeps%s", shortName(w.Name), w.table, holding))
+			h := w.hazard(fmt.Sprintf("%s deletes every document of %s, a table that the target keeps%s", w.label, w.table, holding))
 			h.Severity, h.Site = w.pending.severity(Warning, Danger), &x.Site
 			out = append(out, h)
 			break
@@ -242,10 +243,10 @@ func parallelizeShared(s *scene) []Hazard {
 			h.Site = &x.Site
 			switch {
 			case (x.Op == source.Patch || x.Op == source.Replace) && reads && !constant(x):
-				h.What = fmt.Sprintf("%s runs in parallel and changes documents of %s that it reads first", shortName(w.Name), x.Table)
+				h.What = fmt.Sprintf("%s runs in parallel and changes documents of %s that it reads first", w.label, x.Table)
 			case x.Op == source.Insert && reads:
 				h.Severity = Notice
-				h.What = fmt.Sprintf("%s runs in parallel and inserts into %s after a look whether it is there", shortName(w.Name), x.Table)
+				h.What = fmt.Sprintf("%s runs in parallel and inserts into %s after a look whether it is there", w.label, x.Table)
 				h.Why = "Two documents of one batch that share the key may both find nothing, and both insert."
 				h.Safe = "Leave parallelize off unless each document has a key of its own."
 			default:
@@ -260,7 +261,7 @@ func parallelizeShared(s *scene) []Hazard {
 
 func clockOrRandom(s *scene) []Hazard {
 	return s.each(func(w work) bool { return w.body.Clock && len(w.body.Writes) > 0 && w.perDocument() }, func(w work) string {
-		return shortName(w.Name) + " reads the clock or random numbers"
+		return w.label + " reads the clock or random numbers"
 	})
 }
 
@@ -268,13 +269,14 @@ func clockOrRandom(s *scene) []Hazard {
 // next batch.
 func schedulesFunctions(s *scene) []Hazard {
 	return s.each(func(w work) bool { return w.body.Schedules && w.perDocument() }, func(w work) string {
-		return shortName(w.Name) + " schedules functions for its documents"
+		return w.label + " schedules functions for its documents"
 	})
 }
 
 var (
-	gotten      = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*(?::[^=\n]+)?=\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(`)
-	gottenHere  = regexp.MustCompile(`\(\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\([^()]*\)\s*\)\s*!(?:[^=]|$)`)
+	gotten      = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*(?::[^=\n]+)?=\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(([^()]*)\)`)
+	gottenHere  = regexp.MustCompile(`\(\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(([^()]*)\)\s*\)\s*!(?:[^=]|$)`)
+	inserted    = regexp.MustCompile(`(\w+)\s*=\s*await\s+ctx\s*\.\s*db\s*\.\s*insert\s*\(`)
 	publicDef   = regexp.MustCompile(`^export\s+(?:const|let)\s+\w+\s*=\s*mutation\s*\(`)
 	actionDef   = regexp.MustCompile(`^(?:export\s+)?(?:const|let)\s+\w+\s*=\s*(?:internalAction|action)\s*\(`)
 	nonNullName = "!\\s*[.;,)\\[]"
@@ -283,32 +285,43 @@ var (
 // uncheckedGet finds documents that the author asserts to be there.
 func uncheckedGet(s *scene) []Hazard {
 	return s.each(func(w work) bool { return assertsGet(w.Source) }, func(w work) string {
-		return shortName(w.Name) + " takes a document that it gets by id to be there (!)"
+		return w.label + " takes a document that it gets by id to be there (!)"
 	})
 }
 
 func assertsGet(text string) bool {
 	text = bare(text)
-	if gottenHere.MatchString(text) {
-		return true
+	fresh := map[string]bool{} // ids of documents that it has just inserted
+	for _, m := range inserted.FindAllStringSubmatch(text, -1) {
+		fresh[m[1]] = true
+	}
+	for _, m := range gottenHere.FindAllStringSubmatch(text, -1) {
+		if !fresh[idOf(m[1])] {
+			return true
+		}
 	}
 	for _, m := range gotten.FindAllStringSubmatch(text, -1) {
-		if regexp.MustCompile(`\b` + m[1] + nonNullName).MatchString(text) {
+		if !fresh[idOf(m[2])] && regexp.MustCompile(`\b`+m[1]+nonNullName).MatchString(text) {
 			return true
 		}
 	}
 	return false
 }
 
+// idOf is the id among the arguments of a get, which may name the table first.
+func idOf(arguments string) string {
+	return strings.TrimSpace(arguments[strings.LastIndexByte(arguments, ',')+1:])
+}
+
 func publicMigration(s *scene) []Hazard {
 	return s.each(func(w work) bool { return !w.perDocument() && publicDef.MatchString(w.Source) }, func(w work) string {
-		return shortName(w.Name) + " is a public mutation"
+		return w.label + " is a public mutation"
 	})
 }
 
 func actionDriven(s *scene) []Hazard {
 	return s.each(func(w work) bool { return actionDef.MatchString(w.Source) }, func(w work) string {
-		return shortName(w.Name) + " is an action that calls mutations"
+		return w.label + " is an action that calls mutations"
 	})
 }
 

@@ -51,9 +51,9 @@ func (w work) collects(r source.Read) Hazard {
 		limit, what = maxDocumentsWritten, "written"
 	}
 	mean := w.pending.size(r.Table)
-	head := fmt.Sprintf("%s reads all of %s at once", shortName(w.Name), r.Table)
+	head := fmt.Sprintf("%s reads all of %s at once", w.label, r.Table)
 	if w.perDocument() {
-		head = fmt.Sprintf("%s reads all of %s for every document", shortName(w.Name), r.Table)
+		head = fmt.Sprintf("%s reads all of %s for every document", w.label, r.Table)
 	}
 	switch {
 	case n > limit:

@@ -35,7 +35,7 @@ func twoOnOneTable(s *scene) []Hazard {
 			var names []string
 			for _, w := range s.defs {
 				if w.table == table && st.Progress[w.Name].State == "inProgress" {
-					names = append(names, shortName(w.Name))
+					names = append(names, w.label)
 				}
 			}
 			if len(names) > 1 {
@@ -131,7 +131,7 @@ func runningUnwidened(s *scene) []Hazard {
 			return w.table != "" && s.in.Target.Table(w.table) != nil && st.Progress[w.Name].State == "inProgress" && st.widen([]string{w.table}).State == Todo
 		})
 		if len(c) > 0 {
-			h := w.hazard(fmt.Sprintf("%s is running in %s, where the active schema does not accept the new shape of %s", shortName(w.Name), c.names(), w.table))
+			h := w.hazard(fmt.Sprintf("%s is running in %s, where the active schema does not accept the new shape of %s", w.label, c.names(), w.table))
 			h.Env = c.env()
 			out = append(out, h)
 		}

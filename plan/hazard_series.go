@@ -34,7 +34,7 @@ func seriesOrder(s *scene) []Hazard {
 
 func outOfOrder(s *scene, runner Definition, first, later work) Hazard {
 	tell := func(severity Severity, path, what, safe string) Hazard {
-		h := later.hazard(shortName(runner.Name) + " runs " + what)
+		h := later.hazard(s.label(runner.Name) + " runs " + what)
 		h.Severity, h.Path, h.Safe = severity, path, safe
 		return h
 	}
@@ -49,28 +49,28 @@ func outOfOrder(s *scene, runner Definition, first, later work) Hazard {
 				if x.Guarded {
 					severity = Warning
 				}
-				return tell(severity, path, fmt.Sprintf("%s, which removes %s, before %s, which reads it", shortName(first.Name), path, shortName(later.Name)),
-					fmt.Sprintf("Put %s before %s.", shortName(later.Name), shortName(first.Name)))
+				return tell(severity, path, fmt.Sprintf("%s, which removes %s, before %s, which reads it", first.label, path, later.label),
+					fmt.Sprintf("Put %s before %s.", later.label, first.label))
 			}
 		}
 		for _, f := range first.readsOf() {
 			path := first.table + "." + f
 			if later.fills(f) && !first.fills(f) && s.isNew(first.table, f) {
-				return tell(Warning, path, fmt.Sprintf("%s, which reads %s, before %s, which fills it", shortName(first.Name), path, shortName(later.Name)),
-					fmt.Sprintf("Put %s before %s.", shortName(later.Name), shortName(first.Name)))
+				return tell(Warning, path, fmt.Sprintf("%s, which reads %s, before %s, which fills it", first.label, path, later.label),
+					fmt.Sprintf("Put %s before %s.", later.label, first.label))
 			}
 		}
 	}
 	for _, r := range later.body.Reads {
 		if first.table != "" && r.Table == first.table && later.table != first.table && first.deletes() {
-			return tell(Warning, "", fmt.Sprintf("%s, which deletes documents of %s, before %s, which reads them", shortName(first.Name), r.Table, shortName(later.Name)),
-				fmt.Sprintf("Put %s before %s, unless it needs only those that stay.", shortName(later.Name), shortName(first.Name)))
+			return tell(Warning, "", fmt.Sprintf("%s, which deletes documents of %s, before %s, which reads them", first.label, r.Table, later.label),
+				fmt.Sprintf("Put %s before %s, unless it needs only those that stay.", later.label, first.label))
 		}
 	}
 	for _, r := range first.body.Reads {
 		if r.Table != "" && s.isNewTable(r.Table) && later.inserts(r.Table) && !first.inserts(r.Table) {
-			return tell(Warning, "", fmt.Sprintf("%s, which reads %s, before %s, which fills it", shortName(first.Name), r.Table, shortName(later.Name)),
-				fmt.Sprintf("Put %s before %s.", shortName(later.Name), shortName(first.Name)))
+			return tell(Warning, "", fmt.Sprintf("%s, which reads %s, before %s, which fills it", first.label, r.Table, later.label),
+				fmt.Sprintf("Put %s before %s.", later.label, first.label))
 		}
 	}
 	return Hazard{}
@@ -177,7 +177,7 @@ func (w work) usesIndex(s *scene, r source.Read) Hazard {
 		if stagedIndex(s.in.Target, r.Table, r.Index) {
 			is = "only stages"
 		}
-		h.What = fmt.Sprintf("%s uses index %s, which the target %s", shortName(w.Name), name, is)
+		h.What = fmt.Sprintf("%s uses index %s, which the target %s", w.label, name, is)
 		if len(can) > 0 {
 			h.What += ": it fails once the target is deployed to " + can.names()
 			h.Severity = can.severity(Notice, Warning)
@@ -190,7 +190,7 @@ func (w work) usesIndex(s *scene, r source.Read) Hazard {
 			return Hazard{}
 		}
 		h.Severity, h.Env = Notice, lack.env()
-		h.What = fmt.Sprintf("%s uses index %s, which is not deployed in %s", shortName(w.Name), name, lack.names())
+		h.What = fmt.Sprintf("%s uses index %s, which is not deployed in %s", w.label, name, lack.names())
 		h.Safe = "Deploy the widened schema, which has the index, before the migration runs."
 	}
 	return h

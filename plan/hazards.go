@@ -82,6 +82,7 @@ type scene struct {
 // work is one definition with what its code does and where it is still needed.
 type work struct {
 	Definition
+	label   string      // its name for a sentence
 	body    source.Body // zero when its code was not read
 	table   string      // "" unknown
 	pending concern     // environments that it is not done with
@@ -107,7 +108,7 @@ func newScene(in Input, p Plan) *scene {
 		if d.Runner {
 			continue
 		}
-		w := work{Definition: d, table: d.Table, pending: s.pendingOf(d.Name)}
+		w := work{Definition: d, label: s.label(d.Name), table: d.Table, pending: s.pendingOf(d.Name)}
 		if b := s.code.Migrations[d.Name]; b != nil {
 			w.body = *b
 			w.table = cmp.Or(d.Table, b.Table)
@@ -115,6 +116,18 @@ func newScene(in Input, p Plan) *scene {
 		s.defs = append(s.defs, w)
 	}
 	return s
+}
+
+// label is the short name of a migration, or the whole one where another has
+// the same short name.
+func (s *scene) label(name string) string {
+	short := shortName(name)
+	for _, d := range s.in.Definitions {
+		if d.Name != name && shortName(d.Name) == short {
+			return name
+		}
+	}
+	return short
 }
 
 // pendingOf are the environments in which a row of the migration is not done;

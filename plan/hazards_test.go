@@ -334,6 +334,8 @@ func TestTextRules(t *testing.T) {
 	const get = "async (ctx, doc) => { const team = await ctx.db.get(doc.teamId); return { name: team%s.name }; }"
 	expect(t, "SW210", oneOn(fmt.Sprintf(get, "!"), source.Body{}), "warning prod: one takes a document that it gets by id to be there (!)")
 	expect(t, "SW210", oneOn(fmt.Sprintf(get, "?"), source.Body{}))
+	expect(t, "SW210", oneOn("const id = await ctx.db.insert('tags', {}); tag = (await ctx.db.get(id))!;", source.Body{}))
+	expect(t, "SW210", oneOn("tag = (await ctx.db.get('tags', doc.tag))!;", source.Body{}), "warning prod: one takes a document that it gets by id to be there (!)")
 	expect(t, "SW210", oneOn("if ((await ctx.db.get(doc.userId)) !== null) return;", source.Body{}))
 	expect(t, "SW210", oneOn("const team = await ctx.db.get(x); if (team !== null) return; // team!.x", source.Body{}))
 
