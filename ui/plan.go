@@ -272,22 +272,31 @@ func (c *cli) tellHazards(d *planDoc) {
 	}
 	fmt.Fprintln(c.out)
 	c.say("HAZARDS")
-	for _, h := range d.review.Hazards {
-		where := ""
-		if h.Env != "" {
-			where = " (" + h.Env + ")"
+	for _, g := range hazardGroups(d.review.Hazards) {
+		for i, h := range g {
+			where := ""
+			if h.Site != nil {
+				where = fmt.Sprintf(" (%s:%d)", h.Site.File, h.Site.Line)
+			}
+			first := fmt.Sprintf("  %s %s: ", h.Code, h.Severity)
+			if i > 0 {
+				first = strings.Repeat(" ", len(first))
+			}
+			if len(g) > 1 {
+				first += "- "
+			}
+			rest := strings.Repeat(" ", len(first))
+			c.wrapped(first, rest, h.What+where)
 		}
-		if h.Site != nil {
-			where += fmt.Sprintf(" (%s:%d)", h.Site.File, h.Site.Line)
-		}
-		c.wrapped("  ", "        ", fmt.Sprintf("%s %s: %s%s", h.Code, h.Severity, h.What, where))
-		if h.Waived != "" {
-			c.wrapped("        ", "        ", "waived: "+h.Waived)
+		if g[0].Waived != "" {
+			c.wrapped(hazardIndent, hazardIndent, "waived: "+g[0].Waived)
 		} else {
-			c.wrapped("        ", "        ", "safe way: "+h.Safe)
+			c.wrapped(hazardIndent, hazardIndent, "safe way: "+g[0].Safe)
 		}
 	}
 }
+
+const hazardIndent = "        "
 
 func (c *cli) tellOrder(d *planDoc) {
 	if len(d.review.Order) == 0 {
@@ -333,11 +342,9 @@ const textWidth = 110
 
 // wrapped writes a text over as many lines as it needs.
 func (c *cli) wrapped(first, rest, text string) {
-	for i, line := range wrap(clean(text), textWidth-len(rest)) {
-		lead := rest
-		if i == 0 {
-			lead = first
-		}
+	lead := first
+	for _, line := range wrap(clean(text), textWidth-max(len(first), len(rest))) {
 		fmt.Fprintln(c.out, lead+line)
+		lead = rest
 	}
 }

@@ -123,23 +123,47 @@ func (d *planDoc) hazards(w *mdWriter) {
 		w.para("No hazard was found.")
 		return
 	}
-	for _, h := range d.review.Hazards {
-		where := ""
-		if h.Env != "" {
-			where = " in " + mdText(h.Env)
-		}
-		if h.Site != nil {
-			where += " at " + mdCode(fmt.Sprintf("%s:%d", h.Site.File, h.Site.Line))
-		}
-		w.para("**%s %s** %s%s: %s", h.Code, strings.ToUpper(string(h.Severity)), mdText(h.Rule), where, mdText(h.What))
-		if h.Waived != "" {
-			w.item("waived: %s", mdText(h.Waived))
-		} else {
-			w.item("why: %s", mdText(h.Why))
-			w.item("safe way: %s", mdText(h.Safe))
+	for _, g := range hazardGroups(d.review.Hazards) {
+		w.para("**%s**", hazardName(g[0]))
+		for _, h := range g {
+			w.item("%s", mdCase(h))
 		}
 		w.gap()
+		if g[0].Waived != "" {
+			w.para("*Waived:* %s", mdText(g[0].Waived))
+		} else {
+			w.para("*Why:* %s", mdText(g[0].Why))
+			w.para("*Safe way:* %s", mdText(g[0].Safe))
+		}
 	}
+}
+
+// hazardGroups puts neighbours of one rule that say the same of different
+// cases together.
+func hazardGroups(all []plan.Hazard) (out [][]plan.Hazard) {
+	for _, h := range all {
+		if n := len(out); n > 0 {
+			if g := out[n-1][0]; g.Code == h.Code && g.Severity == h.Severity && g.Why == h.Why && g.Safe == h.Safe && g.Waived == h.Waived {
+				out[n-1] = append(out[n-1], h)
+				continue
+			}
+		}
+		out = append(out, []plan.Hazard{h})
+	}
+	return out
+}
+
+func hazardName(h plan.Hazard) string {
+	return fmt.Sprintf("%s %s %s", h.Code, strings.ToUpper(string(h.Severity)), mdText(h.Rule))
+}
+
+// mdCase is one case of a hazard, with its place in the code.
+func mdCase(h plan.Hazard) string {
+	text := mdText(h.What)
+	if h.Site != nil {
+		text += " at " + mdCode(fmt.Sprintf("%s:%d", h.Site.File, h.Site.Line))
+	}
+	return text
 }
 
 // order is the whole fleet's plan, stage by stage.
