@@ -129,15 +129,15 @@ func widenedEverywhere(in Input) *schema.Schema {
 	if in.Target == nil {
 		return nil
 	}
-	known, w := false, in.Target
+	var known bool
+	var all []*schema.Schema
 	for _, ev := range in.Envs {
 		known = known || ev.Active != nil || ev.ActiveKnown
-		if ev.Active != nil {
-			w = schema.WidenSchemas(ev.Active, w)
-		}
+		all = append(all, ev.Active)
 	}
 	if !known {
 		return nil
 	}
+	w, _ := schema.WidenAll(append(all, in.Target)...)
 	return w
 }

@@ -145,6 +145,11 @@ func TestSequence(t *testing.T) {
 			{Name: "fill", Table: "x", Source: "(ctx, d) => ({ b: d.a ?? 'none' })"},
 			{Name: "other", Table: "z", Source: "(ctx, d) => ({ b: 'none' })"},
 		}, nil, "[[fill other] [drop]]", ""},
+		{"fields taken apart", []Definition{
+			{Name: "drop", Table: "x", Source: "async (ctx, d) => { await ctx.db.patch(d._id, { a: undefined }); }"},
+			{Name: "fill", Table: "x", Source: "(_ctx, d) => { const { a } = old(d); return { b: a }; }"},
+			{Name: "join", Table: "x", Source: "(_ctx, { b }) => ({ c: b })"},
+		}, nil, "[[fill] [join] [drop]]", ""},
 	} {
 		var names []string
 		for _, d := range c.defs {

@@ -152,14 +152,14 @@ type touch struct {
 	unsets      map[[2]string]bool
 	inserts     map[string]bool
 	deletes     map[string]bool
-	from        map[string]bool // fields of its own table that it is known to read
+	from        map[string]bool // fields that it takes out of its own documents
 }
 
 // touchOf reads what a migration does from its body, or from its text when the
 // code was not read.
 func touchOf(in Input, d Definition) touch {
 	t := touch{name: d.Name, table: d.Table, text: d.Source, reads: map[string]bool{}, writes: map[string]bool{}, sets: map[[2]string]bool{},
-		unsets: map[[2]string]bool{}, inserts: map[string]bool{}, deletes: map[string]bool{}, from: map[string]bool{}}
+		unsets: map[[2]string]bool{}, inserts: map[string]bool{}, deletes: map[string]bool{}, from: readFields(d.Source)}
 	var body *source.Body
 	if in.Code != nil {
 		body = in.Code.Migrations[d.Name]
@@ -287,15 +287,55 @@ func (t *touch) ofText(in Input, d Definition) {
 	if deletesSome.MatchString(d.Source) && t.table != "" {
 		t.deletes[t.table] = true
 	}
+	unset := map[string]bool{}
+	for _, m := range unsetField.FindAllStringSubmatch(d.Source, -1) {
+		unset[m[1]] = true
+	}
+	written := writtenFields(d.Source)
 	for _, f := range declaredFields(in, t.table) {
-		at := [2]string{t.table, f}
-		switch {
-		case regexp.MustCompile(`\b` + regexp.QuoteMeta(f) + `\s*:\s*undefined\b`).MatchString(d.Source):
+		switch at := [2]string{t.table, f}; {
+		case unset[f]:
 			t.unsets[at] = true
-		case regexp.MustCompile(`(?:[{,]|^)\s*` + regexp.QuoteMeta(f) + `\s*[:,}]`).MatchString(d.Source):
+		case written[f]:
 			t.sets[at] = true
 		}
 	}
+}
+
+var (
+	unsetField = regexp.MustCompile(`\b(\w+)\s*:\s*undefined\b`)
+	takenField = regexp.MustCompile("\\.\\s*(\\w+)|\\[\\s*[\"'`](\\w+)[\"'`]")
+	// takenApart is a pattern that takes fields out of a document: of a
+	// declaration or of a parameter.
+	takenApart = regexp.MustCompile(`\{([^{}]*)\}\s*(?:=[^=>]|\)\s*(?::[^=]*)?=>)`)
+	identifier = regexp.MustCompile(`\w+`)
+	fieldPlace = regexp.MustCompile(`[{,]\s*(\w+)`)
+)
+
+// readFields are the names that a text takes out of some object.
+func readFields(text string) map[string]bool {
+	out := map[string]bool{}
+	for _, m := range takenField.FindAllStringSubmatch(text, -1) {
+		out[m[1]+m[2]] = true
+	}
+	for _, m := range takenApart.FindAllStringSubmatch(text, -1) {
+		for _, name := range identifier.FindAllString(m[1], -1) {
+			out[name] = true
+		}
+	}
+	return out
+}
+
+// writtenFields are the names that a text puts into some object.
+func writtenFields(text string) map[string]bool {
+	text = takenApart.ReplaceAllString(text, " ")
+	out := map[string]bool{}
+	for _, m := range fieldPlace.FindAllStringSubmatchIndex(text, -1) {
+		if after := strings.TrimSpace(text[m[3]:]); after != "" && strings.ContainsRune(":,}", rune(after[0])) {
+			out[text[m[2]:m[3]]] = true
+		}
+	}
+	return out
 }
 
 // declaredFields are the fields that a table has in any schema, at the top level.
@@ -329,11 +369,7 @@ func (t *touch) readsField(at [2]string) bool {
 	if table != t.table {
 		return holdsWord(t.text, field)
 	}
-	if t.from[field] {
-		return true
-	}
-	q := regexp.QuoteMeta(field)
-	return regexp.MustCompile(`\.\s*` + q + `\b|\[\s*["'` + "`" + `]` + q + `["'` + "`" + `]|\{[^{}]*\b` + q + `\b[^{}]*\}\s*=[^=>]`).MatchString(t.text)
+	return t.from[field]
 }
 
 // first says why this migration comes before the other; "" when it need not.
