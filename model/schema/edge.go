@@ -24,13 +24,16 @@ func Edge(v *Validator, r *rand.Rand, ids IDs) (val value.Value, ok bool) {
 
 var (
 	edgeNumbers = []float64{0, 1, -1, 0.1, math.NaN(), math.Copysign(0, -1), math.Inf(1), math.Inf(-1),
-		math.MaxFloat64, math.SmallestNonzeroFloat64, 1 << 53, 1e21, -1e-7, 1.7e12}
+		math.MaxFloat64, -math.MaxFloat64, math.SmallestNonzeroFloat64, 1 << 53, 1e21, -1e-7, 1.7e12}
 	edgeIntegers = []int64{0, 1, -1, math.MaxInt64, math.MinInt64, 1 << 53, 255, -256}
-	edgeStrings  = []string{"", " ", "a", "null", "NaN", "0", "é", "日本語", "👩‍👩‍👧", "a\x00b", "line\nline", "\"quoted\\", "\u202eright to left",
-		"\u2028", "<b>&amp;</b>", "__proto__", "$set", strings.Repeat("long ", 100)}
+	edgeStrings  = []string{"", " ", "a", "null", "NaN", "0", "é", "e\u0301", "日本語", "𝒜", "👩‍👩‍👧", "a\x00b", "line\nline", "\"quoted\\", "\u202eright to left",
+		"\u2028", "\uffff", "<b>&amp;</b>", "__proto__", "$set", strings.Repeat("long ", 100), strings.Repeat("長", 3000)}
 	edgeBytes = []value.Bytes{{}, {0}, {0xff, 0xfe}, value.Bytes(strings.Repeat("\x00\x01", 50))}
-	edgeNames = []string{"a", "b", "key", "with space", "constructor", "A-1", "toString"}
+	edgeNames = []string{"a", "b", "key", "0", " ", "with space", "a.b", "constructor", "A-1", "toString", "\"", strings.Repeat("n", 300)}
 )
+
+// longArray is how many elements the long arrays have.
+const longArray = 100
 
 // maxEdgeDepth is where any stops to nest; Convex allows 16 levels a document.
 const maxEdgeDepth = 3
@@ -96,8 +99,12 @@ func (e *edges) any(depth int) (value.Value, bool) {
 }
 
 func (e *edges) array(v *Validator, depth int) (value.Value, bool) {
+	n := e.r.IntN(3)
+	if depth <= 1 && orAny(v.Element).scalar() && e.r.IntN(8) == 0 {
+		n = longArray
+	}
 	out := value.Array{}
-	for range e.r.IntN(3) {
+	for range n {
 		if val, ok := e.value(v.Element, depth+1); ok {
 			out = append(out, val)
 		}

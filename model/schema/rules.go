@@ -284,31 +284,37 @@ func (x Index) paths() []string {
 	return x.Fields
 }
 
-// at calls f for every validator that can stand at the dotted path, until f is
-// true; any stands everywhere.
-func (v *Validator) at(path string, f func(*Validator) bool) bool {
+// canContain reports whether a value of v can have a field at the dotted path.
+func (v *Validator) canContain(path string) bool {
 	switch v = orAny(v); {
 	case v.Kind == Union:
-		return slices.ContainsFunc(v.Members, func(m *Validator) bool { return m.at(path, f) })
+		return path == "" || slices.ContainsFunc(v.Members, func(m *Validator) bool { return m.canContain(path) })
 	case path == "" || v.Kind == Any:
-		return f(v)
+		return true
 	case v.Kind != Object:
 		return false
 	}
 	name, rest, _ := strings.Cut(path, ".")
 	field := v.Field(name)
-	return field != nil && field.Type.at(rest, f)
+	return field != nil && field.Type.canContain(rest)
 }
 
-// canContain reports whether a value of v can have a field at the path.
-func (v *Validator) canContain(path string) bool {
-	return v.at(path, func(*Validator) bool { return true })
-}
-
+// canHoldVector reports whether an array of float64 can stand at the path, or
+// an object of a union lacks it: Convex takes that too.
 func (v *Validator) canHoldVector(path string) bool {
-	return v.at(path, func(v *Validator) bool {
-		return v.Kind == Any || v.Kind == Array && (orAny(v.Element).Kind == Number || orAny(v.Element).Kind == Any)
-	})
+	switch v = orAny(v); {
+	case v.Kind == Union:
+		return slices.ContainsFunc(v.Members, func(m *Validator) bool { return m.canHoldVector(path) })
+	case v.Kind == Any:
+		return true
+	case path == "":
+		return v.Kind == Array && (orAny(v.Element).Kind == Number || orAny(v.Element).Kind == Any)
+	case v.Kind != Object:
+		return false
+	}
+	name, rest, _ := strings.Cut(path, ".")
+	field := v.Field(name)
+	return field == nil || field.Type.canHoldVector(rest)
 }
 
 // badIdentifier says in Convex's words what is wrong with the name of a table,

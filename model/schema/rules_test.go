@@ -60,6 +60,8 @@ func TestProblemsAreConvexs(t *testing.T) {
 		{Table{Name: "t", Document: doc, Indexes: []Index{db("x", "a.d")}}, "SchemaDefinitionError", `In table "t" the index "x" is invalid because it references the field a.d that does not exist.`},
 		{Table{Name: "t", Document: doc, Indexes: []Index{search("x", "zz")}}, "SchemaDefinitionError", `In table "t" the index "x" is invalid because it references the field zz that does not exist.`},
 		{Table{Name: "t", Document: doc, Indexes: []Index{vector("x", "b", 3)}}, "SchemaDefinitionError", `In table "t" the vector index "x" is invalid because it references the field b that is neither an array of float64 or optional array of float64.`},
+		{Table{Name: "t", Document: union(object(opt("v", array(of(String)))), object()), Indexes: []Index{vector("x", "v", 3)}}, "", ""},
+		{Table{Name: "t", Document: object(opt("v", union(array(of(String)), array(of(Number))))), Indexes: []Index{vector("x", "v", 3)}}, "", ""},
 	} {
 		found := (&Schema{Tables: []*Table{&c.table}, Validation: true}).Problems()
 		if c.message == "" {
