@@ -110,3 +110,22 @@ func TestWidenedSchemaLoadsAsItself(t *testing.T) {
 		}
 	}
 }
+
+func TestHazardsVerb(t *testing.T) {
+	dir := t.TempDir()
+	out, _, code := strait(t, dir, "hazards")
+	if n := strings.Count(out, "\n"); code != 0 || n != len(plan.Rules()) || !strings.Contains(out, "SW101  danger") {
+		t.Errorf("exit %d, %d lines:\n%s", code, n, out)
+	}
+	out, _, code = strait(t, dir, "hazards", "sw202")
+	if code != 0 || !strings.HasPrefix(out, "SW202 not-idempotent (danger)") || !strings.Contains(out, "safe way: ") {
+		t.Errorf("exit %d: %s", code, out)
+	}
+	if _, errs, code := strait(t, dir, "hazards", "SW999"); code != 2 || !strings.Contains(errs, "strait hazards lists them") {
+		t.Errorf("exit %d: %s", code, errs)
+	}
+	var rules []plan.Rule
+	if out, _, _ := strait(t, dir, "hazards", "--json"); json.Unmarshal([]byte(out), &rules) != nil || len(rules) != len(plan.Rules()) || rules[0].Why == "" {
+		t.Errorf("JSON: %s", out)
+	}
+}
