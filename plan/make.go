@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"strait/model/schema"
@@ -40,7 +41,7 @@ type Comparison struct {
 	Widened *schema.Schema
 
 	active, target *schema.Schema
-	hash           string // of target
+	hash           func() string // of target, for a census; nil without one
 	tables         map[string]verdict
 	extra          []string // tables that only active declares
 	// renamed are the indexes, by table, that active declares and the widened
@@ -62,7 +63,7 @@ func Compare(active, target *schema.Schema) *Comparison {
 	if target == nil {
 		return c
 	}
-	c.hash = target.Hash()
+	c.hash = sync.OnceValue(target.Hash)
 	d := compareTables(active, target)
 	c.Changes, c.tables = d.changes, d.verdicts
 	c.Widened = target
@@ -131,8 +132,8 @@ func judge(active, target *schema.Schema, table string) verdict {
 	if same(a, t) {
 		return verdict{widened: true, enforced: true}
 	}
-	widened, _, err1 := schema.AcceptsDocuments(a, t)
-	enforced, _, err2 := schema.AcceptsDocuments(t, a)
+	widened, err1 := schema.IncludesDocuments(a, t)
+	enforced, err2 := schema.IncludesDocuments(t, a)
 	v := verdict{widened: err1 == nil && widened, enforced: err2 == nil && enforced}
 	if err1 != nil {
 		v.err = err1
@@ -194,9 +195,14 @@ func (s *stand) cell(r Row, changes []Change) Cell {
 		tables = s.targetTables()
 	}
 	c := Cell{Widen: s.widen(tables)}
-	pending := slices.ContainsFunc(changes, func(x Change) bool {
-		return x.NeedsMigration() && x.Table == r.Table && related(x.Path, r.Path)
-	})
+	pending := false
+	for i := range changes { // of which there may be a thousand, for a thousand rows
+		x := &changes[i]
+		if x.Table == r.Table && related(x.Path, r.Path) && x.NeedsMigration() {
+			pending = true
+			break
+		}
+	}
 	if s.known && s.Reachable && !pending && !s.unchecked(tables) {
 		done := Step{State: Done, Evidence: "the active schema already enforces this", At: s.Now}
 		return Cell{Widen: done, Migrate: done, Narrow: done}

@@ -301,11 +301,11 @@ func (s *stand) counted(tables []string, path string) (why string, n int64) {
 
 // staleness says why a census is no full and fresh one of this target; "" when
 // it is.
-func staleness(c *Census, hash string, now time.Time) string {
+func staleness(c *Census, hash func() string, now time.Time) string {
 	switch {
 	case c == nil:
 		return "not counted yet"
-	case c.Schema != hash:
+	case hash == nil || c.Schema != hash():
 		return "the last census was taken against another target"
 	case !c.Full:
 		return "the last census was not full"

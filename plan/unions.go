@@ -60,7 +60,7 @@ func (d *differ) cameAndWent(at *spot, a, t *schema.Validator, gone, came []*sch
 		c.Message = fmt.Sprintf("%s also takes %s", d.name(at), list(came, tag))
 		c.Why = "documents as they are still fit; code must expect the new values"
 		c.Push = "Convex accepts it"
-		d.add(at, c, loosens, nil, nil)
+		d.add(at, c, loosens, nil, substitute{})
 		return
 	case len(came) == 0:
 		e = breaks
@@ -75,7 +75,7 @@ func (d *differ) cameAndWent(at *spot, a, t *schema.Validator, gone, came []*sch
 	if now := members(t); len(now) == 1 {
 		c.Push = "Convex refuses it while such a document is stored: " + at.refusal(refusalText(now[0]))
 	}
-	d.add(at, c, e, at, exchanged(a, gone, came))
+	d.add(at, c, e, at, as(exchanged(a, gone, came)))
 }
 
 // exchanged is a union without the members that are gone and with those that
@@ -86,10 +86,13 @@ func exchanged(u *schema.Validator, gone, came []*schema.Validator) *schema.Vali
 }
 
 // members are the members of a union, nested ones flattened; of another
-// validator, itself.
+// validator, itself. They are not to be changed: they may be the union's own.
 func members(v *schema.Validator) []*schema.Validator {
 	if v.Kind != schema.Union {
 		return []*schema.Validator{v}
+	}
+	if !slices.ContainsFunc(v.Members, func(m *schema.Validator) bool { return m.Kind == schema.Union }) {
+		return v.Members
 	}
 	var out []*schema.Validator
 	for _, m := range v.Members {

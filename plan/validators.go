@@ -186,6 +186,6 @@ func inhabited(v *schema.Validator) bool {
 }
 
 func accepts(a, b *schema.Validator) bool {
-	ok, _, err := schema.Accepts(a, b)
+	ok, err := schema.Includes(a, b)
 	return err == nil && ok
 }

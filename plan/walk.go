@@ -72,16 +72,12 @@ func (d *differ) says(m mark, up, down bool) bool {
 
 // mutual reports whether t accepts what a does (up), and the other way round.
 func mutual(at *spot, a, t *schema.Validator) (up, down bool, err error) {
+	includes := schema.Includes
 	if at.up == nil {
-		up, _, err = schema.AcceptsDocuments(t, a)
-		if err == nil {
-			down, _, err = schema.AcceptsDocuments(a, t)
-		}
-		return up, down, err
+		includes = schema.IncludesDocuments
 	}
-	up, _, err = schema.Accepts(t, a)
-	if err == nil {
-		down, _, err = schema.Accepts(a, t)
+	if up, err = includes(t, a); err == nil {
+		down, err = includes(a, t)
 	}
 	return up, down, err
 }
@@ -120,7 +116,7 @@ func (d *differ) undecided(at *spot, a, t *schema.Validator, err error) {
 		Message: d.name(at) + " changes in a way that could not be decided",
 		Why:     err.Error(),
 		Push:    "count the documents that do not fit before you push",
-	}, effect{}, at, t)
+	}, effect{}, at, as(t))
 }
 
 // idChange is an id of table from that becomes one of table to; put is the
@@ -131,7 +127,7 @@ func (d *differ) idChange(at *spot, from, to string, put *schema.Validator) {
 		Message: fmt.Sprintf("%s points to %s instead of %s", d.name(at), to, from),
 		Why:     "every id names its table: stored ids of " + from + " do not fit",
 		Push:    "Convex refuses it while a document holds such an id: " + at.refusal(fmt.Sprintf("Found ID … from table `%s`, which does not match the table name in validator `v.id(\"%s\")`.", from, to)),
-	}, exchanges, at, put)
+	}, exchanges, at, as(put))
 }
 
 func (d *differ) objects(at *spot, a, t *schema.Validator) {
@@ -174,7 +170,7 @@ func (d *differ) fieldRemoved(at *spot, a *schema.Validator, i int, renamed stri
 		c.Message += ", perhaps renamed to " + renamed
 		c.Why = fmt.Sprintf("documents that still hold the field do not fit; what is stored in it is lost unless a migration copies it to %s first", renamed)
 	}
-	d.add(here, c, e, at, withoutField(a, i))
+	d.add(here, c, e, at, substitute{object: a, field: i})
 }
 
 func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renamed string) {
@@ -184,13 +180,13 @@ func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renam
 		Why:     "documents without it still fit",
 		Push:    "Convex accepts it"}
 	e := loosens
-	var put *schema.Validator
+	var put substitute
 	if !f.Optional {
 		c.Kind, c.Class, e = RequiredFieldAdded, Breaking, exchanges
 		c.Message = d.name(here) + " is new and required"
 		c.Why = "documents that were stored without it do not fit"
 		c.Push = missingField(at, f.Name)
-		put = withField(a, len(a.Fields), f)
+		put = substitute{object: a, field: len(a.Fields), with: &f}
 	}
 	if renamed != "" {
 		c.Message += ", perhaps renamed from " + renamed
@@ -204,14 +200,14 @@ func (d *differ) optionality(here *spot, f, tf schema.Field) {
 			Message: d.name(here) + " becomes optional",
 			Why:     "documents that hold it still fit; code must expect it to be absent",
 			Push:    "Convex accepts it",
-		}, loosens, nil, nil)
+		}, loosens, nil, substitute{})
 		return
 	}
 	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: showField(f), After: showField(tf),
 		Message: d.name(here) + " becomes required",
 		Why:     "documents that lack it do not fit",
 		Push:    missingField(here, f.Name),
-	}, breaks, here.up, withField(here.in, here.field, schema.Field{Name: f.Name, Type: f.Type}))
+	}, breaks, here.up, substitute{object: here.in, field: here.field, with: &schema.Field{Name: f.Name, Type: f.Type}})
 }
 
 func missingField(at *spot, name string) string {
@@ -231,7 +227,7 @@ func (d *differ) typeChange(at *spot, a, t *schema.Validator, up, down bool) {
 			c.Message = "table " + d.table + " takes any document from now on"
 			c.Why = "everything that fitted still fits; Convex checks the table no longer, so code must expect any shape"
 		}
-		d.add(at, c, loosens, nil, nil)
+		d.add(at, c, loosens, nil, substitute{})
 		return
 	}
 	e := exchanges
@@ -247,7 +243,7 @@ func (d *differ) typeChange(at *spot, a, t *schema.Validator, up, down bool) {
 		c.Message = "table " + d.table + " gets a validator, " + phrase(t)
 		c.Why = "the table took any document so far: some may not fit"
 	}
-	d.add(at, c, e, at, t)
+	d.add(at, c, e, at, as(t))
 }
 
 func refusalText(t *schema.Validator) string {
@@ -269,9 +265,9 @@ func (s *spot) refusal(text string) string {
 // name is a place as a sentence begins with it.
 func (d *differ) name(at *spot) string { return d.table + at.name }
 
-// add files a change. put at the spot from is the one change for which a
-// witness can be looked for; put is nil when nothing can stop fitting.
-func (d *differ) add(at *spot, c Change, e effect, from *spot, put *schema.Validator) {
+// add files a change. put, at the spot from, is the one change for which a
+// witness can be looked for; it is none when nothing can stop fitting.
+func (d *differ) add(at *spot, c Change, e effect, from *spot, put substitute) {
 	if e.breaks {
 		d.breaks++
 	}
@@ -286,7 +282,7 @@ func (d *differ) add(at *spot, c Change, e effect, from *spot, put *schema.Valid
 	case !d.enforced && c.Class != Safe:
 		c.Class = Safe
 		c.Push = "Convex accepts it: schemaValidation is off, nothing is checked"
-	case put != nil:
+	case !put.none():
 		c.proof = &proof{table: d.pair, at: from, put: put}
 	}
 	d.changes = append(d.changes, c)

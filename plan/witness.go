@@ -23,10 +23,33 @@ func (c Change) Witness() value.Value {
 type proof struct {
 	table *tablePair
 	at    *spot
-	put   *schema.Validator
+	put   substitute
 
 	once  sync.Once
 	found value.Value
+}
+
+// substitute is a validator that is only made when it is needed: whole, or
+// object with its field number field put in place, added or, when with is nil,
+// taken away. It holds no function, so that plans can be compared.
+type substitute struct {
+	whole, object *schema.Validator
+	field         int
+	with          *schema.Field
+}
+
+func as(v *schema.Validator) substitute { return substitute{whole: v} }
+
+func (s substitute) none() bool { return s.whole == nil && s.object == nil }
+
+func (s substitute) validator() *schema.Validator {
+	switch {
+	case s.whole != nil:
+		return s.whole
+	case s.with == nil:
+		return withoutField(s.object, s.field)
+	}
+	return withField(s.object, s.field, *s.with)
 }
 
 // tablePair are the validators of a table, and a witness for it as a whole.
@@ -40,7 +63,7 @@ func (p *proof) document() value.Value {
 	p.once.Do(func() {
 		t := p.table
 		if p.at != nil {
-			hybrid := p.at.graft(p.put)
+			hybrid := p.at.graft(p.put.validator())
 			ok, w, err := schema.AcceptsDocuments(hybrid, t.active)
 			if err == nil && !ok && !t.target.Fits(w, schema.TablesOf(hybrid, t.active)) {
 				p.found = w
