@@ -141,9 +141,6 @@ func (w work) weigh() Hazard {
 	h := w.hazard(fmt.Sprintf("a batch of %s documents of %s %s about %s in %s, and the limit is %s",
 		count(int64(w.BatchSize)), w.table, tight.what, tight.text(used), where.Env, tight.text(tight.limit)))
 	h.Env = where.Env
-	if len(w.pending) > 1 && len(w.pending) == len(w.pending.filter(func(s *stand) bool { return s.Env == where.Env })) {
-		h.Env = ""
-	}
 	h.Severity = Notice
 	if share > 1 {
 		h.Severity = Warning

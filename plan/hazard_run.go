@@ -30,8 +30,8 @@ var runRules = []Rule{
 func twoOnOneTable(s *scene) []Hazard {
 	var out []Hazard
 	for _, table := range s.workedTables() {
-		var both []string
-		c := s.where(func(st *stand) bool {
+		where := map[string]concern{}
+		for _, st := range s.known() {
 			var names []string
 			for _, w := range s.defs {
 				if w.table == table && st.Progress[w.Name].State == "inProgress" {
@@ -39,13 +39,12 @@ func twoOnOneTable(s *scene) []Hazard {
 				}
 			}
 			if len(names) > 1 {
-				both = names
+				where[conjoin(names)] = append(where[conjoin(names)], st)
 			}
-			return len(names) > 1
-		})
-		if len(c) > 0 {
-			out = append(out, Hazard{Table: table, Env: c.env(),
-				What: fmt.Sprintf("%s are running on %s at once in %s", conjoin(both), table, c.names())})
+		}
+		for _, names := range slices.Sorted(maps.Keys(where)) {
+			c := where[names]
+			out = append(out, Hazard{Table: table, Env: c.env(), What: fmt.Sprintf("%s are running on %s at once in %s", names, table, c.names())})
 		}
 	}
 	return out

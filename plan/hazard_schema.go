@@ -137,8 +137,8 @@ func fieldDeleted(s *scene) []Hazard {
 			return Hazard{Severity: required.severity(Warning, Danger),
 				What: fmt.Sprintf("%s is removed while it is still required in %s", c.Path, required.holding(c.Table))}
 		}
-		if s.movesOn(c) {
-			return Hazard{}
+		if s.movesOn(c) || s.uncovered(c) {
+			return Hazard{} // no-migration tells of the latter
 		}
 		h := Hazard{Severity: Notice, What: fmt.Sprintf("%s is removed: what %s %s in it is lost unless a migration moves it", c.Path, where.holding(c.Table), oneOrMany(len(where), "holds", "hold")),
 			Why:  "Unsetting a field cannot be undone. It is optional already, so that code may stop writing it before the migration runs.",
@@ -160,6 +160,13 @@ func (s *scene) movesOn(c Change) bool {
 				return !f.Unset && (f.Name != field || !w.own(x)) && slices.Contains(f.From, field)
 			})
 		})
+	})
+}
+
+// uncovered reports whether no migration works on a change.
+func (s *scene) uncovered(c Change) bool {
+	return slices.ContainsFunc(s.plan.Rows, func(r Row) bool {
+		return r.Table == c.Table && r.Path == c.Path && len(r.Changes) > 0 && len(r.Migrations) == 0
 	})
 }
 
@@ -287,7 +294,7 @@ func noMigration(s *scene) []Hazard {
 		}
 		if len(c) > 0 {
 			out = append(out, Hazard{Table: r.Table, Path: r.Path, Env: c.env(),
-				What: fmt.Sprintf("%s, and no migration works on it; documents in %s", r.Title, c.holding(r.Table))})
+				What: fmt.Sprintf("%s, and no migration works on it, in %s", r.Title, c.holding(r.Table))})
 		}
 	}
 	return out
