@@ -255,8 +255,8 @@ func (o *ordering) exhausted(s *stand, st Stage) Stage {
 		}
 	default:
 		st.State = Blocked
-		st.Why = fmt.Sprintf("%s misfit in %s and no definition migrates them", documents(n), strings.Join(s.misfit(open), ", "))
-		st.Next = "write a migration"
+		st.Why = fmt.Sprintf("%s misfit in %s and no definition migrates them: the plan has drafts", documents(n), strings.Join(s.misfit(open), ", "))
+		st.Next = "strait plan --markdown"
 	}
 	return st
 }

@@ -219,3 +219,32 @@ func TestSequenceIsWhole(t *testing.T) {
 		}
 	})
 }
+
+// A large project: a hundred tables of which a third change, a migration for
+// each, three environments.
+func BenchmarkOrder(b *testing.B) {
+	active, target := wide(0), wide(0)
+	copy(target.Tables[:33], wide(1).Tables[:33])
+	in := Input{Target: target}
+	for i := range 33 {
+		d := Definition{Name: fmt.Sprintf("migrations:m%d", i), Table: fmt.Sprintf("t%d", i)}
+		d.Source = fmt.Sprintf("async (ctx, doc) => { const { f%02d } = doc; if (doc.f%02d === undefined) return; const o = await ctx.db.get(doc.f03); return { f%02d: undefined, f%02d: o.f00 }; }", i%20, (i+3)%20, i%20, (i+5)%20)
+		in.Definitions = append(in.Definitions, d)
+	}
+	for i := range 3 {
+		e := evidence(fmt.Sprint("env", i), active)
+		e.Compared = Compare(active, target)
+		in.Envs = append(in.Envs, e)
+	}
+	p := Make(in)
+	b.Run("order", func(b *testing.B) {
+		for b.Loop() {
+			order(in, p)
+		}
+	})
+	b.Run("merge", func(b *testing.B) {
+		for b.Loop() {
+			GateMerge(in)
+		}
+	})
+}

@@ -1,8 +1,14 @@
 package ui
 
 import (
+	"bytes"
 	"encoding/json"
+	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
@@ -130,4 +136,58 @@ func TestGateInJSON(t *testing.T) {
 			t.Errorf("%s: exit %d, %s", c.args, code, stdout)
 		}
 	}
+}
+
+// A deployment is counted over the wire; one that falls silent while it is
+// counted is a reason, with no end of waiting. The key is in nothing written.
+func TestGateOfADeployment(t *testing.T) {
+	t.Parallel()
+	dir, key := served(t, 40)
+	stdout, stderr, code := strait(t, dir, "gate", "--count")
+	if code != exitRefused || stdout != "" || !strings.Contains(stderr, "far  offenders  ") || strings.Contains(stderr, "rehearsal") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	config, err := os.ReadFile(filepath.Join(dir, "strait.toml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(config), "url = \"")
+	far, _, _ := strings.Cut(rest, "\"")
+	mute := muteProxy(t, far, "tableData")
+	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(strings.Replace(string(config), far, mute, 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	stdout2, stderr2, code := strait(t, dir, "gate", "--count", "--wait", "6s")
+	if code != exitRefused || !strings.Contains(stderr2, "far  census-missing  the count did not come to its end: nothing more was read for 6s") {
+		t.Errorf("exit %d: %s%s", code, stdout2, stderr2)
+	}
+	if strings.Contains(stdout+stderr+stdout2+stderr2, key) {
+		t.Error("the key was written")
+	}
+}
+
+// muteProxy is the address of a proxy that never answers a call of some name.
+func muteProxy(t *testing.T, to, name string) string {
+	t.Helper()
+	far, err := url.Parse(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	pass, over := httputil.NewSingleHostReverseProxy(far), make(chan struct{})
+	srv := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPost {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || bytes.Contains(body, []byte(name)) {
+				select {
+				case <-r.Context().Done():
+				case <-over:
+				}
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		pass.ServeHTTP(w, r)
+	}))
+	t.Cleanup(func() { close(over); srv.CloseClientConnections(); srv.Close() })
+	return srv.URL
 }
