@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -167,5 +168,24 @@ func TestAnOrderCanBeFollowed(t *testing.T) {
 		if !seen[s] {
 			t.Errorf("no stage was ever %s", s)
 		}
+	}
+}
+
+// An index that the target has under another name is gone with the widening:
+// the step says so, and who may miss it.
+func TestWidenSaysWhichIndexesGo(t *testing.T) {
+	doc := object(opt("user", str()))
+	active, target := schemaOf(table("orders", doc, index("by_user", "user"))), schemaOf(table("orders", object(opt("user", str()), opt("n", num())), index("by_owner", "user")))
+	defs := []Definition{
+		{Name: "m:range", Table: "orders", Source: `customRange: (q) => q.withIndex("by_user", (x) => x.gt("user", ""))`},
+		{Name: "m:other", Table: "orders", Source: `(ctx, d) => ctx.db.query("orders").withIndex("by_owner")`},
+	}
+	st := Make(Input{Target: target, Definitions: defs, Envs: []Evidence{evidence("dev", active)}}).Envs[0].Widen
+	if st.State != Todo || !strings.Contains(st.Evidence, `"by_user"`) || !strings.Contains(st.Evidence, "functions, range ask for it") {
+		t.Errorf("%+v", st)
+	}
+	st = Make(Input{Target: target, Definitions: defs, Envs: []Evidence{evidence("dev", target)}}).Envs[0].Widen
+	if st.State != Done || strings.Contains(st.Evidence, "by_user") {
+		t.Errorf("once it is there: %+v", st)
 	}
 }

@@ -43,10 +43,8 @@ type Comparison struct {
 	active, target *schema.Schema
 	hash           func() string // of target, for a census; nil without one
 	tables         map[string]verdict
-	extra          []string // tables that only active declares
-	// renamed are the indexes, by table, that active declares and the widened
-	// schema drops, since target has them under another name.
-	renamed map[string][]string
+	extra          []string      // tables that only active declares
+	notes          []schema.Note // indexes that the widened schema cannot keep
 }
 
 // verdict is what the two schemas say of one table of the target.
@@ -73,29 +71,14 @@ func Compare(active, target *schema.Schema) *Comparison {
 		}
 	}
 	if active != nil {
-		c.Widened = schema.WidenSchemas(active, target)
+		c.Widened, c.notes = schema.WidenAll(active, target)
 		for _, t := range active.Tables {
 			if target.Table(t.Name) == nil {
 				c.extra = append(c.extra, t.Name)
 			}
 		}
-		c.renamed = dropped(active, c.Widened)
 	}
 	return c
-}
-
-// dropped are the indexes that active has and widened has not, by table.
-func dropped(active, widened *schema.Schema) map[string][]string {
-	out := map[string][]string{}
-	for _, t := range active.Tables {
-		w := widened.Table(t.Name)
-		for _, x := range t.Indexes {
-			if w != nil && !slices.ContainsFunc(w.Indexes, func(y schema.Index) bool { return x.Name == y.Name }) {
-				out[t.Name] = append(out[t.Name], x.Name)
-			}
-		}
-	}
-	return out
 }
 
 // Enforced reports whether the active schema lets no document into a table

@@ -42,7 +42,7 @@ func (s *stand) widen(tables []string) Step {
 		return Step{
 			State: Todo, At: s.Now, Next: string(ActWiden),
 			Why:      "the active schema refuses documents of the new shape",
-			Evidence: "refused in " + strings.Join(missing, ", ") + s.renamedText(tables),
+			Evidence: "refused in " + strings.Join(missing, ", ") + s.lostText(tables),
 		}
 	}
 	st := Step{State: Done, At: s.Now, Evidence: "the active schema accepts the new shape"}
@@ -52,7 +52,7 @@ func (s *stand) widen(tables []string) Step {
 	case !s.Active.Validation:
 		st.Evidence = "schemaValidation is off: everything is accepted"
 	}
-	st.Evidence += s.renamedText(tables)
+	st.Evidence += s.lostText(tables)
 	return st
 }
 
@@ -62,30 +62,24 @@ func (s *stand) undecided(table string, v verdict) Step {
 	return Step{State: Unknown, At: s.Now, Why: fmt.Sprintf("table %s: %v", table, v.err), Evidence: "the active schema was read", Next: "make the type simpler"}
 }
 
-// renamedText tells of indexes that the target has under another name: neither
-// the widened schema nor the target keeps the old one, since Convex takes no
-// two indexes of the same fields.
-func (s *stand) renamedText(tables []string) string {
-	var out []string
-	for _, t := range tables {
-		for _, x := range s.renamed[t] {
-			var users []string
-			for _, d := range s.defs {
-				if _, indexes := d.uses(); slices.Contains(indexes[t], x) {
-					users = append(users, shortName(d.Name))
-				}
-			}
-			text := fmt.Sprintf("index %s.%s goes, for the target has it under another name: deployed code", t, x)
-			if len(users) > 0 {
-				text += " and " + strings.Join(users, ", ")
-			}
-			out = append(out, text+" may still ask for it")
+// lostText tells of indexes that go as soon as the widened schema is there,
+// and which migrations ask for them.
+func (s *stand) lostText(tables []string) string {
+	var out strings.Builder
+	for _, n := range s.notes {
+		if !slices.Contains(tables, n.Table) {
+			continue
 		}
+		out.WriteString("; " + n.Message)
+		users := []string{"deployed functions"}
+		for _, d := range s.defs {
+			if _, indexes := d.uses(); slices.Contains(indexes[n.Table], n.Index.Name) {
+				users = append(users, shortName(d.Name))
+			}
+		}
+		out.WriteString("; see whether " + strings.Join(users, ", ") + " ask for it")
 	}
-	if len(out) == 0 {
-		return ""
-	}
-	return "; " + strings.Join(out, "; ")
+	return out.String()
 }
 
 // migrate is done when no stored document misfits: enforced by the active
