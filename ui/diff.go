@@ -187,7 +187,7 @@ func (c *cli) tellDiff(changes []plan.Change) {
 			rows = append(rows, []string{"", "", ch.Why})
 		}
 		if w := ch.Witness(); w != nil {
-			rows = append(rows, []string{"", "", "for example " + value.Brief(w, 240)})
+			rows = append(rows, []string{"", "", "for example " + example(ch, w)})
 		}
 	}
 	c.tellRows(rows)
@@ -195,6 +195,25 @@ func (c *cli) tellDiff(changes []plan.Change) {
 		fmt.Fprintln(c.out)
 	}
 	c.say("%s", diffSummary(changes))
+}
+
+// example writes a witness: whole when it is short, and otherwise only the field
+// that the change is in.
+func example(ch plan.Change, w value.Value) string {
+	const whole = 240
+	text := value.Brief(w, whole)
+	doc, isObject := w.(value.Object)
+	if !isObject || !strings.HasSuffix(text, "…") {
+		return text
+	}
+	_, path, _ := strings.Cut(ch.Path, ".")
+	name, _, _ := strings.Cut(path, ".")
+	name = strings.TrimRight(name, "[]{}")
+	v, there := doc.Get(name)
+	if !there {
+		return text
+	}
+	return "{" + name + ": " + value.Brief(v, whole) + ", …}"
 }
 
 // tellRows aligns the second column of rows, the first being a heading's.

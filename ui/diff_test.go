@@ -14,6 +14,7 @@ import (
 
 	"strait/convex/project"
 	"strait/model/schema"
+	"strait/model/value"
 	"strait/plan"
 )
 
@@ -190,10 +191,12 @@ func diffProject(t *testing.T) string {
 		}
 	}
 	writeFiles(t, dir, map[string]string{
-		"package.json":     `{"name":"backend","dependencies":{"convex":"*"}}`,
-		"convex/schema.ts": schemaFile("users: defineTable({ name: v.string() }),\n", true),
-		"convex/old.ts":    schemaFile("users: defineTable({ age: v.number() }),\n", true),
-		"convex/ents.ts":   "import { defineEnt } from 'convex-ents';\nexport default defineEnt({});\n",
+		"package.json":         `{"name":"backend","dependencies":{"convex":"*"}}`,
+		"convex/schema.ts":     schemaFile("users: defineTable({ name: v.string() }),\n", true),
+		"convex/old.ts":        schemaFile("users: defineTable({ age: v.number() }),\n", true),
+		"fixtures/a/schema.ts": schemaFile("users: defineTable({ name: v.string() }),\n", true),
+		"fixtures/b/schema.ts": schemaFile("users: defineTable({ name: v.string(), city: v.string() }),\n", true),
+		"convex/ents.ts":       "import { defineEnt } from 'convex-ents';\nexport default defineEnt({});\n",
 	})
 	git("init", "-q", "-b", "main")
 	git("add", ".")
@@ -228,6 +231,8 @@ func TestDiffTakesFilesFoldersAndRevisions(t *testing.T) {
 		{exported, "git:v1", "none"},
 		{filepath.Join(filepath.Dir(exported), "alone.ts"), "git:main", "none"}, // outside of any project
 		{".", "git:v1", "destructive users.city field-removed"},
+		{"fixtures/a", "fixtures/b", "breaking users.city required-field-added"}, // and not the project around
+		{"git:v1:fixtures/a", "convex", "breaking users.city required-field-added"},
 	} {
 		text, err := diffIn(t, dir, c.old, c.fresh, "--json")
 		if err != nil {
@@ -339,6 +344,8 @@ func TestDiffNamesTheSideThatFails(t *testing.T) {
 		old, fresh string
 		want       []string
 	}{
+		{"fixtures", ".", []string{"the old side", "there is no project in that folder", "hint: it lies in the project " + dir}},
+		{"git:v1:fixtures", ".", []string{"the old side", "there is no project in fixtures in that revision", "hint: "}},
 		{"nowhere.ts", ".", []string{"the old side", `"nowhere.ts"`, "no such file or folder", "hint: paths are relative to " + dir}},
 		{".", "nowhere.ts", []string{"the new side"}},
 		{"broken.ts", ".", []string{"the old side", "broken.ts:3", "nothing"}},
@@ -368,5 +375,20 @@ func TestDiffNamesTheSideThatFails(t *testing.T) {
 		if _, err := diffIn(t, dir, args...); exitCode(err) != exitUsage {
 			t.Errorf("%q: %v", args, err)
 		}
+	}
+}
+
+func TestDiffShowsOfALongWitnessWhatMatters(t *testing.T) {
+	doc := value.NewObject(value.Field{Name: "a", Value: strings.Repeat("x", 300)}, value.Field{Name: "zip", Value: value.Array{1.5}})
+	for path, want := range map[string]string{
+		"users.zip": "{zip: [1.5], …}", "users.zip[]": "{zip: [1.5], …}", "users.zip.keys()": "{zip: [1.5], …}", "users.zip{}.x": "{zip: [1.5], …}",
+		"users.gone": value.Brief(doc, 240), "users": value.Brief(doc, 240), "": value.Brief(doc, 240),
+	} {
+		if got := example(plan.Change{Path: path}, doc); got != want {
+			t.Errorf("%s: got %s, want %s", path, got, want)
+		}
+	}
+	if got := example(plan.Change{Path: "users.zip"}, doc.Without("a")); got != "{zip: [1.5]}" {
+		t.Errorf("of a short one: got %s", got)
 	}
 }

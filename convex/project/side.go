@@ -15,7 +15,9 @@ import (
 // LoadSide evaluates one side of a comparison. Where LoadSchema knows one
 // project, the two sides of a comparison may lie anywhere, and need no project
 // around them:
-//   - a folder: the schema of the project that it is of, as LoadSchema's "target";
+//   - a folder: the schema.ts in it, or that of the project there or below. It
+//     is the project's own schema, as "git:REF" is, whatever its target. dir
+//     itself may also lie below the project, as everywhere;
 //   - a file: TypeScript or JavaScript with the schema as default export, or
 //     the JSON of schema.export();
 //   - "git:REF": the schema of the project at dir as it was at that revision;
@@ -66,7 +68,7 @@ func pathSide(ctx context.Context, dir, spec string) (*schema.Schema, error) {
 	case err != nil:
 		return nil, fmt.Errorf("schema %q: %w", spec, err)
 	case info.IsDir():
-		return LoadSchema(ctx, file, "target")
+		return folderSide(ctx, dir, file, spec)
 	case filepath.Ext(file) == ".json":
 		text, err := os.ReadFile(file)
 		if err != nil {
@@ -85,6 +87,38 @@ func pathSide(ctx context.Context, dir, spec string) (*schema.Schema, error) {
 	return e.file(Location{Root: packageAround(filepath.Dir(file), "")}, file)
 }
 
+func folderSide(ctx context.Context, dir, folder, spec string) (*schema.Schema, error) {
+	folder, err := startFolder(folder)
+	if err != nil {
+		return nil, err
+	}
+	e := evaluator{ctx: ctx, env: variablesAround(folder)}
+	if functions := functionsIn(folder); functions != "" {
+		return e.folder(Location{Root: packageAround(folder, ""), Functions: functions})
+	}
+	loc, err := Find(Options{Dir: folder})
+	if err != nil {
+		return nil, err
+	}
+	// A folder without a project may lie in one: comparing that instead would
+	// say that nothing changed.
+	if rel, err := filepath.Rel(folder, loc.Functions); folder != dir && (err != nil || !filepath.IsLocal(rel)) {
+		return nil, fmt.Errorf("schema %q: there is no project in that folder\nhint: it lies in the project %s; name that, or the schema's file", spec, loc.Root)
+	}
+	return e.folder(loc)
+}
+
+// functionsIn is the functions folder of the project at a folder, which may be
+// one itself; "" without.
+func functionsIn(folder string) string {
+	for _, name := range schemaModules {
+		if isFile(filepath.Join(folder, name)) {
+			return folder
+		}
+	}
+	return look(folder).functions
+}
+
 // at evaluates a file, or the schema of the project at a folder, of a
 // revision's copy: found from the folder that rel names, else from the top.
 func (e evaluator) at(copied, rel, inside string) (*schema.Schema, error) {
@@ -98,11 +132,10 @@ func (e evaluator) at(copied, rel, inside string) (*schema.Schema, error) {
 		case isFile(file):
 			return e.file(Location{Root: packageAround(filepath.Dir(file), copied)}, file)
 		case isDir(file):
-			c := look(file)
-			if c.functions == "" {
-				c.functions = file // a functions folder was named
+			if functions := functionsIn(file); functions != "" {
+				return e.folder(Location{Root: packageAround(file, copied), Functions: functions})
 			}
-			return e.folder(Location{Root: packageAround(file, copied), Functions: c.functions})
+			return nil, fmt.Errorf("there is no project in %s in that revision\nhint: git ls-tree -r --name-only REF lists its files", inside)
 		}
 	}
 	return nil, fmt.Errorf("there is no %s in that revision\nhint: git ls-tree -r --name-only REF lists its files", inside)
