@@ -35,9 +35,10 @@ type Program struct {
 	code     []byte // bytecode of the bundle
 	text     string // the bundle, as the source map knows it
 	sources  func() (*sourceMap, error)
-	problems []Problem           // of the bundle, by the index that the bundle throws
-	imports  map[string][]string // module file -> files it imports, absolute
-	folder   string              // folder of the bundle that sources are relative to
+	problems []Problem                    // of the bundle, by the index that the bundle throws
+	imports  map[string][]string          // module file -> files it imports, absolute
+	links    map[string]map[string]string // file -> specifier -> file, absolute
+	folder   string                       // folder of the bundle that sources are relative to
 }
 
 // module is one file that the program loads on its own.
@@ -86,7 +87,7 @@ func Bundle(ctx context.Context, o Options) (p *Program, problems []Problem, err
 		problems: b.problems,
 		folder:   b.folder(),
 	}
-	p.imports = b.imports(result.Metafile)
+	p.imports, p.links = b.imports(result.Metafile), b.links(result.Metafile)
 	return p, append(slices.Clone(b.problems), b.warnings(result.Metafile)...), nil
 }
 

@@ -23,6 +23,8 @@ type Project struct {
 	Config       Config
 	Packages     map[string]string // version of "convex", "@convex-dev/migrations" … in use; "built-in" for the prelude
 	LoadTime     time.Duration
+
+	code codeRead
 }
 
 // Driver is how a migration is driven (design.md section 3).
