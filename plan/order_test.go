@@ -248,3 +248,56 @@ func BenchmarkOrder(b *testing.B) {
 		}
 	})
 }
+
+// What single stages say in the odd cases.
+func TestStages(t *testing.T) {
+	target := newUsers()
+	widened := schema.WidenSchemas(oldUsers(), target)
+	success := Progress{State: "success", Done: true, Ended: noon}
+	ended := func(ev Evidence) Evidence {
+		return remote(ev).with("migrations:setRole", success).with("migrations:dropAdmin", success)
+	}
+	ranged := []Definition{{Name: "m:range", Table: "users", Source: `customRange: (q) => q.withIndex("by_role", (x) => x.eq("role", "x")), migrateOne: () => ({ role: "member", admin: undefined })`}}
+	indexed := schemaOf(table("users", target.Tables[0].Document, index("by_role", "role")))
+	tried := func(ev Evidence) Evidence { ev.DryRuns["migrations:setRole"] = noon; return ev }
+	for _, c := range []struct {
+		title  string
+		target *schema.Schema
+		defs   []Definition
+		ev     Evidence
+		doing  Doing
+		state  State
+		text   string // part of why or next
+	}{
+		{"success is no proof", target, userDefs[:2], ended(evidence("e", widened)), Migrate, Done, "the count is the proof"},
+		{"and then it is counted", target, userDefs[:2], ended(evidence("e", widened)), CountAll, Todo, "strait census --env e"},
+		{"misfits after all ended", target, userDefs[:2], counted(ended(evidence("e", widened)), census(target, 7)), Migrate, Todo, "strait run migrations:dropAdmin --env e --reset"},
+		{"misfits and no definition", target, nil, counted(remote(evidence("e", widened)), census(target, 7)), Migrate, Blocked, "strait plan --markdown"},
+		{"no definition, uncounted", target, nil, remote(evidence("e", widened)), Migrate, Done, "the count tells"},
+		{"running", target, userDefs[:2], remote(evidence("e", widened)).with("migrations:dropAdmin", Progress{State: "inProgress"}), Migrate, Running, "strait status --env e"},
+		{"failed", target, userDefs[:2], remote(evidence("e", widened)).with("migrations:dropAdmin", Progress{State: "failed", Error: "boom"}), Migrate, Failed, "boom"},
+		{"tried in prod", target, userDefs[:2], protected(tried(remote(evidence("prod", widened)))), Migrate, Todo, "strait run migrations:setRole --env prod --confirm prod"},
+		{"embedded", target, userDefs[:2], evidence("e", widened), Migrate, Todo, "on Strait's screen: run migrations:setRole in e"},
+		{"a name for a shell", target, userDefs[:2], remote(evidence("my env", widened)), Migrate, Todo, "--env 'my env'"},
+		{"an index for a range", indexed, ranged, remote(evidence("e", widened)).with("m:range", Progress{}), DeployWidened, Todo, "no index users.by_role"},
+		{"not deployed", target, userDefs[:2], func() Evidence {
+			e := remote(evidence("e", widened))
+			e.Progress["migrations:setRole"] = Progress{}
+			return e
+		}(), Migrate, Todo, "migrations:setRole is not deployed there"},
+		{"of no change of shape", target, userDefs[2:3], remote(evidence("e", target)), Migrate, Todo, "no document waits for migrations:sweepOrders"},
+		{"by hand", target, nil, attested(remote(evidence("e", widened))), Migrate, ByHand, "kim, 1h ago: done on the console"},
+		{"by hand is not counted", target, nil, attested(remote(evidence("e", widened))), CountAll, Todo, "not counted"},
+		{"away", target, userDefs[:2], Evidence{Env: "e", Now: noon, Problem: "401"}, CountAll, Unknown, "401"},
+		{"only additions", users(req("name", str()), req("admin", boo()), opt("age", num())), nil, remote(evidence("e", oldUsers())), DeployTarget, Todo, "npx convex deploy"},
+	} {
+		stages := orderOf(Input{Target: c.target, Definitions: c.defs, Envs: []Evidence{c.ev}})
+		i := slices.IndexFunc(stages, func(s Stage) bool { return s.Doing == c.doing })
+		if i < 0 || stages[i].State != c.state || !strings.Contains(stages[i].Why+"|"+stages[i].Next, c.text) {
+			t.Errorf("%s: want %s with %q, got %+v\n%s", c.title, c.state, c.text, stages[max(i, 0)], told(stages))
+		}
+		if c.title == "only additions" && len(stages) != 1 {
+			t.Errorf("what needs no migration needs no widening:\n%s", told(stages))
+		}
+	}
+}
