@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,6 +80,9 @@ func (s *situation) sibling(name string) string {
 	return parent + "." + name
 }
 
+// awaits finds the keyword, not a field of that name.
+var awaits = regexp.MustCompile(`(?m)(^|[^.\w])await [\w(]`)
+
 // migration is the definition with its comment, batch size and range.
 func (a *adviser) migration(s *situation, c *coder, verb, does, body string) *Snippet {
 	h := a.homeOf(s.row.Table)
@@ -96,7 +100,7 @@ func (a *adviser) migration(s *situation, c *coder, verb, does, body string) *Sn
 	if strings.Contains(body, "ctx.") || len(c.todo) > 0 {
 		ctx = "ctx"
 	}
-	if strings.Contains(body, "await ") {
+	if awaits.MatchString(body) {
 		async = "async "
 	}
 	args := "(" + ctx + ", doc)"
@@ -114,9 +118,10 @@ func (a *adviser) documentBody(c *coder, s *situation) string {
 	}
 	a.sources(c, s)
 	misfit := c.objectMisfit("doc", s.from, s.to)
+	c.know(misfit)
 	sets := c.assignments("doc", s.from, s.to, s.row.Table)
-	guard := misfit.not().statement("    ", "return;")
-	return c.body(guard+a.copiedFirst(s), "return "+objectCode("    ", sets)+";\n")
+	guard := indented("    ", misfit.not().statement("return;")+a.copiedFirst(s))
+	return c.body(guard, "return "+block(sets, 85)+";\n")
 }
 
 // body puts the functions of the body where they are needed: checks before
@@ -131,16 +136,6 @@ func indented(by, code string) string {
 		b.WriteString(by + line)
 	}
 	return b.String()
-}
-
-// objectCode is an object literal of assignments, over several lines where
-// one would be too long. It stands at the given indentation.
-func objectCode(indent string, sets []string) string {
-	line := "{ " + strings.Join(sets, ", ") + " }"
-	if len(indent)+len("return ")+len(line) < lineWidth {
-		return line
-	}
-	return "{\n  " + strings.Join(sets, ",\n  ") + ",\n}"
 }
 
 // unionBody is for documents of which there are several kinds.
@@ -159,20 +154,19 @@ func (c *coder) unionBody(s *situation) string {
 			return c.unknownBody(s)
 		}
 		if t, _ := counterpart(m, ts); t != nil {
+			clear(c.known)
+			c.know(all(is, inner))
 			sets := c.assignments("doc", m, t, s.row.Table)
-			rest.WriteString(all(is, inner).statement("", "{") + "  return " + indented2(objectCode("  ", sets)) + ";\n}\n")
+			rest.WriteString(all(is, inner).statement("{") + "  return " + nested(block(sets, 80)) + ";\n}\n")
 			continue
 		}
 		what := "say what becomes of documents of " + s.row.Table + " that are " + phrase(m)
 		c.todo = append(c.todo, what)
 		fmt.Fprintf(&rest, "%s  // TODO: %s. Replace it with ctx.db.replace, or delete it with ctx.db.delete.\n  throw new Error(%s);\n}\n",
-			is.statement("", "{"), comment(what), quoted("TODO: "+what))
+			is.statement("{"), comment(what), quoted("TODO: "+what))
 	}
 	return c.body("", rest.String())
 }
-
-// indented2 indents all lines but the first.
-func indented2(code string) string { return strings.ReplaceAll(code, "\n", "\n  ") }
 
 // unknownBody is for documents of which nothing is known, or whose kinds no
 // short condition tells apart: the check is exact, the rest is for a person.
@@ -186,41 +180,22 @@ func (c *coder) unknownBody(s *situation) string {
 	check := c.check("value", to, true)
 	what := "say what becomes of documents of " + s.row.Table + " that do not fit"
 	c.todo = append(c.todo, what)
-	var terms string
-	if text := check.String(); len(text) <= 60 || check.kind != allOf && check.kind != anyOf {
-		terms = " " + text
-	} else {
-		terms = "\n  " + strings.Join(check.terms(), check.operator()[:3]+"\n  ")
-	}
 	return c.body(fmt.Sprintf("    // The schema's types promise what was never checked.\n%s    if (fits(doc)) return;\n",
-		indented("    ", "const fits = (value: any): boolean =>"+terms+";\n")),
+		indented("    ", fitsFunction("fits", check))),
 		fmt.Sprintf("// TODO: %s. Rewrite it with ctx.db.replace, or delete it with ctx.db.delete.\nthrow new Error(%s);\n",
 			comment(what), quoted("TODO: "+what)))
 }
 
-// sources says where new fields of the row may come from: the field that is
-// renamed, as the comparison offers it.
+// sources says where new fields of the row may come from: from the field that
+// is renamed, as the comparison offers it, else from objects that go or come.
 func (a *adviser) sources(c *coder, s *situation) {
 	for _, ch := range s.row.Changes {
 		if ch.Rename != "" && ch.Kind == RequiredFieldAdded {
 			c.from[lastName(s.row.Path)] = ch.Rename
+			return
 		}
 	}
-}
-
-// copiedFirst keeps a field from being unset before the field that takes its
-// place holds the value.
-func (a *adviser) copiedFirst(s *situation) string {
-	name := s.main.Rename
-	field := topField(s.row.Table, s.row.Path)
-	if s.main.Kind != FieldRemoved || name == "" || s.row.Path != s.row.Table+"."+field {
-		return ""
-	}
-	if f := s.from.Field(name); f == nil || !f.Optional {
-		return ""
-	}
-	return fmt.Sprintf("    // What it held belongs into %s, if that is its new name: do not lose it.\n    if (%s === undefined) throw new Error(%s);\n",
-		comment(name), access("doc", name), quoted("copy "+field+" to "+name+" first"))
+	c.given = a.given(s)
 }
 
 // move is where a removed object goes: the new table that holds its fields.
@@ -228,6 +203,14 @@ type move struct {
 	table *schema.Table
 	link  string // the field that refers to the document
 	index string // by that field; "" without one
+}
+
+// find is the part of a query that finds the document of an id.
+func (m *move) find(indent, id string) string {
+	if m.index == "" {
+		return fmt.Sprintf("// Slow without an index by %s: add one.\n%s.filter((q) => q.eq(q.field(%s), %s))", comment(m.link), indent, quoted(m.link), id)
+	}
+	return fmt.Sprintf(".withIndex(%s, (q) => q.eq(%s, %s))", quoted(m.index), quoted(m.link), id)
 }
 
 // moveOf finds the table that a removed object likely moves to: one that some
@@ -296,12 +279,8 @@ func (c *coder) moveBody(s *situation) string {
 			sets = append(sets, property(g.Name)+": "+c.convert(access("object", g.Name), f.Type, g.Type, place))
 		}
 	}
-	find := fmt.Sprintf(".withIndex(%s, (q) => q.eq(%s, doc._id))", quoted(s.move.index), quoted(s.move.link))
-	if s.move.index == "" {
-		find = fmt.Sprintf("// Slow without an index by %s: add one.\n  .filter((q) => q.eq(q.field(%s), doc._id))", comment(s.move.link), quoted(s.move.link))
-	}
 	table := quoted(s.move.table.Name)
 	return c.body(fmt.Sprintf("    const object = %s;\n    if (object === undefined) return;\n", access("doc", field)),
 		fmt.Sprintf("const moved = await ctx.db\n  .query(%s)\n  %s\n  .first();\nif (moved === null) {\n  await ctx.db.insert(%s, %s);\n}\nreturn { %s: undefined };\n",
-			table, find, table, indented2(objectCode("      ", sets)), property(field)))
+			table, s.move.find("  ", "doc._id"), table, nested(block(sets, 60)), property(field)))
 }

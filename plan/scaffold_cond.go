@@ -110,14 +110,42 @@ func (c cond) terms() []string {
 }
 
 // statement is `if (c) rest`, over several lines where one would be too long.
-func (c cond) statement(indent, rest string) string {
-	line := indent + "if (" + c.String() + ") " + rest
-	if len(line) <= lineWidth || c.kind != allOf && c.kind != anyOf {
+func (c cond) statement(rest string) string {
+	if line := "if (" + c.String() + ") " + rest; len(line) <= lineWidth-4 {
 		return line + "\n"
 	}
-	op := strings.TrimSpace(c.operator())
-	return indent + "if (\n" + indent + "  " + strings.Join(c.terms(), " "+op+"\n"+indent+"  ") + "\n" + indent + ") " + rest + "\n"
+	if rest != "{" {
+		rest = "{\n  " + rest + "\n}"
+	}
+	if text := c.String(); len(text) <= lineWidth-12 {
+		return "if (" + text + ") " + rest + "\n"
+	}
+	return "if (\n  " + nested(c.layout(lineWidth-6)) + "\n) " + rest + "\n"
 }
+
+// layout is the condition, a term a line where it is wider than most.
+func (c cond) layout(most int) string {
+	text := c.String()
+	if len(text) <= most || c.kind != allOf && c.kind != anyOf {
+		return text
+	}
+	var lines []string
+	for _, p := range c.parts {
+		line := p.layout(most - 2)
+		if p.kind == allOf || p.kind == anyOf {
+			if strings.Contains(line, "\n") {
+				line = "(\n  " + nested(line) + "\n)"
+			} else {
+				line = "(" + line + ")"
+			}
+		}
+		lines = append(lines, line)
+	}
+	return strings.Join(lines, strings.TrimRight(c.operator(), " ")+"\n")
+}
+
+// nested indents all lines but the first.
+func nested(code string) string { return strings.ReplaceAll(code, "\n", "\n  ") }
 
 // lineWidth is where code is wrapped.
 const lineWidth = 100

@@ -17,15 +17,50 @@ type coder struct {
 	place   string            // of the row, for messages
 	from    map[string]string // what fields of the row's object are copied from, by name
 	checks  []string          // functions of the body that the guard calls
+	given   map[string]given  // sources of fields of the document
 	helpers []string          // those that what follows calls, in order
 	named   map[string]string // helpers by what they do
 	used    map[string]int    // local names
+	known   map[string]bool   // conditions that hold after the guard
+	exact   bool              // the result must have the type of the target, not just the widened one
 	todo    []string
 	widened *schema.Schema
 }
 
 func newCoder(ids, place string) *coder {
-	return &coder{typer: typer{ids}, place: place, from: map[string]string{}, named: map[string]string{}, used: map[string]int{}}
+	return &coder{typer: typer{ids}, place: place, from: map[string]string{}, named: map[string]string{}, used: map[string]int{}, known: map[string]bool{}}
+}
+
+// know takes note of what holds after a guard that returns unless is.
+func (c *coder) know(is cond) {
+	c.known[is.String()] = true
+	if is.kind == allOf {
+		for _, p := range is.parts {
+			c.known[p.String()] = true
+		}
+	}
+}
+
+// holds reports whether a condition is known to hold.
+func (c *coder) holds(is cond) bool {
+	if is.kind == allOf && !c.known[is.String()] {
+		return !slices.ContainsFunc(is.parts, func(p cond) bool { return !c.holds(p) })
+	}
+	return is.kind == always || c.known[is.String()]
+}
+
+// either is a ? b where a does not go without saying, else b.
+func (c *coder) either(is cond, yes, no string) string {
+	switch {
+	case c.holds(is):
+		return yes
+	case c.holds(is.not()):
+		return no
+	}
+	if strings.Contains(yes, " ? ") && !strings.HasPrefix(yes, "{") {
+		yes = wrapped(yes)
+	}
+	return is.String() + " ? " + yes + " : " + no
 }
 
 // local is a name that hides none of the scopes around it; done ends its own.
@@ -157,7 +192,7 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 		then string
 	}
 	var branches []branch
-	rest := 0 // members that fit as they are
+	rest, kept := 0, e // members that fit as they are, and their code
 	for _, m := range ms {
 		if accepts(to, m) {
 			rest++
@@ -168,39 +203,60 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 			continue
 		}
 		is, ok := c.is(e, m, ms)
-		if _, ok2 := c.memberMisfit(e, m, to); !ok || !ok2 {
-			return fmt.Sprintf("%s(%s) ? %s : %s", c.fits(to), e, e, c.choose(e, from, to, at))
+		misfit, ok2 := c.memberMisfit(e, m, to)
+		if !ok || !ok2 {
+			return c.either(isTrue(c.fits(to)+"("+e+")"), c.cast(e, to), c.choose(e, from, to, at))
 		}
 		value := e
 		if strings.Contains(is.String(), "normalizeId(") { // which TypeScript does not narrow by
-			value = "(" + e + " as " + c.of(m) + ")"
+			value, kept = e+" as "+c.of(m), c.cast(e, to)
 		}
-		branches = append(branches, branch{is, c.convertMember(value, m, to, at)})
+		then := c.convertMember(value, m, to, at)
+		if isScalar(m) && !strings.HasPrefix(then, "ctx.db.normalizeId(") {
+			then = c.either(misfit, then, e)
+		}
+		branches = append(branches, branch{is, then})
 	}
 	if len(literals) > 0 {
-		u := literals[0]
-		if len(literals) > 1 {
-			u = &schema.Validator{Kind: schema.Union, Members: literals}
-		}
 		var parts []cond
 		for _, m := range literals {
 			parts = append(parts, isEqual(e, literalCode(m)))
 		}
-		branches = append(branches, branch{some(parts...), c.choose(e, u, to, at)})
+		branches = append(branches, branch{some(parts...), c.choose(e, unionOf(literals), to, at)})
 	}
+	out := kept
 	if rest == 0 { // the last needs no condition
-		last := branches[len(branches)-1]
-		out := last.then
-		for _, b := range slices.Backward(branches[:len(branches)-1]) {
-			out = b.when.String() + " ? " + b.then + " : " + out
-		}
-		return out
+		out = branches[len(branches)-1].then
+		branches = branches[:len(branches)-1]
 	}
-	out := e
 	for _, b := range slices.Backward(branches) {
-		out = b.when.String() + " ? " + b.then + " : " + out
+		out = c.either(b.when, b.then, out)
 	}
 	return out
+}
+
+// cast gives a value that fits the type that TypeScript cannot know it has.
+func (c *coder) cast(e string, to *schema.Validator) string {
+	if !c.exact {
+		return e
+	}
+	return "(" + e + " as " + c.of(to) + ")"
+}
+
+func unionOf(vs []*schema.Validator) *schema.Validator {
+	if len(vs) == 1 {
+		return vs[0]
+	}
+	return &schema.Validator{Kind: schema.Union, Members: vs}
+}
+
+// isScalar reports whether some values of the type may fit where others do not.
+func isScalar(v *schema.Validator) bool {
+	switch v.Kind {
+	case schema.String, schema.Number, schema.Bigint, schema.Boolean:
+		return true
+	}
+	return false
 }
 
 // soleLiteral is the only value that v has, if it is a literal.
@@ -237,7 +293,19 @@ func (c *coder) convertMember(e string, m, to *schema.Validator, at string) stri
 // written as undefined is dropped by Convex.
 func (c *coder) objectLiteral(e string, m, t *schema.Validator, at string) string {
 	parts := append([]string{"..." + e}, c.assignments(e, m, t, at)...)
-	return "{ " + strings.Join(parts, ", ") + " }"
+	return block(parts, 60)
+}
+
+// block is an object literal, over several lines when it is wider than most.
+func block(parts []string, most int) string {
+	line := "{ " + strings.Join(parts, ", ") + " }"
+	if len(parts) == 0 {
+		return "{}"
+	}
+	if len(line) <= most && !strings.Contains(line, "\n") {
+		return line
+	}
+	return "{\n  " + strings.Join(strings.Split(strings.Join(parts, ",\n"), "\n"), "\n  ") + ",\n}"
 }
 
 // assignments are the fields of an object that change, as an object literal
@@ -253,9 +321,9 @@ func (c *coder) assignments(e string, m, t *schema.Validator, at string) []strin
 		case f.Optional && !g.Optional:
 			out = append(out, property(f.Name)+": "+c.required(e, ref, m, f, g.Type, place))
 		case !accepts(g.Type, f.Type):
-			v := c.convert(ref, f.Type, g.Type, place)
+			v := c.optional(ref, f.Type, g, place)
 			if f.Optional && !c.misfit(ref, f.Type, g.Type).tests(ref) {
-				v = ref + " === undefined ? undefined : " + v
+				v = c.either(isEqual(ref, "undefined"), "undefined", v)
 			}
 			out = append(out, property(f.Name)+": "+v)
 		}
@@ -268,15 +336,35 @@ func (c *coder) assignments(e string, m, t *schema.Validator, at string) []strin
 	return out
 }
 
+// optional converts a field that may be absent afterwards: null becomes that
+// where it may no longer stand.
+func (c *coder) optional(ref string, from *schema.Validator, g *schema.Field, place string) string {
+	ms := members(from)
+	i := slices.IndexFunc(ms, func(m *schema.Validator) bool { return m.Kind == schema.Null })
+	if !g.Optional || i < 0 || accepts(g.Type, nullValidator) || len(ms) == 1 {
+		return c.convert(ref, from, g.Type, place)
+	}
+	return c.either(isEqual(ref, "null"), "undefined", c.convert(ref, unionOf(slices.Delete(slices.Clone(ms), i, i+1)), g.Type, place))
+}
+
 // required is a field that may have been absent.
 func (c *coder) required(e, ref string, m *schema.Validator, f schema.Field, to *schema.Validator, place string) string {
-	value := c.convert(ref, f.Type, to, place)
+	absent := isEqual(ref, "undefined")
+	if c.holds(absent.not()) {
+		return c.convert(ref, f.Type, to, place)
+	}
 	var instead string
 	if old := m.Field(c.from[f.Name]); old != nil {
 		instead = c.copied(access(e, old.Name), *old, to, place)
+	} else if g, ok := c.given[f.Name]; ok && e == "doc" {
+		instead = c.value(e, g, m, to, place)
 	} else {
 		instead = c.absent(to, place, nil)
 	}
+	if c.holds(absent) {
+		return instead
+	}
+	value := c.convert(ref, f.Type, to, place)
 	if value == ref && !accepts(f.Type, nullValidator) {
 		return ref + " ?? " + wrapped(instead)
 	}
@@ -313,8 +401,8 @@ func (c *coder) mapElements(e string, m, t *schema.Validator, at string) string 
 	if strings.HasPrefix(inner, "{") {
 		inner = "(" + inner + ")"
 	}
-	if strings.Contains(inner, "await ") {
-		return "await Promise.all(" + e + ".map(async (" + item + ") => " + inner + "))"
+	if awaits.MatchString(inner) {
+		return invoke("await Promise.all", e+".map(async ("+item+") => "+inner+")")
 	}
 	return e + ".map((" + item + ") => " + inner + ")"
 }
@@ -326,10 +414,18 @@ func (c *coder) mapRecord(e string, m, t *schema.Validator, at string) string {
 	defer done2()
 	pair := "[" + c.convert(key, m.Key, t.Key, at+".keys()") + ", " + c.convert(item, m.Element, t.Element, at+"{}") + "]"
 	entries := "Object.entries(" + e + ")"
-	if strings.Contains(pair, "await ") {
-		return "Object.fromEntries(await Promise.all(" + entries + ".map(async ([" + key + ", " + item + "]) => " + pair + " as const)))"
+	if awaits.MatchString(pair) {
+		return invoke("Object.fromEntries", invoke("await Promise.all", entries+".map(async (["+key+", "+item+"]) => "+pair+" as const)"))
 	}
-	return "Object.fromEntries(" + entries + ".map(([" + key + ", " + item + "]) => " + pair + "))"
+	return invoke("Object.fromEntries", entries+".map((["+key+", "+item+"]) => "+pair+")")
+}
+
+// invoke is f(argument), on lines of its own where that is long.
+func invoke(f, argument string) string {
+	if line := f + "(" + argument + ")"; len(line) <= 70 && !strings.Contains(line, "\n") {
+		return line
+	}
+	return f + "(\n  " + strings.ReplaceAll(argument, "\n", "\n  ") + ",\n)"
 }
 
 // absent is a value for a field that has none, or null: one that says nothing,
@@ -373,10 +469,7 @@ func (c *coder) neutral(v *schema.Validator) (string, bool) {
 			}
 			parts = append(parts, property(f.Name)+": "+e)
 		}
-		if len(parts) == 0 {
-			return "{}", true
-		}
-		return "{ " + strings.Join(parts, ", ") + " }", true
+		return block(parts, 60), true
 	}
 	return "", false
 }

@@ -54,6 +54,9 @@ func (c *coder) is(e string, m *schema.Validator, ms []*schema.Validator) (cond,
 	if len(others) == 0 {
 		return cond{kind: always}, true
 	}
+	if m.Kind != schema.Null && len(ofKind(others, schema.Null)) == len(others) {
+		return isUnequal(e, "null"), true
+	}
 	switch m.Kind {
 	case schema.Null:
 		return isEqual(e, "null"), true
@@ -301,7 +304,7 @@ func (c cond) tests(e string) bool {
 	case never:
 		return true
 	case equal:
-		return (c.left == "typeof "+e || c.left == e) && c.right != `"undefined"`
+		return (c.left == "typeof "+e || c.left == e) && c.right != "undefined"
 	case call:
 		return c.left == "Array.isArray("+e+")" || c.left == e+" instanceof ArrayBuffer"
 	case allOf:

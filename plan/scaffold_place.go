@@ -82,6 +82,9 @@ func (h home) to(module string) string {
 // name makes a name for a new migration that no other one has.
 func (a *adviser) name(verb, table, place string) string {
 	name := verb + pascal(table) + pascal(strings.TrimPrefix(place, table))
+	if name == verb { // all of it is in letters that no name here has
+		name += "Field"
+	}
 	name = name[:min(len(name), 58)] // Convex takes 64 bytes
 	unique := name
 	for i := 2; a.taken[unique]; i++ {

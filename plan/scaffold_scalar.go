@@ -135,14 +135,19 @@ func (c *coder) linkOf(table, other string) (index, field string) {
 // types that no short condition tells apart.
 func (c *coder) fits(to *schema.Validator) string {
 	return c.helper("fits", "fits "+show(to), func(name string) string {
-		body := c.check("value", to, false).String()
-		if len(body) > 70 {
-			body = "\n  " + strings.ReplaceAll(body, " || (", " ||\n  (")
-		} else {
-			body = " " + body
-		}
-		return fmt.Sprintf("const %s = (value: any): boolean =>%s;\n", name, body)
+		return fitsFunction(name, c.check("value", to, false))
 	})
+}
+
+// fitsFunction is a function that checks a value.
+func fitsFunction(name string, check cond) string {
+	body := check.layout(lineWidth - 10)
+	if len(body) > lineWidth/2 {
+		body = "\n  " + nested(body)
+	} else {
+		body = " " + body
+	}
+	return "const " + name + " = (value: any): boolean =>" + body + ";\n"
 }
 
 // check is true for a value of any type that fits t. The document itself has

@@ -75,6 +75,25 @@ var scaffoldCases = []scaffoldCase{
 		after:  `users: defineTable({name: v.string()}), preferences: defineTable({userId: v.id("users"), theme: v.string()})`,
 	},
 	{
+		name:   "object taken apart",
+		before: `users: defineTable({name: v.string(), address: v.optional(v.object({city: v.string(), zip: v.optional(v.string())}))})`,
+		after:  `users: defineTable({name: v.string(), city: v.string(), zip: v.union(v.null(), v.string())})`,
+		todo:   []string{`return "nowhere";`},
+	},
+	{
+		name:   "fields put together",
+		before: `users: defineTable({name: v.string(), city: v.string(), zip: v.optional(v.string())})`,
+		after:  `users: defineTable({name: v.string(), address: v.object({city: v.string(), zip: v.optional(v.string())})})`,
+		todo:   []string{`return "nowhere";`},
+	},
+	{
+		name:      "list of texts to list of literals",
+		before:    `users: defineTable({roles: v.array(v.string()), rights: v.record(v.string(), v.number())})`,
+		after:     `users: defineTable({roles: v.array(v.union(v.literal("a"), v.literal("b"))), rights: v.record(v.string(), v.union(v.literal(1), v.literal(2)))})`,
+		todo:      []string{`return 1;`, `return "a";`},
+		documents: map[string][]string{"users": {`{"roles":["a","c"],"rights":{"x":1,"y":3}}`}},
+	},
+	{
 		name:   "number to string",
 		before: `orders: defineTable({code: v.number(), big: v.int64(), paid: v.optional(v.boolean())})`,
 		after:  `orders: defineTable({code: v.string(), big: v.string(), paid: v.optional(v.string())})`,
