@@ -149,7 +149,7 @@ func brief(v *Validator) string {
 
 // maxSame bounds how many validators same looks at: it is a short cut, and
 // where validators are deep it would cost more than it saves.
-const maxSame = 4096
+const maxSame = 1024
 
 // same reports whether two validators are written alike, as far as that is
 // soon seen.

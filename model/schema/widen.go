@@ -254,6 +254,9 @@ func (w widening) uncovered(members []*Validator) []*Validator {
 			out = append(out, m)
 		}
 	}
+	if len(out) == 0 {
+		return members[:1] // none accepts anything
+	}
 	return out
 }
 
@@ -281,12 +284,14 @@ func coveredScalar(scalars []*Validator, m *Validator) bool {
 	return false
 }
 
-// coveredParts is which of the arrays, records and objects others accept.
+// coveredParts is which of the arrays, records and objects others accept, or
+// accept nothing.
 func (w widening) coveredParts(parts []*Validator) map[*Validator]bool {
 	gone := map[*Validator]bool{}
 	for i, m := range parts {
 		if !inhabited(m) {
-			gone[m] = len(parts) > 1
+			gone[m] = true
+			continue
 		}
 		for j, other := range parts {
 			if i == j || gone[other] || family(other) != family(m) || apartByTag(other, m) {

@@ -23,9 +23,10 @@ func WidenSchemas(active, target *Schema) *Schema {
 
 // WidenAll widens the schemas table by table; the target is the last, the
 // others are the active ones of the environments. Tables of one schema only
-// are kept. The order is the target's, then that of the active schemas. Types are
-// enforced only if all enforce them, for documents of an environment that does
-// not may have any shape. A nil schema has no part; nil if all are.
+// are kept. The order is the target's, then that of the active schemas. Types
+// are enforced only if all enforce them, for documents of an environment that
+// does not may have any shape. A nil schema has no part; the result is nil if
+// all are, and the one schema if there is one.
 //
 // Every index stays available under its name: one that is only staged on one
 // side is enabled, filter fields are put together. Where that cannot be, the
@@ -35,80 +36,71 @@ func WidenSchemas(active, target *Schema) *Schema {
 // at a fixed path.
 func WidenAll(schemas ...*Schema) (*Schema, []Note) {
 	schemas = slices.DeleteFunc(slices.Clone(schemas), func(s *Schema) bool { return s == nil })
-	if len(schemas) == 0 {
+	switch len(schemas) {
+	case 0:
 		return nil, nil
+	case 1:
+		return schemas[0], nil
 	}
 	last := len(schemas) - 1
-	out := schemas[last]
-	var notes []Note
-	for _, active := range schemas[:last] {
-		var more []Note
-		out, more = widenSchema(active, out)
-		for _, n := range more {
-			if !slices.ContainsFunc(notes, n.same) {
-				notes = append(notes, n)
+	schemas = slices.Concat(schemas[last:], schemas[:last])
+	out := &Schema{Validation: true}
+	parts := map[string][]*Table{}
+	for _, s := range schemas {
+		out.Validation = out.Validation && s.Validation
+		for _, t := range s.Tables {
+			if parts[t.Name] == nil {
+				out.Tables = append(out.Tables, t)
 			}
+			if !slices.Contains(parts[t.Name], t) {
+				parts[t.Name] = append(parts[t.Name], t)
+			}
+		}
+	}
+	var notes []Note
+	for i, t := range out.Tables {
+		if same := parts[t.Name]; len(same) > 1 {
+			w := widenTables(same, out.Validation)
+			out.Tables[i] = w.table
+			notes = append(notes, w.notes...)
 		}
 	}
 	return out, notes
 }
 
 func (n Note) same(other Note) bool {
-	return n.Table == other.Table && n.Message == other.Message && n.Index.same(other.Index)
+	return n.Message == other.Message && n.Index.same(other.Index)
 }
 
-func widenSchema(active, target *Schema) (*Schema, []Note) {
-	out := &Schema{Validation: active.Validation && target.Validation, Tables: make([]*Table, 0, len(target.Tables))}
-	var notes []Note
-	old, have := byName(active), byName(target)
-	for _, t := range target.Tables {
-		if before := old[t.Name]; before != nil && before != t {
-			var more []Note
-			t, more = widenTable(before, t, out.Validation)
-			notes = append(notes, more...)
-		}
-		out.Tables = append(out.Tables, t)
+// widenTables widens tables of one name, the target's first.
+func widenTables(tables []*Table, enforced bool) *tableWidening {
+	target := tables[0]
+	w := &tableWidening{table: &Table{Name: target.Name, Document: target.Document, Indexes: slices.Clone(target.Indexes)}, enforced: enforced}
+	for _, active := range tables[1:] {
+		w.table.Document = Widen(active.Document, w.table.Document)
 	}
-	for _, t := range active.Tables {
-		if have[t.Name] == nil {
-			out.Tables = append(out.Tables, t)
+	for _, active := range tables[1:] {
+		for _, x := range active.Indexes {
+			w.add(x)
 		}
 	}
-	return out, notes
+	slices.SortStableFunc(w.table.Indexes, func(x, y Index) int { return x.list() - y.list() })
+	return w
 }
 
-func byName(s *Schema) map[string]*Table {
-	out := make(map[string]*Table, len(s.Tables))
-	for _, t := range s.Tables {
-		out[t.Name] = t
-	}
-	return out
-}
-
-func widenTable(active, target *Table, enforced bool) (*Table, []Note) {
-	out := &Table{Name: target.Name, Document: Widen(active.Document, target.Document)}
-	w := indexWidening{table: out, enforced: enforced, indexes: slices.Clone(target.Indexes)}
-	for _, x := range active.Indexes {
-		w.add(x)
-	}
-	out.Indexes = w.indexes
-	slices.SortStableFunc(out.Indexes, func(x, y Index) int { return x.list() - y.list() })
-	return out, w.notes
-}
-
-// indexWidening adds the indexes of an active table to those of the target.
-type indexWidening struct {
+// tableWidening is a table being widened.
+type tableWidening struct {
 	table    *Table
 	enforced bool
-	indexes  []Index
 	notes    []Note
 }
 
-func (w *indexWidening) add(x Index) {
-	for i, y := range w.indexes {
+// add adds an index of an active table.
+func (w *tableWidening) add(x Index) {
+	for i, y := range w.table.Indexes {
 		switch {
 		case x.Name == y.Name:
-			w.together(x, &w.indexes[i])
+			w.together(x, &w.table.Indexes[i])
 			return
 		case x.twin(y):
 			w.note(x, y.Name, "index %q of table %q is not kept: the target has it as %q, and Convex refuses two indexes of the same fields", x.Name, w.table.Name, y.Name)
@@ -121,11 +113,11 @@ func (w *indexWidening) add(x Index) {
 			return
 		}
 	}
-	w.indexes = append(w.indexes, x)
+	w.table.Indexes = append(w.table.Indexes, x)
 }
 
 // together makes y, of the same name, serve what x serves too.
-func (w *indexWidening) together(x Index, y *Index) {
+func (w *tableWidening) together(x Index, y *Index) {
 	if x.Kind != y.Kind || x.SearchField != y.SearchField || x.VectorField != y.VectorField || x.Dimensions != y.Dimensions || !slices.Equal(x.Fields, y.Fields) {
 		w.note(x, y.Name, "index %q of table %q indexes something else in the target: the target's is taken, and code that relies on the old one fails", x.Name, w.table.Name)
 		return
@@ -143,8 +135,11 @@ func (w *indexWidening) together(x Index, y *Index) {
 	y.FilterFields, y.Staged = filters, x.Staged && y.Staged
 }
 
-func (w *indexWidening) note(x Index, instead, format string, args ...any) {
-	w.notes = append(w.notes, Note{Table: w.table.Name, Index: x, Instead: instead, Message: fmt.Sprintf(format, args...)})
+func (w *tableWidening) note(x Index, instead, format string, args ...any) {
+	n := Note{Table: w.table.Name, Index: x, Instead: instead, Message: fmt.Sprintf(format, args...)}
+	if !slices.ContainsFunc(w.notes, n.same) {
+		w.notes = append(w.notes, n)
+	}
 }
 
 // canIndex reports whether Convex takes the index's field at the path.
