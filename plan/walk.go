@@ -281,6 +281,7 @@ func (d *differ) add(at *spot, c Change, e effect, from *spot, put substitute) {
 	switch {
 	case !d.enforced && c.Class != Safe:
 		c.Class = Safe
+		c.Message += ", unchecked: schemaValidation is off"
 		c.Push = "Convex accepts it: schemaValidation is off, nothing is checked"
 	case !put.none():
 		c.proof = &proof{table: d.pair, at: from, put: put}
