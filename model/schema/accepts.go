@@ -45,14 +45,12 @@ func AcceptsDocuments(a, b *Validator) (ok bool, witness value.Object, err error
 
 // Includes is Accepts without the witness, at a fraction of the cost.
 func Includes(a, b *Validator) (bool, error) {
-	s := &search{a: orAny(a), b: orAny(b)}
-	return s.includes()
+	return newSearch(orAny(a), orAny(b)).includes()
 }
 
 // IncludesDocuments is AcceptsDocuments without the witness.
 func IncludesDocuments(a, b *Validator) (bool, error) {
-	s := &search{a: orAny(a), b: documents(b)}
-	return s.includes()
+	return newSearch(orAny(a), documents(b)).includes()
 }
 
 // documents is v without the values that are no objects.
@@ -96,7 +94,11 @@ func orAny(v *Validator) *Validator {
 }
 
 func accepts(a, b *Validator) (bool, value.Value, error) {
-	s := &search{a: a, b: b}
+	return newSearch(a, b).accepts()
+}
+
+func (s *search) accepts() (bool, value.Value, error) {
+	a, b := s.a, s.b
 	if ok, err := s.includes(); ok || err != nil {
 		return ok, nil, err
 	}
@@ -181,17 +183,25 @@ func alike(a, b *Validator, left *int) bool {
 	return alike(a.Key, b.Key, left) && alike(a.Element, b.Element, left) && (a.Kind != Literal || value.Equal(a.Literal, b.Literal))
 }
 
+// patience of searches: most take some dozens of steps.
+const patience = 4000
+
+func newSearch(a, b *Validator) *search { return &search{a: a, b: b, patience: patience} }
+
 // search looks for values. When it runs out of steps it finds nothing more,
 // so that what it does find is always true.
 type search struct {
-	a, b   *Validator
-	steps  int
-	tables NumberedTables // TablesOf(a, b), when asked for
-	listed bool
-	ids    map[string]string // of s.id, the first of each table
-	known  map[string]found  // of s.leave
-	number map[*Validator]uint32
-	sets   map[*Validator]map[string]bool // of s.literals
+	a, b  *Validator
+	steps int
+	// patience is how many steps are given to choosing fields before an object
+	// is taken apart.
+	patience int
+	tables   NumberedTables // TablesOf(a, b), when asked for
+	listed   bool
+	ids      map[string]string // of s.id, the first of each table
+	known    map[string]found  // of s.leave
+	number   map[*Validator]uint32
+	sets     map[*Validator]map[string]bool // of s.literals
 }
 
 func (s *search) numbered() NumberedTables {

@@ -38,6 +38,7 @@ type objects struct {
 	left  map[string][]slot
 	at    map[string]value.Value
 	extra []value.Field // fields of fresh names, one for each record left there
+	limit int           // of steps: beyond it the search gives up
 }
 
 func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, bool) {
@@ -65,8 +66,15 @@ func (s *search) escapeObject(b *Validator, flat []*Validator) (value.Value, boo
 		}
 		o.at[name] = w
 	}
-	if !o.order() || !o.solve(0) {
+	if !o.order() {
 		return nil, false
+	}
+	before := slices.Clone(as)
+	if o.limit = min(s.steps+s.patience, maxSteps); !o.solve(0) {
+		if s.steps <= o.limit || s.steps > maxSteps {
+			return nil, false
+		}
+		return s.escapeSplit(b, before)
 	}
 	fields := slices.Clone(o.extra)
 	for _, name := range o.names {
@@ -242,7 +250,7 @@ func (o *objects) solve(i int) bool {
 	if i == len(o.as) {
 		return true
 	}
-	if o.steps++; o.steps > maxSteps {
+	if o.steps++; o.steps > o.limit {
 		return false
 	}
 	a := o.as[i]
@@ -325,8 +333,8 @@ func (o *objects) freshNames(i int) []string {
 	return names
 }
 
-func (o *objects) apart(x, y slot) bool {
-	return !(x.absent && y.absent) && o.disjoint(x.typ, y.typ)
+func (s *search) apart(x, y slot) bool {
+	return !(x.absent && y.absent) && s.disjoint(x.typ, y.typ)
 }
 
 // disjoint reports whether no value fits both; false when it is not plain to

@@ -143,6 +143,24 @@ func TestAcceptsIsBounded(t *testing.T) {
 	if ok, w, err := Accepts(clash, holes); !errors.Is(err, ErrTooWide) && !ok {
 		t.Fatalf("nine in eight holes: %v, %s, %v", ok, value.Display(w), err)
 	}
+	// Objects that split every field of one: 256 of them, and one that lacks.
+	split, parts8 := object(), union()
+	for i := range 8 {
+		split.Fields = append(split.Fields, req(fmt.Sprint("f", i), union(of(String), of(Number))))
+	}
+	for m := range 256 {
+		o := object()
+		for i, f := range split.Fields {
+			o.Fields = append(o.Fields, req(f.Name, f.Type.Members[m>>i&1]))
+		}
+		parts8.Members = append(parts8.Members, o)
+	}
+	if ok, _, err := Accepts(parts8, split); !ok || err != nil {
+		t.Errorf("an object split into 256: %v, %v", ok, err)
+	}
+	if ok, _, err := Accepts(union(append(parts8.Members[:100:100], parts8.Members[101:]...)...), split); ok || err != nil {
+		t.Errorf("an object split into 255 of 256: %v, %v", ok, err)
+	}
 	// Nesting as deep as Convex allows must be answered too.
 	deep := func(v *Validator) *Validator {
 		for range 60 {

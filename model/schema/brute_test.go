@@ -62,6 +62,14 @@ func extent(v *Validator) *big.Int {
 	return bits
 }
 
+// impatient is Accepts by taking objects apart wherever there is a choice.
+func impatient(a, b *Validator) bool {
+	s := newSearch(orAny(a), orAny(b))
+	s.patience = 0
+	ok, _, err := s.accepts()
+	return ok && err == nil
+}
+
 func within(b, a *big.Int) bool { return new(big.Int).AndNot(b, a).Sign() == 0 }
 
 // Every pair of the small validators is compared, and each answer held against
@@ -78,6 +86,8 @@ func TestAcceptsOfAllSmallValidators(t *testing.T) {
 			switch {
 			case err != nil:
 				t.Fatalf("Accepts(%v, %v): %v", a, b, err)
+			case ok != impatient(a, b):
+				t.Fatalf("Accepts(%v, %v) is %v, but not when objects are taken apart at once", a, b, ok)
 			case ok && !within(extents[j], extents[i]):
 				x, _ := firstOutside(b, a)
 				t.Fatalf("Accepts(%v, %v), but not %s", a, b, value.Display(x))
@@ -148,7 +158,11 @@ func TestAcceptsAgreesWithTheUniverse(t *testing.T) {
 	}
 	rapid.Check(t, func(t *rapid.T) {
 		a, b := pair(t)
-		if mustAccept(t, a, b) {
+		ok := mustAccept(t, a, b)
+		if ok != impatient(a, b) {
+			t.Fatalf("Accepts(%v, %v) is %v, but not when objects are taken apart at once", a, b, ok)
+		}
+		if ok {
 			if x, found := firstOutside(b, a); found {
 				t.Fatalf("Accepts(%v, %v), but not %s", a, b, value.Display(x))
 			}

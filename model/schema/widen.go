@@ -69,7 +69,8 @@ func (w widening) includes(a, b *Validator) bool {
 	if *w.steps > maxSteps {
 		return false
 	}
-	s := &search{a: a, b: b, steps: *w.steps}
+	s := newSearch(a, b)
+	s.steps = *w.steps
 	leaves := s.leaves(b, a)
 	*w.steps = s.steps
 	return !leaves && s.steps <= maxSteps
