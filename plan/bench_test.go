@@ -19,48 +19,41 @@ var revisions = []struct {
 	{"third-of-fields-changed", wide(0), wide(2)},
 }
 
-// BenchmarkDiff is Diff alone: no witness is asked for.
-func BenchmarkDiff(b *testing.B) {
+func benchRevisions(b *testing.B, do func(active, target *schema.Schema)) {
 	for _, r := range revisions {
 		b.Run(r.name, func(b *testing.B) {
 			for b.Loop() {
-				Diff(r.active, r.target)
+				do(r.active, r.target)
 			}
 		})
 	}
+}
+
+// BenchmarkDiff is Diff alone: no witness is asked for.
+func BenchmarkDiff(b *testing.B) {
+	benchRevisions(b, func(active, target *schema.Schema) { Diff(active, target) })
 }
 
 // BenchmarkWitnesses is Diff with the witness of every change.
 func BenchmarkWitnesses(b *testing.B) {
-	r := revisions[2]
-	for b.Loop() {
-		for _, c := range Diff(r.active, r.target) {
+	benchRevisions(b, func(active, target *schema.Schema) {
+		for _, c := range Diff(active, target) {
 			c.Witness()
 		}
-	}
+	})
 }
 
 // BenchmarkCompare is diff, widened schema and verdicts.
 func BenchmarkCompare(b *testing.B) {
-	for _, r := range revisions {
-		b.Run(r.name, func(b *testing.B) {
-			for b.Loop() {
-				Compare(r.active, r.target)
-			}
-		})
-	}
+	benchRevisions(b, func(active, target *schema.Schema) { Compare(active, target) })
 }
 
 // BenchmarkPlan is all of it: diff, widen and plan for one environment.
 func BenchmarkPlan(b *testing.B) {
 	now := time.Unix(1_700_000_000, 0)
-	for _, r := range revisions {
-		b.Run(r.name, func(b *testing.B) {
-			for b.Loop() {
-				Make(Input{Target: r.target, Envs: []Evidence{{Env: "prod", Now: now, Reachable: true, Active: r.active, ActiveKnown: true}}})
-			}
-		})
-	}
+	benchRevisions(b, func(active, target *schema.Schema) {
+		Make(Input{Target: target, Envs: []Evidence{{Env: "prod", Now: now, Reachable: true, Active: active, ActiveKnown: true}}})
+	})
 }
 
 // wide is a schema of 100 tables and 2,000 fields; n is its revision.
