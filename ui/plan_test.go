@@ -75,7 +75,7 @@ func TestPlanVerb(t *testing.T) {
 // What plan --widened writes is a schema file that loads as the widened schema.
 func TestWidenedSchemaLoadsAsItself(t *testing.T) {
 	dir := lab(t, 10)
-	config := "target = \"convex/schema.ts\"\n[[env]]\nname = \"old\"\ngenerate = { users = 5 }\ndocuments = \"schemas/before.ts\"\nschema = \"schemas/before.ts\"\n[[env]]\nname = \"new\"\ngenerate = { teams = 1 }\nschema = \"target\"\n"
+	config := "target = \"convex/schema.ts\"\n[[env]]\nname = \"old\"\ngenerate = { users = 5 }\nschema = \"schemas/before.ts\"\n[[env]]\nname = \"new\"\ngenerate = { teams = 1 }\nschema = \"target\"\n"
 	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -32,7 +32,24 @@ func (d *planDoc) markdown() string {
 		w.head(3, mdText(d.review.Changes[i].Title))
 		d.change(&w, &d.review.Changes[i], true)
 	}
+	d.tables(&w)
 	return w.String()
+}
+
+// tables are the widened tables, each once however many of its fields change.
+func (d *planDoc) tables(w *mdWriter) {
+	seen := map[string]bool{}
+	for _, a := range d.review.Changes {
+		if a.Widened == "" || seen[a.Table] {
+			continue
+		}
+		if len(seen) == 0 {
+			w.head(2, "Widened tables")
+			w.para("To deploy first; %s writes the whole schema.", mdCode(d.verb+" plan --widened"))
+		}
+		seen[a.Table] = true
+		d.code(w, a.Table, "ts", a.Widened, true)
+	}
 }
 
 // overview is the verdict, the grid and every environment's checklist.
@@ -225,7 +242,8 @@ func numbers(ns []int) string {
 }
 
 // change is how to carry out one change. fold hides the code behind
-// headings that open, as GitHub shows them.
+// headings that open, as GitHub shows them, and leaves the widened table to
+// tables.
 func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool) {
 	w.para("**%s**: %s", mdText(string(a.Class)), mdText(a.Why))
 	if a.Push != "" {
@@ -257,7 +275,7 @@ func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool) {
 	if a.Witness != "" {
 		d.code(w, "A document that fits today and not the target", "json", a.Witness, fold)
 	}
-	if a.Widened != "" {
+	if a.Widened != "" && !fold {
 		d.code(w, "The widened table, to deploy first", "ts", a.Widened, fold)
 	}
 	if a.Scaffold != nil {

@@ -220,6 +220,9 @@ func (l *loader) environments() {
 	for i := range l.p.Config.Envs {
 		e := &l.p.Config.Envs[i]
 		path := fmt.Sprintf("env[%d]", i)
+		if e.Documents == "" && e.Schema != "" && e.Schema != "target" && e.Schema != "widened" {
+			e.Documents = e.Schema // who names what is deployed means documents of that shape
+		}
 		if e.Documents == "" && l.p.Schema != nil {
 			for _, t := range sortedKeys(e.Generate) {
 				if t != "*" && !slices.Contains(tables, t) {
