@@ -125,18 +125,44 @@ func brokenProject(t *testing.T) string {
 	return dir
 }
 
+// verbCase is one command line, its exit code, and parts of what it writes.
+type verbCase struct {
+	name   string
+	dir    string
+	args   string
+	code   int
+	stdout []string
+	stderr []string
+}
+
+func (c verbCase) check(t *testing.T) {
+	stdout, stderr, code := strait(t, c.dir, strings.Fields(c.args)...)
+	if code != c.code {
+		t.Errorf("exit code %d, want %d", code, c.code)
+	}
+	for _, want := range c.stdout {
+		if !strings.Contains(stdout, want) {
+			t.Errorf("no %q on stdout", want)
+		}
+	}
+	for _, want := range c.stderr {
+		if !strings.Contains(stderr, want) {
+			t.Errorf("no %q on stderr", want)
+		}
+	}
+	if c.code != 0 && c.code != exitFailed && stdout != "" {
+		t.Errorf("an error wrote to stdout")
+	}
+	if t.Failed() {
+		t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
+	}
+}
+
 func TestVerbs(t *testing.T) {
 	t.Parallel()
 	dir := verbsProject(t)
 	empty, broken := t.TempDir(), brokenProject(t)
-	cases := []struct {
-		name   string
-		dir    string
-		args   string
-		code   int
-		stdout []string
-		stderr []string
-	}{
+	cases := []verbCase{
 		{"help", dir, "--help", 0, []string{"Exit codes", "130", "census", "demo", "inspect", "plan", "run", "serve", "status"}, nil},
 		{"help of run", dir, "run --help", 0, []string{"--dry-run", "--batch-size", "--reset", "--confirm"}, nil},
 		{"version", dir, "--version", 0, []string{"strait ", "go1."}, nil},
@@ -172,28 +198,7 @@ func TestVerbs(t *testing.T) {
 		{"serve unknown", dir, "serve --env moon", 2, nil, []string{`no environment "moon"`}},
 	}
 	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			stdout, stderr, code := strait(t, c.dir, strings.Fields(c.args)...)
-			if code != c.code {
-				t.Errorf("exit code %d, want %d", code, c.code)
-			}
-			for _, want := range c.stdout {
-				if !strings.Contains(stdout, want) {
-					t.Errorf("no %q on stdout", want)
-				}
-			}
-			for _, want := range c.stderr {
-				if !strings.Contains(stderr, want) {
-					t.Errorf("no %q on stderr", want)
-				}
-			}
-			if c.code != 0 && c.code != exitFailed && stdout != "" {
-				t.Errorf("an error wrote to stdout")
-			}
-			if t.Failed() {
-				t.Logf("stdout:\n%s\nstderr:\n%s", stdout, stderr)
-			}
-		})
+		t.Run(c.name, c.check)
 	}
 }
 

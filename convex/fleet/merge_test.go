@@ -16,7 +16,7 @@ import (
 // environment takes it.
 func TestTheOrderLeadsThroughThePassage(t *testing.T) {
 	if testing.Short() {
-		t.Skip("-short: every migration of the demo in two environments")
+		t.Skip("-short: takes minutes under the race detector")
 	}
 	f := demo(t)
 	s := ready(t, f, "dev", "staging", "prod")
