@@ -30,7 +30,8 @@ const maxSteps = 500_000
 // The method: look for a value of b outside every member of a. For an object
 // that means to choose, for each object of a, one field at which the value
 // leaves it, and to find at each field one value that leaves all the objects
-// which chose it.
+// which chose it. Where that tries too many choices, the object of b is taken
+// apart at a field, and each part looked at alone.
 func Accepts(a, b *Validator) (ok bool, witness value.Value, err error) {
 	return accepts(orAny(a), orAny(b))
 }

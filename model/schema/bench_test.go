@@ -51,6 +51,18 @@ func BenchmarkAccepts(b *testing.B) {
 	}
 }
 
+func BenchmarkIncludes(b *testing.B) {
+	active, target := hundredTables(0), hundredTables(3)
+	b.ReportAllocs()
+	for b.Loop() {
+		for i, t := range active.Tables {
+			if ok, err := IncludesDocuments(target.Tables[i].Document, t.Document); ok || err != nil {
+				b.Fatal(ok, err)
+			}
+		}
+	}
+}
+
 // BenchmarkWitnesses asks for a witness of each of 700 changed fields, as the
 // plan does: the rest of the table is as it was.
 func BenchmarkWitnesses(b *testing.B) {

