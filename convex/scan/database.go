@@ -187,6 +187,10 @@ func (e *eval) end(q *query, how string) *value {
 		how = "get"
 	}
 	e.read(q, how)
+	for _, other := range q.alts {
+		*other.ended = true
+		e.read(other, how)
+	}
 	row := e.row(q)
 	switch how {
 	case "collect", "take", "each":

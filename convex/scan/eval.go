@@ -1,10 +1,12 @@
 package scan
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 
 	"strait/convex/scan/syntax"
+	"strait/model/schema"
 	"strait/model/source"
 )
 
@@ -14,6 +16,9 @@ const (
 	maxSteps = 300_000
 	maxNest  = 3_000
 	maxCalls = 12
+	// What a helper returns is found out within less.
+	maxHelper = 20_000
+	maxQuiet  = 6
 )
 
 // sink takes what is found; nil parts are not wanted.
@@ -34,6 +39,7 @@ type eval struct {
 	budget int
 	nest   int
 	calls  int
+	quiet  int // helpers around that only their result is asked of
 	guard  int // conditions above
 
 	returns  []*value // of the function at hand
@@ -41,8 +47,6 @@ type eval struct {
 	later    []*closure // not called yet
 	active   map[*syntax.Node]int
 	seen     map[mark]bool
-	memo     map[*syntax.Node]*value
-	owner    *syntax.Node // the unit at hand
 	open     []*query
 }
 
@@ -54,7 +58,7 @@ type mark struct {
 }
 
 func (s *scanner) eval(m *module) *eval {
-	return &eval{s: s, mod: m, budget: maxSteps, active: map[*syntax.Node]int{}, seen: map[mark]bool{}, memo: map[*syntax.Node]*value{}}
+	return &eval{s: s, mod: m, budget: maxSteps, active: map[*syntax.Node]int{}, seen: map[mark]bool{}}
 }
 
 // quietly runs f without telling what it finds.
@@ -263,6 +267,13 @@ func (s *scanner) imported(m *module, from, name string) *value {
 	if strings.Contains(from, "_generated/api") && (name == "internal" || name == "api" || name == "components") {
 		return &value{kind: reference, s: name}
 	}
+	if strings.Contains(from, "_generated/api") && name == "*" {
+		r := &record{}
+		for _, name := range []string{"internal", "api", "components"} {
+			r.set(member{name: name, val: &value{kind: reference, s: name}})
+		}
+		return &value{kind: object, obj: r}
+	}
 	to := s.resolve(m, from)
 	if to == nil {
 		return &value{kind: external, s: from + ":" + name}
@@ -314,12 +325,12 @@ func (e *eval) unary(n *syntax.Node, sc *scope) *value {
 	case "void":
 		return &value{kind: void}
 	case "-", "~", "+":
-		if v.typ != nil && v.typ.Kind == literalKind && n.Name == "-" {
+		if v.typ != nil && v.typ.Kind == schema.Literal && n.Name == "-" {
 			if f, ok := v.typ.Literal.(float64); ok {
 				return known(literal(-f))
 			}
 		}
-		if base(v.typ) == bigintKind {
+		if base(v.typ) == schema.Bigint {
 			return derive(aBigint, v)
 		}
 		if n.Name != "+" && v.typ == nil {
@@ -350,7 +361,7 @@ func (e *eval) binary(n *syntax.Node, sc *scope) *value {
 		switch {
 		case n.Name == "&&":
 			out := join(b, &value{kind: void})
-			if b.typ != nil && base(a.typ) == booleanKind && base(b.typ) == booleanKind {
+			if b.typ != nil && base(a.typ) == schema.Boolean && base(b.typ) == schema.Boolean {
 				out = derive(aBoolean, b)
 			} else if out.typ != nil {
 				w := *out
@@ -403,17 +414,23 @@ func (e *eval) await(v *value) *value {
 	return v
 }
 
+// mostMembers bounds the union of an array's elements: data tells nothing.
+const mostMembers = 12
+
 func (e *eval) array(n *syntax.Node, sc *scope) *value {
 	out := &value{kind: list}
 	var elem *value
 	var typ = anything
+	var items []*value
 	whole, first := true, true
 	for _, x := range n.List {
 		if x == nil {
 			whole = false
+			items = append(items, nothing)
 			continue
 		}
 		v := e.expr(x, sc)
+		items = append(items, e.await(v))
 		if x.Kind == syntax.Spread {
 			whole = false
 			out.sieve = out.sieve || v.sieve
@@ -429,19 +446,29 @@ func (e *eval) array(n *syntax.Node, sc *scope) *value {
 		}
 		if first {
 			typ, first = typeOf(v), false
-		} else {
+		} else if typ.Kind != schema.Any {
 			typ = either(typ, typeOf(v))
+		}
+		if len(typ.Members) > mostMembers {
+			typ = anything
 		}
 	}
 	if !whole {
 		typ = anything
 	}
+	if whole || len(n.List) > 0 && len(n.List) < 100 && !hasSpread(n.List) {
+		out.items = items
+	}
 	out.elem = elem
 	if elem == nil {
 		out.elem = nothing
 	}
-	out.typ = &schemaValidator{Kind: arrayKind, Element: typ}
+	out.typ = &schema.Validator{Kind: schema.Array, Element: typ}
 	return out
+}
+
+func hasSpread(list []*syntax.Node) bool {
+	return slices.ContainsFunc(list, func(n *syntax.Node) bool { return n != nil && n.Kind == syntax.Spread })
 }
 
 func (e *eval) index(n *syntax.Node, sc *scope) *value {

@@ -2,6 +2,7 @@ package scan
 
 import (
 	"strait/convex/scan/syntax"
+	"strait/model/schema"
 )
 
 // flow is how a statement may end.
@@ -299,7 +300,6 @@ func (e *eval) parameter(p *syntax.Node, v *value, sc *scope) {
 // unit reads a function at the top, and the functions in it that nothing in
 // it calls.
 func (e *eval) unit(u unit) {
-	e.owner = u.fn
 	c := &closure{node: u.fn, scope: e.mod.scope}
 	e.apply(c, e.handlerArgs(u))
 	e.rest()
@@ -340,14 +340,14 @@ func (e *eval) handlerArgs(u unit) []*value {
 	if !ok {
 		t = e.declaredArgs(u)
 	}
-	if t != nil && t.Kind == objectKind {
+	if t != nil && t.Kind == schema.Object {
 		args = &value{shape: t, exact: u.plain}
 	}
 	return []*value{{kind: contextual}, args}
 }
 
 // declaredArgs reads the args beside a handler.
-func (e *eval) declaredArgs(u unit) *schemaValidator {
+func (e *eval) declaredArgs(u unit) *schema.Validator {
 	x, ok := e.mod.exports[u.export]
 	if !ok {
 		return nil

@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"maps"
 	"path"
+	"slices"
 	"strings"
 
 	"strait/convex/scan/syntax"
@@ -314,14 +316,20 @@ func (m *module) initial(x export) *syntax.Node {
 	if x.node != nil {
 		return x.node
 	}
-	b := m.bindings[x.local]
-	if b.node == nil || b.pattern {
-		return nil
+	for name, i := x.local, 0; i < 10; i++ {
+		b := m.bindings[name]
+		if b.node == nil || b.pattern {
+			return nil
+		}
+		if b.node.Kind != syntax.Declarator {
+			return b.node
+		}
+		if b.node.B == nil || b.node.B.Kind != syntax.Ident {
+			return b.node.B
+		}
+		name = b.node.B.Name // export const a = b
 	}
-	if b.node.Kind == syntax.Declarator {
-		return b.node.B
-	}
-	return b.node
+	return nil
 }
 
 // link gives the functions of registered exports their names.
@@ -338,22 +346,25 @@ func (s *scanner) link() {
 			m.units[i].plain = m.plainBuilder(m.units[i])
 		}
 	}
-	if s.in.Functions == nil {
-		for _, m := range s.order {
-			for name := range m.exports {
-				if in, x, ok := s.exported(m, name, 0); ok && m.name != "" && registers(in.initial(x)) {
-					s.register(in, x, m.name+":"+name)
-				}
-			}
-		}
-		return
-	}
+	loaded := map[string]bool{}
 	for _, f := range s.in.Functions {
 		s.args[f.Name] = f.Args
 		module, name, _ := strings.Cut(f.Name, ":")
+		loaded[module] = true
 		if m := byName[module]; m != nil {
 			if in, x, ok := s.exported(m, name, 0); ok {
 				s.register(in, x, f.Name)
+			}
+		}
+	}
+	// Of a module that was not loaded the text tells.
+	for _, m := range s.order {
+		if m.name == "" || loaded[m.name] {
+			continue
+		}
+		for _, name := range slices.Sorted(maps.Keys(m.exports)) {
+			if in, x, ok := s.exported(m, name, 0); ok && registers(in.initial(x)) {
+				s.register(in, x, m.name+":"+name)
 			}
 		}
 	}

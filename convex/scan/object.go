@@ -9,16 +9,6 @@ import (
 	"strait/model/source"
 )
 
-type schemaValidator = schema.Validator
-
-const (
-	literalKind = schema.Literal
-	bigintKind  = schema.Bigint
-	booleanKind = schema.Boolean
-	arrayKind   = schema.Array
-	objectKind  = schema.Object
-)
-
 // arithmetic is the type of a computation; nil when the text does not tell
 // numbers from strings or from bigints.
 func arithmetic(op string, a, b *value) *schema.Validator {
@@ -333,9 +323,11 @@ func (e *eval) bind(p *syntax.Node, v *value, sc *scope, parameter bool) {
 	case syntax.Spread:
 		e.bind(p.A, v, sc, false)
 	case syntax.Array:
-		for _, x := range p.List {
+		for i, x := range p.List {
 			elem := nothing
-			if v.kind == list {
+			if v.kind == list && i < len(v.items) {
+				elem = v.items[i]
+			} else if v.kind == list {
 				elem = v.elem
 			} else {
 				elem = derive(nil, v)

@@ -60,7 +60,7 @@ type Migration struct {
 // Input is a project to read.
 type Input struct {
 	Files      []File
-	Functions  []Function // nil: what the text registers
+	Functions  []Function // what else a module registers, where none is of it, the text tells
 	Migrations []Migration
 	Schema     *schema.Schema // tells which table a document's id fields name; may be nil
 	// Import resolves an import; "" when it leads out of the files. Nil: relative
@@ -150,19 +150,28 @@ func parseFile(f File) (m *module, err error) {
 		return nil, err
 	case len(text) > maxFile:
 		return nil, fmt.Errorf("larger than %d MB", maxFile>>20)
-	case strings.IndexByte(text, 0) >= 0:
-		return nil, fmt.Errorf("not a text")
 	}
 	ext := path.Ext(f.Path)
 	tree, err := syntax.Parse(text, ext == ".tsx" || ext == ".jsx" || ext == ".js" || ext == ".mjs")
-	if err != nil {
+	switch {
+	case err != nil && strings.IndexByte(text, 0) >= 0:
+		return nil, fmt.Errorf("not a text")
+	case err != nil:
 		return nil, err
 	}
 	return newModule(f, tree), nil
 }
 
-// sort puts the facts in the order of the code.
+// sort puts the facts in the order of the code. A query that a helper builds
+// and its caller ends was ended.
 func (s *scanner) sort() {
+	ended := map[source.Site]bool{}
+	for _, r := range s.facts.Reads {
+		if r.End != "" {
+			ended[r.Site] = true
+		}
+	}
+	s.facts.Reads = slices.DeleteFunc(s.facts.Reads, func(r source.Read) bool { return r.End == "" && ended[r.Site] })
 	before := func(a, b source.Site) bool { return a.File < b.File || a.File == b.File && a.Line < b.Line }
 	sort.SliceStable(s.facts.Writes, func(i, j int) bool { return before(s.facts.Writes[i].Site, s.facts.Writes[j].Site) })
 	sort.SliceStable(s.facts.Reads, func(i, j int) bool { return before(s.facts.Reads[i].Site, s.facts.Reads[j].Site) })

@@ -38,6 +38,7 @@ type value struct {
 	kind  kind
 	s     string
 	elem  *value
+	items []*value // of a list that is written out: each element's own
 	obj   *record
 	fn    *closure
 	q     *query
@@ -109,6 +110,7 @@ type query struct {
 	ended          *bool
 	single         bool // ents: getX(id)
 	hand           bool
+	alts           []*query // others that it may be instead
 }
 
 var nothing = &value{}
@@ -246,6 +248,7 @@ func join(a, b *value) *value {
 		case querying:
 			if a.q.table == b.q.table {
 				q := *a.q
+				q.alts = append(append(slices.Clone(a.q.alts), b.q), b.q.alts...)
 				q.bounded = a.q.bounded && b.q.bounded
 				if a.q.index != b.q.index {
 					q.index = ""
