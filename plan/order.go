@@ -242,7 +242,11 @@ func (o *ordering) exhausted(s *stand, st Stage) Stage {
 			names = append(names, name)
 		}
 	}
+	uncovered := o.uncovered(open)
 	switch {
+	case why != "" && len(uncovered) > 0:
+		st.State, st.Next = Todo, "strait plan --markdown"
+		st.Why = "no definition migrates " + strings.Join(uncovered, ", ") + ": the plan has drafts; a count tells whether a document needs them"
 	case why != "" && len(names) > 0:
 		st.State, st.Why = Done, "every migration ended with success: that is progress, the count is the proof"
 	case why != "":
@@ -259,6 +263,21 @@ func (o *ordering) exhausted(s *stand, st Stage) Stage {
 		st.Next = "strait plan --markdown"
 	}
 	return st
+}
+
+// uncovered are the changes in these tables that no definition migrates.
+func (o *ordering) uncovered(tables []string) (out []string) {
+	for _, r := range o.plan.Rows {
+		if len(r.Changes) == 0 || len(r.Migrations) > 0 || !slices.Contains(tables, r.Table) {
+			continue
+		}
+		where := nonEmpty(r.Path, r.Table)
+		if len(out) == 4 {
+			return append(out, "…")
+		}
+		out = append(out, where)
+	}
+	return out
 }
 
 func (o *ordering) count(i int) Stage {
