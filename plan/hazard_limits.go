@@ -3,6 +3,7 @@ package plan
 import (
 	"fmt"
 	"math"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -24,7 +25,7 @@ func collectInMigration(s *scene) []Hazard {
 	for _, w := range s.wanted() {
 		told := map[string]bool{}
 		for _, r := range w.body.Reads {
-			if r.Table == "" || r.Bounded || !whole(r.End) || told[r.Table] {
+			if r.Table == "" || r.Bounded || !w.whole(r.End) || told[r.Table] {
 				continue
 			}
 			told[r.Table] = true
@@ -36,8 +37,13 @@ func collectInMigration(s *scene) []Hazard {
 	return out
 }
 
+// leaves is a loop that may end before its query does.
+var leaves = regexp.MustCompile(`\bbreak\b`)
+
 // whole reports whether a query's end reads everything that it walks.
-func whole(end string) bool { return end == "collect" || end == "each" || end == "count" }
+func (w work) whole(end string) bool {
+	return end == "collect" || end == "count" || end == "each" && !leaves.MatchString(bare(w.Source))
+}
 
 func (w work) collects(r source.Read) Hazard {
 	n, env, sure := w.pending.most(r.Table)
@@ -47,7 +53,7 @@ func (w work) collects(r source.Read) Hazard {
 	what := "read"
 	if w.perDocument() {
 		times = int64(w.batch())
-	} else if slices.ContainsFunc(w.body.Writes, func(x source.Write) bool { return x.Table == r.Table && x.Op != source.Insert }) {
+	} else if slices.ContainsFunc(w.body.Writes, func(x source.Write) bool { return x.Table == r.Table && x.Op != source.Insert && !x.Guarded }) {
 		limit, what = maxDocumentsWritten, "written"
 	}
 	mean := w.pending.size(r.Table)

@@ -235,6 +235,9 @@ func TestCollectInMigration(t *testing.T) {
 	in.Code.Migrations["m:one"].Writes = nil
 	in.Envs[0].Sizes = map[string]Size{"logs": {Sampled: 10, Mean: 4096, Largest: 9000}}
 	expect(t, "SW201", in, "danger prod: one reads all of logs at once: about 78.1 MiB in prod, where one transaction may read 16 MiB")
+	expect(t, "SW201", oneOn("for await (const x of q) { if (n > 9) break; }", source.Body{Reads: []source.Read{{Table: "logs", End: "each"}}}))
+	in.Code.Migrations["m:one"].Writes, in.Envs[0].Sizes = []source.Write{{Op: source.Patch, Table: "logs", Guarded: true}}, nil
+	expect(t, "SW201", in, "notice prod: one reads all of logs at once: 20,000 documents in prod; the limit is 32,000 read")
 	for _, r := range []source.Read{{Table: "logs", End: "take"}, {Table: "logs", End: "paginate"}, {Table: "logs", Index: "by_x", Bounded: true, End: "collect"}, {End: "collect"}} {
 		expect(t, "SW201", oneOn("", source.Body{Reads: []source.Read{r}}))
 	}
@@ -330,8 +333,9 @@ func TestIndexNotUsable(t *testing.T) {
 }
 
 func TestTextRules(t *testing.T) {
-	expect(t, "SW208", oneOn("", source.Body{Clock: true, Writes: []source.Write{returned(source.Field{Name: "role", Value: anyV()})}}), "notice prod: one reads the clock or random numbers")
+	expect(t, "SW208", oneOn("", source.Body{Clock: true, Writes: []source.Write{returned(source.Field{Name: "role", Value: anyV()})}}), "notice prod: one reads the clock or random numbers, and writes whatever the document holds")
 	expect(t, "SW208", oneOn("", source.Body{Writes: []source.Write{returned(source.Field{Name: "role", Value: anyV()})}}))
+	expect(t, "SW208", oneOn("", source.Body{Clock: true, Writes: []source.Write{{Op: source.Patch, Table: "users", Guarded: true}}}))
 	in := oneOn("", source.Body{Schedules: true})
 	expect(t, "SW209", in, "notice prod: one schedules functions for its documents")
 	in.Definitions[0].Driver = "oneshot"
