@@ -47,6 +47,9 @@ var bodyRules = []Rule{
 	{Code: "SW212", Name: "action-driven", Severity: Notice, find: actionDriven,
 		Why:  "An action is no transaction: when it fails half way, what its mutations wrote stays, and Convex does not try it again.",
 		Safe: "Make every step of it safe to repeat, or let the migrations component drive it."},
+	{Code: "SW213", Name: "migration-misfits-target", Severity: Warning, find: migrationMisfits,
+		Why:  "What a migration writes must fit the target: the active schema refuses it, or it is one more offender when the documents are counted.",
+		Safe: "Make it write what the target asks for; delete the definition when it belongs to an earlier change."},
 }
 
 // notIdempotent looks at what a second run would do to a document.
@@ -267,6 +270,36 @@ func clockOrRandom(s *scene) []Hazard {
 	}, func(w work) string {
 		return w.label + " reads the clock or random numbers, and writes whatever the document holds"
 	})
+}
+
+// migrationMisfits holds a migration's own writes against the target.
+func migrationMisfits(s *scene) []Hazard {
+	if s.in.Target == nil || !s.in.Target.Validation {
+		return nil
+	}
+	var out []Hazard
+	for _, w := range s.wanted() {
+		for _, x := range w.body.Writes {
+			table := x.Table
+			if x.Returned {
+				table = w.table
+			}
+			t := s.in.Target.Table(table)
+			if t == nil || t.Document == nil || x.Op == source.Delete {
+				continue
+			}
+			if field, what := (&misfits{}).write(x, t.Document); what != "" {
+				h := w.hazard(fmt.Sprintf("%s %s %s%s", w.label, does[x.Op], table, what))
+				h.Table, h.Site = table, &x.Site
+				if field != "" {
+					h.Path = table + "." + field
+				}
+				out = append(out, h)
+				break
+			}
+		}
+	}
+	return out
 }
 
 // schedulesFunctions leaves hand-written ones alone: they schedule their own

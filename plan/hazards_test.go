@@ -279,6 +279,20 @@ func TestOverwritesLiveValues(t *testing.T) {
 	expect(t, "SW203", in)
 }
 
+func TestMigrationMisfitsTarget(t *testing.T) {
+	in := oneOn("", source.Body{Writes: []source.Write{returned(source.Field{Name: "name", Unset: true})}})
+	expect(t, "SW213", in, "warning prod: one patches users and unsets name, which the target requires")
+	in.Code.Migrations["m:one"].Writes = []source.Write{{Op: source.Insert, Table: "logs"}}
+	expect(t, "SW213", in, "warning prod: one inserts into logs without text, which the target requires")
+	for _, x := range []source.Write{
+		returned(source.Field{Name: "role", Unset: true}), returned(source.Field{Name: "gone", Unset: true}), returned(source.Field{Name: "name", Value: str()}),
+		{Op: source.Insert, Table: "logs", Open: true}, {Op: source.Insert, Table: "elsewhere"}, {Op: source.Delete, Table: "users"},
+	} {
+		in.Code.Migrations["m:one"].Writes = []source.Write{x}
+		expect(t, "SW213", in)
+	}
+}
+
 func TestDeletesEveryDocument(t *testing.T) {
 	del := source.Write{Op: source.Delete, Table: "users"}
 	in := oneOn("", source.Body{Writes: []source.Write{del}})
