@@ -108,6 +108,7 @@ var (
 	envName      = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,39}$`)
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	tableName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
+	hazardCode   = regexp.MustCompile(`^SW[0-9]{3}$`)
 	ranEntry     = regexp.MustCompile(`^[^\s@]+(@[1-9][0-9]*)?$`)
 )
 
@@ -145,7 +146,31 @@ func checkConfig(c *Config, at *places) []*ConfigError {
 			k.embedded(e, path)
 		}
 	}
+	for i := range c.Waive {
+		k.waiver(&c.Waive[i], fmt.Sprintf("waive[%d]", i), seen)
+	}
 	return k.mistakes
+}
+
+// waiver checks what a waiver needs: a code, and why the hazard is accepted.
+// Which codes there are, the plan knows; it tells of a waiver that nothing uses.
+func (k *checker) waiver(w *Waiver, path string, envs map[string]bool) {
+	switch {
+	case w.Code == "" && !k.at.has(path+".code"):
+		k.add(path, "this waiver has no code", `add code = "SW101": strait plan shows the code of each hazard`)
+	case !hazardCode.MatchString(w.Code):
+		k.add(path+".code", fmt.Sprintf("%q is no code of a hazard", w.Code), `write it as strait plan shows it, like "SW101"`)
+	}
+	if strings.TrimSpace(w.Reason) == "" {
+		at := path
+		if k.at.has(path + ".reason") {
+			at = path + ".reason"
+		}
+		k.add(at, "this waiver has no reason", `add reason = "why the team accepts it": it is shown with the hazard`)
+	}
+	if w.Env != "" && len(envs) > 0 && !envs[strings.ToLower(w.Env)] {
+		k.add(path+".env", fmt.Sprintf("no environment is called %q", w.Env), "name one of the [[env]], or take the line away to waive it in all")
+	}
 }
 
 // source checks that exactly one key says where the documents are.

@@ -101,7 +101,17 @@ func TestConfigMistakes(t *testing.T) {
 		"above any header": {"name = \"a\"", "strait.toml:1:1: name belongs to an environment\nhint: put it below a line [[env]]"},
 		"not a migration": {env + "generate = {}\nran = [\"a b\"]",
 			"strait.toml:4:1: \"a b\" is no migration's name\nhint: write \"migrations:setPlan\", or \"migrations:setPlan@3\" to stop after three batches"},
-		"several": {"targt = 1\n" + env, "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
+		"waiver without code": {"[[waive]]\nreason = \"x\"", "strait.toml:1:3: this waiver has no code\nhint: add code = \"SW101\": strait plan shows the code of each hazard"},
+		"waiver of no code":   {"[[waive]]\ncode = \"S1\"\nreason = \"x\"", "strait.toml:2:1: \"S1\" is no code of a hazard\nhint: write it as strait plan shows it, like \"SW101\""},
+		"waiver without reason": {"[[waive]]\ncode = \"SW101\"",
+			"strait.toml:1:3: this waiver has no reason\nhint: add reason = \"why the team accepts it\": it is shown with the hazard"},
+		"waiver until a text": {"[[waive]]\ncode = \"SW101\"\nreason = \"x\"\nuntil = \"2027-01-31\"",
+			"strait.toml:4:1: until must be a date\nhint: write until = 2027-01-31"},
+		"waiver of an unknown environment": {env + "generate = {}\n[[waive]]\ncode = \"SW101\"\nreason = \"x\"\nenv = \"b\"",
+			"strait.toml:7:1: no environment is called \"b\"\nhint: name one of the [[env]], or take the line away to waive it in all"},
+		"waiver's unknown key":    {"[[waive]]\ntabel = \"x\"", "strait.toml:2:1: unknown key tabel\nhint: did you mean table?"},
+		"waiver with one bracket": {"[waive]\ncode = \"SW101\"", "strait.toml:1:2: waivers are a list\nhint: write [[waive]] with two brackets"},
+		"several":                 {"targt = 1\n" + env, "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := parseConfig("/p/strait.toml", []byte(c.text))
@@ -257,5 +267,15 @@ func TestResolveKey(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+func TestWaivers(t *testing.T) {
+	c, _, err := parseConfig("/p/strait.toml", []byte("[[env]]\nname = \"dev\"\ngenerate = {}\n[[waive]]\ncode = \"SW104\"\nreason = \"moved\"\ntable = \"orders\"\nuntil = 2027-01-31\n[[waive]]\ncode = \"SW301\"\nreason = \"dead code\"\nfile = \"convex/a.ts\""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(c.Waive) != 2 || c.Waive[0].Table != "orders" || c.Waive[0].Until.Format("2006-01-02") != "2027-01-31" || !c.Waive[1].Until.IsZero() || c.Waive[1].File != "convex/a.ts" {
+		t.Errorf("waivers %+v", c.Waive)
 	}
 }

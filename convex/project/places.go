@@ -43,12 +43,18 @@ var keyTypes = map[string]string{
 	"env.snapshot": "text", "env.generate": "table", "env.generate.*": "number", "env.seed": "number",
 	"env.documents": "text", "env.schema": "text", "env.ran": "list of texts", "env.ran.*": "text",
 	"env.overlay": "text", "env.protected": "true or false", "env.component": "text",
+	"waive": "list of tables", "waive.code": "text", "waive.reason": "text", "waive.table": "text", "waive.path": "text",
+	"waive.migration": "text", "waive.env": "text", "waive.file": "text", "waive.until": "date",
 }
+
+// listed are the lists of tables, and what one entry is called.
+var listed = map[string]string{"env": "an environment", "waive": "a waiver"}
 
 // examples show how each type is written.
 var examples = map[string]string{
 	"text": `%s = "…"`, "number": `%s = 100`, "true or false": `%s = true`, "list of texts": `%s = ["…"]`,
 	"table": `%s = { users = 100 }`, "table of texts": `%s = { SITE_NAME = "x" }`, "list of tables": "[[%s]]",
+	"date": "%s = 2027-01-31",
 }
 
 // secretKeys are names under which people would put a key.
@@ -63,14 +69,15 @@ type walker struct {
 	parser   unstable.Parser
 	text     []byte
 	mistakes []*ConfigError
-	env      int // index of the environment that is open; -1 none
+	list     string // "env" or "waive": the list whose entry is open; "" none
+	entry    int    // its index
 	prefix   []string
 }
 
 // placesOf reads where the keys of a strait.toml stand and finds unknown keys
 // and values of a wrong type.
 func placesOf(file string, text []byte) (*places, []*ConfigError) {
-	w := &walker{places: places{file: file, at: map[string][2]int{}}, text: text, env: -1}
+	w := &walker{places: places{file: file, at: map[string][2]int{}}, text: text}
 	// The decoder finds what the parser alone lets pass, such as a key that
 	// is there twice.
 	var all map[string]any
@@ -108,23 +115,23 @@ func (w *walker) expression(e *unstable.Node) {
 	switch e.Kind {
 	case unstable.ArrayTable:
 		names, at := w.parts(e.Key())
-		if len(names) == 1 && names[0] == "env" {
-			w.openEnv(at)
+		if len(names) == 1 && listed[names[0]] != "" {
+			w.open(names[0], at)
 			return
 		}
-		w.env = -1
+		w.list = ""
 		w.wrong(at, fmt.Sprintf("unknown table [[%s]]", strings.Join(names, ".")), suggestion(names[0], ""))
 	case unstable.Table:
 		names, at := w.parts(e.Key())
 		switch {
-		case len(names) == 1 && names[0] == "env":
-			w.openEnv(at)
-			w.wrong(at, "environments are a list", "write [[env]] with two brackets")
-		case len(names) == 2 && names[0] == "env" && names[1] == "generate" && w.env >= 0:
+		case len(names) == 1 && listed[names[0]] != "":
+			w.open(names[0], at)
+			w.wrong(at, map[string]string{"env": "environments", "waive": "waivers"}[names[0]]+" are a list", "write [["+names[0]+"]] with two brackets")
+		case len(names) == 2 && names[0] == "env" && names[1] == "generate" && w.list == "env":
 			w.prefix = []string{"generate"}
-			w.at[fmt.Sprintf("env[%d].generate", w.env)] = at
+			w.at[fmt.Sprintf("env[%d].generate", w.entry)] = at
 		case len(names) == 1 && names[0] == "variables":
-			w.env, w.prefix = -1, []string{"variables"}
+			w.list, w.prefix = "", []string{"variables"}
 			w.at["variables"] = at
 		default:
 			w.wrong(at, fmt.Sprintf("unknown table [%s]", strings.Join(names, ".")), suggestion(names[0], ""))
@@ -134,25 +141,26 @@ func (w *walker) expression(e *unstable.Node) {
 	}
 }
 
-func (w *walker) openEnv(at [2]int) {
-	w.env = 0
-	for w.has(fmt.Sprintf("env[%d]", w.env)) {
-		w.env++
+// open opens the next entry of a list of tables.
+func (w *walker) open(list string, at [2]int) {
+	w.list, w.entry = list, 0
+	for w.has(fmt.Sprintf("%s[%d]", list, w.entry)) {
+		w.entry++
 	}
-	w.at[fmt.Sprintf("env[%d]", w.env)] = at
+	w.at[fmt.Sprintf("%s[%d]", list, w.entry)] = at
 	w.prefix = nil
 }
 
 // keyValue notes one key and checks it; prefix is what stands around it
-// inside the environment or the file.
+// inside the entry of a list or the file.
 func (w *walker) keyValue(e *unstable.Node, prefix []string) {
 	names, at := w.parts(e.Key())
 	names = append(append([]string{}, prefix...), names...)
 	kind, place := strings.Join(names, "."), strings.Join(names, ".")
 	scope := ""
-	if w.env >= 0 {
-		scope = "env."
-		place = fmt.Sprintf("env[%d].%s", w.env, place)
+	if w.list != "" {
+		scope = w.list + "."
+		place = fmt.Sprintf("%s[%d].%s", w.list, w.entry, place)
 	}
 	last := names[len(names)-1]
 	// a.b = 1 also gives a.
@@ -162,8 +170,8 @@ func (w *walker) keyValue(e *unstable.Node, prefix []string) {
 		}
 	}
 	w.at[place] = at
-	if w.env < 0 && place == "env" {
-		w.inlineEnvs(e.Value(), at)
+	if w.list == "" && listed[place] != "" {
+		w.inline(place, e.Value(), at)
 		return
 	}
 	if len(names) == 2 && (names[0] == "generate" || names[0] == "variables") {
@@ -174,11 +182,14 @@ func (w *walker) keyValue(e *unstable.Node, prefix []string) {
 	case secretKeys[strings.ToLower(last)] && !known:
 		w.wrong(at, "a key must not stand in this file", `put it into an environment variable and write key_env = "STRAIT_PROD_KEY", or key_command = "a command that prints it"`)
 		return
-	case !known && w.env < 0 && keyTypes["env."+kind] != "":
+	case !known && w.list != "env" && keyTypes["env."+kind] != "":
 		w.wrong(at, fmt.Sprintf("%s belongs to an environment", last), "put it below a line [[env]]")
 		return
-	case !known && w.env >= 0 && keyTypes[kind] != "":
-		w.wrong(at, fmt.Sprintf("%s belongs to the whole file", last), "put it above the first [[env]]")
+	case !known && w.list != "waive" && keyTypes["waive."+kind] != "":
+		w.wrong(at, fmt.Sprintf("%s belongs to a waiver", last), "put it below a line [[waive]]")
+		return
+	case !known && w.list != "" && keyTypes[kind] != "":
+		w.wrong(at, fmt.Sprintf("%s belongs to the whole file", last), "put it above the first [["+w.list+"]]")
 		return
 	case !known:
 		w.wrong(at, fmt.Sprintf("unknown key %s", strings.Join(names, ".")), suggestion(last, scope))
@@ -196,6 +207,8 @@ func (w *walker) value(v *unstable.Node, names []string, place string, at [2]int
 		ok = v.Kind == unstable.Integer
 	case "true or false":
 		ok = v.Kind == unstable.Bool
+	case "date":
+		ok = v.Kind == unstable.LocalDate
 	case "list of texts":
 		ok = v.Kind == unstable.Array
 		if ok {
@@ -226,10 +239,11 @@ func (w *walker) value(v *unstable.Node, names []string, place string, at [2]int
 	}
 }
 
-// inlineEnvs reads env = [ { … }, { … } ].
-func (w *walker) inlineEnvs(v *unstable.Node, at [2]int) {
+// inline reads env = [ { … }, { … } ].
+func (w *walker) inline(list string, v *unstable.Node, at [2]int) {
+	hint := map[string]string{"env": "write [[env]] once for each environment", "waive": "write [[waive]] once for each waiver"}[list]
 	if v.Kind != unstable.Array {
-		w.wrong(at, "env must be a list of tables", "write [[env]] once for each environment")
+		w.wrong(at, list+" must be a list of tables", hint)
 		return
 	}
 	for it := v.Children(); it.Next(); {
@@ -237,9 +251,9 @@ func (w *walker) inlineEnvs(v *unstable.Node, at [2]int) {
 		if table.Kind == unstable.Comment {
 			continue
 		}
-		w.openEnv(at)
+		w.open(list, at)
 		if table.Kind != unstable.InlineTable {
-			w.wrong(at, "env must be a list of tables", "write [[env]] once for each environment")
+			w.wrong(at, list+" must be a list of tables", hint)
 			continue
 		}
 		for kv := table.Children(); kv.Next(); {
@@ -248,19 +262,19 @@ func (w *walker) inlineEnvs(v *unstable.Node, at [2]int) {
 			}
 		}
 	}
-	w.env = -1
+	w.list = ""
 }
 
 func (w *walker) wrong(at [2]int, message, hint string) {
 	w.mistakes = append(w.mistakes, &ConfigError{File: w.file, Line: at[0], Column: at[1], Message: message, Hint: hint})
 }
 
-// suggestion names the known key that looks like name, else all of the scope.
+// suggestion names the known key that looks like name, else all of the scope:
+// "env.", "waive." or "" for the file.
 func suggestion(name, scope string) string {
 	var known []string
 	for key := range keyTypes {
-		short, inside := strings.CutPrefix(key, "env.")
-		if inside == (scope == "env.") && !strings.Contains(short, ".") {
+		if short, inside := strings.CutPrefix(key, scope); inside && !strings.Contains(short, ".") {
 			known = append(known, short)
 		}
 	}
@@ -275,8 +289,8 @@ func suggestion(name, scope string) string {
 		return "did you mean " + best + "?"
 	}
 	where := "the file"
-	if scope == "env." {
-		where = "an environment"
+	if scope != "" {
+		where = listed[strings.TrimSuffix(scope, ".")]
 	}
 	return where + " may have " + strings.Join(known, ", ")
 }
