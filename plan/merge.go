@@ -39,7 +39,11 @@ func GateMerge(in Input) Merge {
 func lacks(in Input, ev Evidence) []Refusal {
 	switch {
 	case !ev.Reachable:
-		return []Refusal{{"unreachable", nonEmpty(ev.Problem, ev.Env+" is not connected"), "mend its entry or its key in strait.toml, or wait until it answers"}}
+		why, hint, told := strings.Cut(nonEmpty(ev.Problem, ev.Env+" is not connected"), "\nhint: ")
+		if !told {
+			hint = "mend its entry or its key in strait.toml, or wait until it answers"
+		}
+		return []Refusal{{"unreachable", why, hint}}
 	case in.Target == nil:
 		return nil // said once
 	case ev.Active == nil && !ev.ActiveKnown:

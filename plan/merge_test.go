@@ -329,3 +329,11 @@ func actives(in Input) (out []*schema.Schema) {
 	}
 	return out
 }
+
+// The way out that a problem tells is the hint, not part of the reason.
+func TestUnreachableHint(t *testing.T) {
+	m := GateMerge(Input{Target: newUsers(), Envs: []Evidence{{Env: "prod", Problem: "prod has no key\nhint: export KEY=…"}}})
+	if len(m.Missing) != 1 || m.Missing[0].Why != "prod has no key" || m.Missing[0].Hint != "export KEY=…" {
+		t.Errorf("%+v", m.Missing)
+	}
+}

@@ -335,7 +335,10 @@ func (s *stand) runCommand(name string) string {
 	if s.Protected {
 		at, tried := s.DryRuns[name]
 		if d := s.definition(name); !d.NoDryRun && (!tried || at.Before(s.LastPush)) {
-			return cmd + " --dry-run"
+			if cmd += " --dry-run"; d.OwnDryRun { // only its author keeps it from writing
+				cmd += " --confirm " + arg(s.Env)
+			}
+			return cmd
 		}
 		cmd += " --confirm " + arg(s.Env)
 	}

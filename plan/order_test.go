@@ -277,6 +277,7 @@ func TestStages(t *testing.T) {
 		{"running", target, userDefs[:2], remote(evidence("e", widened)).with("migrations:dropAdmin", Progress{State: "inProgress"}), Migrate, Running, "strait status --env e"},
 		{"failed", target, userDefs[:2], remote(evidence("e", widened)).with("migrations:dropAdmin", Progress{State: "failed", Error: "boom"}), Migrate, Failed, "boom"},
 		{"tried in prod", target, userDefs[:2], protected(tried(remote(evidence("prod", widened)))), Migrate, Todo, "strait run migrations:setRole --env prod --confirm prod"},
+		{"with a dry run of its own", target, []Definition{{Name: "m:own", Table: "users", OwnDryRun: true, Source: "role admin"}}, protected(remote(evidence("prod", widened))).with("m:own", Progress{Deployed: true}), Migrate, Todo, "strait run m:own --env prod --dry-run --confirm prod"},
 		{"embedded", target, userDefs[:2], evidence("e", widened), Migrate, Todo, "on Strait's screen: run migrations:setRole in e"},
 		{"a name for a shell", target, userDefs[:2], remote(evidence("my env", widened)), Migrate, Todo, "--env 'my env'"},
 		{"an index for a range", indexed, ranged, remote(evidence("e", widened)).with("m:range", Progress{}), DeployWidened, Todo, "no index users.by_role"},
