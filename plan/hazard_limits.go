@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 	"math"
-	"regexp"
 	"slices"
 	"strings"
 
@@ -37,12 +36,10 @@ func collectInMigration(s *scene) []Hazard {
 	return out
 }
 
-// leaves is a loop that may end before its query does.
-var leaves = regexp.MustCompile(`\bbreak\b`)
-
-// whole reports whether a query's end reads everything that it walks.
+// whole reports whether a query's end reads everything that it walks: a loop
+// does that may not be left early.
 func (w work) whole(end string) bool {
-	return end == "collect" || end == "count" || end == "each" && !leaves.MatchString(bare(w.Source))
+	return end == "collect" || end == "count" || end == "each" && walksAll(w.Source)
 }
 
 func (w work) collects(r source.Read) Hazard {

@@ -15,6 +15,7 @@ const (
 )
 
 var (
+	wordName = regexp.MustCompile(`^\w+$`)
 	// chooses are expressions that look before they compute.
 	chooses = regexp.MustCompile(`\?|\|\||&&`)
 	// normal are forms that give the same when they get their own result.
@@ -24,20 +25,22 @@ var (
 // selfUse reads in a migration's text how the new value of a field is computed
 // from the old: its expression is what follows field: or field =.
 func selfUse(text, field string) use {
+	if !wordName.MatchString(field) {
+		return unused
+	}
 	text = bare(text)
-	name := regexp.QuoteMeta(field)
 	found := unused
-	for _, at := range regexp.MustCompile(`(?:^|[^.\w$])`+name+`\s*(?::|=)`).FindAllStringIndex(text, -1) {
+	for _, at := range regexp.MustCompile(`(?:^|[^.\w$])`+field+`\s*(?::|=)`).FindAllStringIndex(text, -1) {
 		if rest := text[at[1]:]; rest == "" || rest[0] == '=' || rest[0] == '>' {
 			continue
 		}
 		expr := expression(text[at[1]:])
-		if !regexp.MustCompile(`\b` + name + `\b`).MatchString(expr) {
+		if !regexp.MustCompile(`\b` + field + `\b`).MatchString(expr) {
 			continue
 		}
 		switch {
 		case chooses.MatchString(expr):
-		case arithmetic(expr, name):
+		case arithmetic(expr, field):
 			return grows
 		case normal.MatchString(expr):
 		default:
@@ -55,6 +58,37 @@ func arithmetic(expr, name string) bool {
 	return regexp.MustCompile(`\b`+self+`\)?`+op+`[\w("'`+"`"+`]`).MatchString(expr) ||
 		regexp.MustCompile(`[\w)"'`+"`"+`]`+op+`\(?`+self+`(?:$|[^.\w(\[])`).MatchString(expr) ||
 		regexp.MustCompile("(?s)^\\s*`.*\\$\\{\\s*"+self+"\\s*\\}.*`").MatchString(expr) && !regexp.MustCompile("^\\s*`\\$\\{\\s*"+self+"\\s*\\}`").MatchString(expr)
+}
+
+var (
+	forAwait = regexp.MustCompile(`\bfor\s+await\s*\(`)
+	leaves   = regexp.MustCompile(`\b(?:break|return|throw)\b`)
+)
+
+// walksAll reports whether a text has loops over queries, and none of them can
+// end before its query does.
+func walksAll(text string) bool {
+	text = bare(text)
+	loops := forAwait.FindAllStringIndex(text, -1)
+	for _, at := range loops {
+		rest := text[at[1]:]
+		_, body, block := strings.Cut(rest[len(bracketed(rest)):], "{")
+		if !block || leaves.MatchString(bracketed(body)) {
+			return false
+		}
+	}
+	return len(loops) > 0
+}
+
+// bracketed is text up to the bracket that closes what was opened before it.
+func bracketed(text string) string {
+	for from := 0; from < len(text); from++ {
+		from += len(expression(text[from:]))
+		if from >= len(text) || strings.IndexByte(")]}", text[from]) >= 0 {
+			return text[:min(from, len(text))]
+		}
+	}
+	return text
 }
 
 // expression is text up to the comma, semicolon or bracket that ends it.

@@ -155,9 +155,12 @@ func FuzzSelfUse(f *testing.F) {
 	for _, text := range []string{"({ price: doc.price * 100 })", "price = price +\n 1", "`${price}", "/* price: price*2", `price: "\`} {
 		f.Add(text, "price")
 	}
+	f.Add("for await (const x of [1]) { g(); if (x) { break } }", "x")
+	f.Add("0", "\xe5")
 	f.Fuzz(func(t *testing.T, text, field string) {
 		selfUse(text, field)
 		assertsGet(text)
+		walksAll(text)
 	})
 }
 

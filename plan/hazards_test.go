@@ -235,7 +235,8 @@ func TestCollectInMigration(t *testing.T) {
 	in.Code.Migrations["m:one"].Writes = nil
 	in.Envs[0].Sizes = map[string]Size{"logs": {Sampled: 10, Mean: 4096, Largest: 9000}}
 	expect(t, "SW201", in, "danger prod: one reads all of logs at once: about 78.1 MiB in prod, where one transaction may read 16 MiB")
-	expect(t, "SW201", oneOn("for await (const x of q) { if (n > 9) break; }", source.Body{Reads: []source.Read{{Table: "logs", End: "each"}}}))
+	expect(t, "SW201", oneOn("for await (const x of q) { if (n > 9) { return { n }; } }", source.Body{Reads: []source.Read{{Table: "logs", End: "each"}}}))
+	in.Definitions[0].Source, in.Code.Migrations["m:one"].Reads[0].End = "for await (const x of ctx.db.query('logs')) { f(x, [1]); n++; }\nreturn n", "each"
 	in.Code.Migrations["m:one"].Writes, in.Envs[0].Sizes = []source.Write{{Op: source.Patch, Table: "logs", Guarded: true}}, nil
 	expect(t, "SW201", in, "notice prod: one reads all of logs at once: 20,000 documents in prod; the limit is 32,000 read")
 	for _, r := range []source.Read{{Table: "logs", End: "take"}, {Table: "logs", End: "paginate"}, {Table: "logs", Index: "by_x", Bounded: true, End: "collect"}, {End: "collect"}} {
