@@ -26,3 +26,18 @@ func BenchmarkLoadSchema(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkCode reads the demo's own functions.
+func BenchmarkCode(b *testing.B) {
+	p, err := Load(b.Context(), Options{Dir: filepath.Join("..", "..", "testdata", "demo")})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		p.code = codeRead{}
+		if _, err := p.Code(b.Context()); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

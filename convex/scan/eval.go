@@ -180,7 +180,7 @@ func (e *eval) ident(name string, sc *scope) *value {
 	if v, _ := sc.find(name); v != nil {
 		return v
 	}
-	if v := e.s.global(e, sc.mod, name); v != nil {
+	if v := e.s.global(sc.mod, name); v != nil {
 		return v
 	}
 	switch name {
@@ -197,7 +197,7 @@ func (e *eval) ident(name string, sc *scope) *value {
 
 // global evaluates a name at the top of a module, once; nil when the module
 // has none.
-func (s *scanner) global(e *eval, m *module, name string) *value {
+func (s *scanner) global(m *module, name string) *value {
 	if v, ok := m.values[name]; ok {
 		return v
 	}
@@ -218,6 +218,9 @@ func (s *scanner) global(e *eval, m *module, name string) *value {
 func (s *scanner) bound(m *module, name string, b binding) *value {
 	if b.from != "" {
 		return s.imported(m, b.from, b.name)
+	}
+	if b.node == nil {
+		return nothing
 	}
 	switch b.node.Kind {
 	case syntax.Func:
@@ -304,7 +307,7 @@ func (s *scanner) exportValue(m *module, name string) *value {
 		in.values[key] = s.top(in, x.node)
 		return in.values[key]
 	}
-	if v := s.global(nil, in, x.local); v != nil {
+	if v := s.global(in, x.local); v != nil {
 		return v
 	}
 	return nothing

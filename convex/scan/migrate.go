@@ -142,7 +142,9 @@ func (e *eval) patch(n *syntax.Node, v *value, b *source.Body) {
 		return
 	}
 	w := source.Write{Site: e.mod.site(n.Pos), Function: e.name, Op: source.Patch, Table: b.Table, Returned: true, Guarded: e.guard > 0 || v.maybe}
-	w.Fields, w.Open = written(v)
+	whole := *v
+	whole.maybe = false // then nothing is returned
+	w.Fields, w.Open = written(&whole)
 	if v.kind == document { // returned whole
 		w.Fields, w.Open = nil, true
 	}

@@ -392,11 +392,12 @@ func (s *scanner) register(m *module, x export, name string) {
 	if initial == nil {
 		return
 	}
-	for _, u := range m.units {
-		if u.fn.Pos >= initial.Pos && s.names[u.fn] == "" && within(u.fn, initial) {
-			s.names[u.fn] = name
+	syntax.Walk(initial, func(n *syntax.Node) bool {
+		if n.Kind == syntax.Func && s.names[n] == "" {
+			s.names[n] = name
 		}
-	}
+		return n.Kind != syntax.Func
+	})
 }
 
 func within(fn, n *syntax.Node) (found bool) {

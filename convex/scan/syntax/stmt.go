@@ -322,6 +322,7 @@ func (p *parser) imports(n *Node) *Node {
 		if p.eat("=") { // import x = require("y")
 			p.assign()
 			p.semicolon()
+			n.Kind, n.List = Empty, nil
 			return n
 		}
 		p.eat(",")

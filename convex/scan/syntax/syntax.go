@@ -106,7 +106,7 @@ const (
 type Node struct {
 	Kind    Kind
 	Flags   Flags
-	Pos     int32 // offset of its beginning; of the name for Member
+	Pos     int32 // offset of its beginning; of the name for Member and a call of one
 	End     int32 // offset after it, for Func, Call and statements
 	Name    string
 	As      string
