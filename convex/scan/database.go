@@ -18,7 +18,7 @@ func (e *eval) databaseCall(n, callee *syntax.Node, args []*value) *value {
 	switch name := callee.Name; name {
 	case "insert":
 		e.write(source.Insert, tableOf(arg(0)), callee.Pos, arg(1))
-		return &value{kind: identity, s: tableOf(arg(0))}
+		return idOf(tableOf(arg(0)), false)
 	case "patch", "replace":
 		id, data := arg(0), arg(1)
 		if len(args) == 3 || id.kind == text { // the table first, as in newer Convex

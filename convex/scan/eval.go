@@ -121,11 +121,11 @@ func (e *eval) expr(n *syntax.Node, sc *scope) *value {
 	case syntax.Class:
 		return &value{kind: class, node: n}
 	case syntax.Member:
-		return e.memberOf(n, e.expr(n.A, sc))
+		return chained(n, e.memberOf(n, e.expr(n.A, sc)))
 	case syntax.Index:
-		return e.index(n, sc)
+		return chained(n, e.index(n, sc))
 	case syntax.Call:
-		return e.call(n, sc)
+		return chained(n, e.call(n, sc))
 	case syntax.New:
 		return e.newObject(n, sc)
 	case syntax.Tagged:
@@ -153,6 +153,21 @@ func (e *eval) expr(n *syntax.Node, sc *scope) *value {
 		return e.expr(n.A, sc)
 	}
 	return nothing
+}
+
+// chained is the value of a?.b.c(): it may be undefined.
+func chained(n *syntax.Node, v *value) *value {
+	if v.typ == nil && v.kind != identity {
+		return v
+	}
+	for ; n != nil && (n.Kind == syntax.Member || n.Kind == syntax.Index || n.Kind == syntax.Call || n.Kind == syntax.Cast); n = n.A {
+		if n.Is(syntax.Optional) && n.Kind != syntax.Cast {
+			w := *v
+			w.typ, w.maybe = nil, true
+			return &w
+		}
+	}
+	return v
 }
 
 func (e *eval) all(list []*syntax.Node, sc *scope) []*value {

@@ -133,11 +133,9 @@ func (e *eval) start(n *syntax.Node, sc *scope) {
 }
 
 func (e *eval) declare(d *syntax.Node, sc *scope) {
-	v := nothing
+	v := &value{kind: void}
 	if d.B != nil {
 		v = e.await(e.expr(d.B, sc))
-	} else {
-		v = &value{kind: void}
 	}
 	if d.Type != nil {
 		v = e.refine(v, d.Type)

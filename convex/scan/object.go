@@ -49,8 +49,6 @@ func typeOf(v *value) *schema.Validator {
 			t.Fields = append(t.Fields, schema.Field{Name: f.name, Type: typeOf(f.val), Optional: f.maybe || f.val.maybe})
 		}
 		return t
-	case v.kind == identity && v.s != "" && !v.maybe && v.typ == nil:
-		return &schema.Validator{Kind: schema.ID, Table: v.s}
 	case v.typ == nil:
 		return anything
 	}
@@ -177,7 +175,7 @@ func (e *eval) field(of *value, name string, n *syntax.Node) *value {
 			if of.exact {
 				return with(argument(*f), of.from)
 			}
-			return with(shaped(f.Type), of.from)
+			return with(optional(shaped(f.Type), f.Optional), of.from)
 		}
 	}
 	if named := e.byName(name, n); named != nil && of.kind == unknown {
@@ -208,9 +206,18 @@ func (e *eval) byName(name string, n *syntax.Node) *value {
 	return nil
 }
 
+// idOf is an id that is certain to be one of a table.
+func idOf(table string, hand bool) *value {
+	v := &value{kind: identity, s: table, hand: hand}
+	if table != "" {
+		v.typ = &schema.Validator{Kind: schema.ID, Table: table}
+	}
+	return v
+}
+
 func (e *eval) documentField(of *value, name string) *value {
 	if name == "_id" {
-		return &value{kind: identity, s: of.s, hand: of.hand, ent: of.ent}
+		return idOf(of.s, of.hand)
 	}
 	out := nothing
 	if of.shape != nil {
@@ -225,12 +232,22 @@ func (e *eval) documentField(of *value, name string) *value {
 	return with(out, of.from)
 }
 
+// optional is v, which may be absent when may says so.
+func optional(v *value, may bool) *value {
+	if !may || v.maybe {
+		return v
+	}
+	w := *v
+	w.maybe = true
+	return &w
+}
+
 // shapeField is a field of a document, of a union of objects too.
 func shapeField(t *schema.Validator, name string) *value {
 	switch t.Kind {
 	case schema.Object:
 		if f := t.Field(name); f != nil {
-			return shaped(f.Type)
+			return optional(shaped(f.Type), f.Optional)
 		}
 	case schema.Union:
 		var out *value
@@ -324,7 +341,7 @@ func (e *eval) bind(p *syntax.Node, v *value, sc *scope, parameter bool) {
 		e.bind(p.A, v, sc, false)
 	case syntax.Array:
 		for i, x := range p.List {
-			elem := nothing
+			var elem *value
 			if v.kind == list && i < len(v.items) {
 				elem = v.items[i]
 			} else if v.kind == list {

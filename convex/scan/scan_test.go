@@ -113,11 +113,12 @@ func TestWrites(t *testing.T) {
 		"a cast":      {`await ctx.db.patch(args.x as Id<"users">, {});`, `patch users`},
 		"an annotation": {`const fix = async (d: Doc<"users">[], id?: Id<"orders"> | null) => { for (const x of d) await ctx.db.delete(x._id); await ctx.db.delete(id!); }; await fix(args.x, args.y);`,
 			"delete users\ndelete orders"},
-		"not told":        {`await ctx.db.patch(args.x, args.y);`, `patch  open`},
-		"another db":      {`const client = connect(); await client.insert("users", { a: 1 });`, ``},
-		"a local helper":  {`const set = async (id: any, data: object) => ctx.db.patch(id, data); await set(args.orderId, { a: 1 });`, `patch orders a=v.literal(1.0)`},
-		"ents":            {`await ctx.table("users").insert({ a: 1 }); await ctx.table("users").getX(args.x).patch({ b: 1 }); const u = await ctx.table("users").getX(args.x); await u.delete();`, "insert users a=v.literal(1.0)\npatch users b=v.literal(1.0)\ndelete users"},
-		"a while of page": {`let cursor = null; while (true) { const { page, isDone, continueCursor } = await ctx.db.query("orders").paginate({ cursor, numItems: 9 }); for (const o of page) await ctx.db.patch(o._id, { cursor }); cursor = continueCursor; if (isDone) break; }`, `patch orders cursor=v.any()`},
+		"not told":          {`await ctx.db.patch(args.x, args.y);`, `patch  open`},
+		"an optional chain": {`const o = await ctx.db.get(args.orderId); await ctx.db.insert("users", { a: o?._id, b: args.note?.trim(), c: o!._id, d: o!.customerId });`, `insert users a=v.any() b=v.any() c=v.id("orders") d=v.any()`},
+		"another db":        {`const client = connect(); await client.insert("users", { a: 1 });`, ``},
+		"a local helper":    {`const set = async (id: any, data: object) => ctx.db.patch(id, data); await set(args.orderId, { a: 1 });`, `patch orders a=v.literal(1.0)`},
+		"ents":              {`await ctx.table("users").insert({ a: 1 }); await ctx.table("users").getX(args.x).patch({ b: 1 }); const u = await ctx.table("users").getX(args.x); await u.delete();`, "insert users a=v.literal(1.0)\npatch users b=v.literal(1.0)\ndelete users"},
+		"a while of page":   {`let cursor = null; while (true) { const { page, isDone, continueCursor } = await ctx.db.query("orders").paginate({ cursor, numItems: 9 }); for (const o of page) await ctx.db.patch(o._id, { cursor }); cursor = continueCursor; if (isDone) break; }`, `patch orders cursor=v.any()`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			text := head + `export const go = mutation({ args: { orderId: v.id("orders"), n: v.number(), note: v.optional(v.string()) }, handler: async (ctx, args) => {` + c.body + ` } });`
