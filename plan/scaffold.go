@@ -181,7 +181,7 @@ func (c *coder) unknownBody(s *situation) string {
 	what := "say what becomes of documents of " + s.row.Table + " that do not fit"
 	c.todo = append(c.todo, what)
 	return c.body(fmt.Sprintf("    // The schema's types promise what was never checked.\n%s    if (fits(doc)) return;\n",
-		indented("    ", fitsFunction("fits", check))),
+		indented("    ", fitsFunction("fits", "boolean", check))),
 		fmt.Sprintf("// TODO: %s. Rewrite it with ctx.db.replace, or delete it with ctx.db.delete.\nthrow new Error(%s);\n",
 			comment(what), quoted("TODO: "+what)))
 }

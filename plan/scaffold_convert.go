@@ -193,6 +193,9 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 	}
 	var branches []branch
 	rest, kept := 0, e // members that fit as they are, and their code
+	if blurred(ms) {
+		kept = c.cast(e, to)
+	}
 	for _, m := range ms {
 		if accepts(to, m) {
 			rest++
@@ -205,15 +208,22 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 		is, ok := c.is(e, m, ms)
 		misfit, ok2 := c.memberMisfit(e, m, to)
 		if !ok || !ok2 {
-			return c.either(isTrue(c.fits(to)+"("+e+")"), c.cast(e, to), c.choose(e, from, to, at))
+			return c.either(isTrue(c.fits(to)+"("+e+")"), e, c.choose(e, from, to, at))
 		}
 		value := e
 		if strings.Contains(is.String(), "normalizeId(") { // which TypeScript does not narrow by
-			value, kept = e+" as "+c.of(m), c.cast(e, to)
+			value = e + " as " + c.of(m)
+		}
+		if m.Kind == schema.Literal && hasKind(ms, schema.ID) { // nor by === beside ids
+			value = e + " as " + c.of(m)
 		}
 		then := c.convertMember(value, m, to, at)
 		if isScalar(m) && !strings.HasPrefix(then, "ctx.db.normalizeId(") {
-			then = c.either(misfit, then, e)
+			fits := e
+			if strings.Contains(misfit.String(), "normalizeId(") {
+				fits = c.cast(e, to)
+			}
+			then = c.either(misfit, then, fits)
 		}
 		branches = append(branches, branch{is, then})
 	}
@@ -222,7 +232,11 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 		for _, m := range literals {
 			parts = append(parts, isEqual(e, literalCode(m)))
 		}
-		branches = append(branches, branch{some(parts...), c.choose(e, unionOf(literals), to, at)})
+		u, value := unionOf(literals), e
+		if hasKind(ms, schema.ID) {
+			value = e + " as " + c.of(u)
+		}
+		branches = append(branches, branch{some(parts...), c.choose(value, u, to, at)})
 	}
 	out := kept
 	if rest == 0 { // the last needs no condition
@@ -233,6 +247,21 @@ func (c *coder) convert(e string, from, to *schema.Validator, at string) string 
 		out = c.either(b.when, b.then, out)
 	}
 	return out
+}
+
+// blurred reports whether TypeScript loses track of what is left of a union
+// after some of it is ruled out: ids are strings to it, arrays are objects.
+func blurred(ms []*schema.Validator) bool {
+	n := 0
+	for _, m := range ms {
+		switch m.Kind {
+		case schema.ID:
+			return len(ms) > 1
+		case schema.Object, schema.Record, schema.Array, schema.Bytes:
+			n++
+		}
+	}
+	return n > 1
 }
 
 // cast gives a value that fits the type that TypeScript cannot know it has.

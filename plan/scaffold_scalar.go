@@ -135,19 +135,19 @@ func (c *coder) linkOf(table, other string) (index, field string) {
 // types that no short condition tells apart.
 func (c *coder) fits(to *schema.Validator) string {
 	return c.helper("fits", "fits "+show(to), func(name string) string {
-		return fitsFunction(name, c.check("value", to, false))
+		return fitsFunction(name, "value is "+c.of(to), c.check("value", to, false))
 	})
 }
 
 // fitsFunction is a function that checks a value.
-func fitsFunction(name string, check cond) string {
+func fitsFunction(name, gives string, check cond) string {
 	body := check.layout(lineWidth - 10)
 	if len(body) > lineWidth/2 {
 		body = "\n  " + nested(body)
 	} else {
 		body = " " + body
 	}
-	return "const " + name + " = (value: any): boolean =>" + body + ";\n"
+	return "const " + name + " = (value: any): " + gives + " =>" + body + ";\n"
 }
 
 // check is true for a value of any type that fits t. The document itself has

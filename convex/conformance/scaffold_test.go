@@ -82,6 +82,13 @@ func TestScaffoldsTypeCheck(t *testing.T) {
 			}
 		}
 	}
+	for _, seed := range []uint64{5, 6} {
+		dir := filepath.Join(root, "cases", fmt.Sprintf("random-%d", seed))
+		randomScaffolded(t, seed, 40).write(dir, false)
+		for file, text := range generatedTypes {
+			writeFile(t, filepath.Join(dir, "convex/_generated", file), text)
+		}
+	}
 	checkTypes(t, npm, root, `"include": ["cases"], "compilerOptions": {"skipLibCheck": true, "noUncheckedIndexedAccess": true,`)
 }
 
