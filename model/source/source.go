@@ -10,7 +10,7 @@ import "strait/model/schema"
 type Facts struct {
 	Writes     []Write          // of all functions and their helpers; migrations apart
 	Reads      []Read           // likewise
-	Jobs       []Job            // what crons and schedulers call
+	Jobs       []Job            // what crons and schedulers call, migrations too
 	Migrations map[string]*Body // by name of the definition: "migrations:setPlan"
 	// Unread are the files that could not be read, each with why. Facts about
 	// them are missing.
@@ -51,7 +51,9 @@ type Write struct {
 type Field struct {
 	Name string
 	// Value is what the text tells of the value: a literal, v.string() of a
-	// template, an object's fields; v.any() where it tells nothing.
+	// template, an object's fields, an argument's validator; v.any() where it
+	// tells nothing, or code around it may narrow what it tells. What comes may
+	// still be less than v.string() says: warn only where nothing of it fits.
 	Value *schema.Validator
 	Unset bool // written as undefined
 	Maybe bool // present under a condition only
@@ -67,7 +69,7 @@ type Read struct {
 	Table    string // "" when the text does not tell
 	Index    string // "" for the whole table
 	Bounded  bool   // the index range has at least one condition
-	End      string // collect, take, first, unique, paginate, each (for await), count, get
+	End      string // collect, take, first, unique, paginate, each (for await), count, get; "" when the text does not tell
 }
 
 // Job is a call that the deployment makes by itself.
@@ -83,7 +85,7 @@ type Body struct {
 	Site
 	Table  string
 	Writes []Write // in order, the returned patch too
-	Reads  []Read  // beside the document at hand
+	Reads  []Read  // beside the document at hand; the walk of a hand-written one, too
 	// RangeIndex is the index that customRange walks; "" without one.
 	RangeIndex string
 	Schedules  bool // ctx.scheduler
