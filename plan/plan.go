@@ -180,8 +180,9 @@ type Input struct {
 	Envs        []Evidence // in promotion order
 
 	// The rest is for NewReview only.
-	Code    *source.Facts // nil: the code was not read
-	Waivers []Waiver
+	Code      *source.Facts // nil: the code was not read
+	Waivers   []Waiver
+	Functions string // folder of the functions, relative to the project's root; "" is convex
 }
 
 // Row is one line of the fleet's grid: a change that must be migrated, with

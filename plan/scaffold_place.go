@@ -36,7 +36,7 @@ func (a *adviser) components() []Definition {
 // homeOf is the file of the table's other migrations, else that of most
 // migrations, else migrations.ts.
 func (a *adviser) homeOf(table string) home {
-	h := home{root: "convex", module: "migrations"}
+	h := home{root: nonEmpty(a.in.Functions, "convex"), module: "migrations"}
 	for _, d := range a.in.Definitions {
 		if root, ok := rootOf(d); ok {
 			h.root = root

@@ -149,7 +149,7 @@ func (f *Fleet) load() {
 	wanted, err := chosen(p.Config.Envs, f.opt.Envs)
 	f.change(func() {
 		f.loading, f.project = false, p
-		f.defs = definitions(p.Migrations)
+		f.defs = Definitions(p.Migrations)
 		f.journal = newJournal(p.Root)
 		if err != nil {
 			f.err = err.Error()
@@ -195,7 +195,8 @@ func chosen(all []project.Env, names []string) ([]project.Env, error) {
 	return out, nil
 }
 
-func definitions(ms []project.Migration) []plan.Definition {
+// Definitions are a project's migrations as the plan knows them.
+func Definitions(ms []project.Migration) []plan.Definition {
 	out := make([]plan.Definition, 0, len(ms))
 	for _, m := range ms {
 		out = append(out, plan.Definition{

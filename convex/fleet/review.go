@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"errors"
+	"path/filepath"
 
 	"strait/convex/project"
 	"strait/plan"
@@ -28,6 +29,9 @@ func (f *Fleet) Review(ctx context.Context) (plan.Plan, plan.Review, error) {
 	in := f.input()
 	f.mu.Unlock()
 	in.Code, in.Waivers = code, waivers(p.Config)
+	if rel, err := filepath.Rel(p.Root, p.FunctionsDir); err == nil {
+		in.Functions = filepath.ToSlash(rel)
+	}
 	made := plan.Make(in)
 	return made, plan.NewReview(in, made), nil
 }
