@@ -24,7 +24,12 @@ func (a *adviser) snippets(s *situation) []Snippet {
 	case s.move != nil:
 		out = append(out, w.readMoved(), w.writeMoved())
 	case s.main.Kind == FieldRemoved:
-		out = append(out, w.without())
+		name := lastName(s.row.Path)
+		if above, ok := strings.CutSuffix(rest, "."+name); ok {
+			if holder := leafAt(s.from, above); holder != nil && holder.Kind == schema.Object && holder.Field(name) != nil {
+				out = append(out, w.without())
+			}
+		}
 	case s.main.Kind == RequiredFieldAdded || s.main.Kind == OptionalToRequired:
 		if holder, f, g := fieldAt(s.from, s.to, rest); holder != nil {
 			if old := holder.Field(s.main.Rename); old != nil {

@@ -133,7 +133,10 @@ func (s *situation) remove() tactic {
 	if s.move != nil {
 		return s.moveOut()
 	}
-	f := s.place()
+	f, first := s.place(), ""
+	if s.main.Rename != "" {
+		first = fmt.Sprintf(" If it goes on as %s, do this only when that is filled and read: see the advice on it.", s.sibling(s.main.Rename))
+	}
 	return tactic{DualWrite,
 		"Former code may need the field: go on writing it until no code reads it, then stop writing, then unset it. What was stored in it cannot be had back but from a backup.",
 		append([]Deploy{
@@ -155,7 +158,7 @@ func (s *situation) remove() tactic {
 			},
 			{
 				Title:    "Migrate",
-				Does:     fmt.Sprintf("Unset %s in the documents that hold it.", f),
+				Does:     fmt.Sprintf("Unset %s in the documents that hold it.%s", f, first),
 				RollBack: "This is the point of no return: what the field held is lost, except in the backup. Cancelling keeps what was not reached yet. Code that does not read the field is not affected.",
 			},
 		}, ending(fmt.Sprintf("%s is gone from the schema.", f))...)}
