@@ -42,7 +42,7 @@ func TestParseErrorsNameThePlace(t *testing.T) {
 	field := func(f string) string {
 		return `{"tables":[{"tableName":"a"},{"tableName":"b","documentType":{"type":"object","value":{"f":{"fieldType":` + f + `,"optional":false}}}}]}`
 	}
-	at := "tables[1].documentType.value.f.fieldType"
+	at := `table "b", field "f" (tables[1].documentType.value.f.fieldType`
 	for text, want := range map[string]string{
 		``:                                   "read schema: not JSON: unexpected end (at byte 0)",
 		`[]`:                                 "read schema: expected an object, found an array",
@@ -61,20 +61,23 @@ func TestParseErrorsNameThePlace(t *testing.T) {
 		`{"tables":[1]}`:                     "tables[0]: expected an object, found a number",
 		`{"tables":[{}]}`:                    `tables[0]: "tableName" is missing`,
 		`{"tables":[],"schemaValidation":1}`: "schemaValidation: expected true or false, found a number",
-		`{"tables":[{"tableName":"a"},{"tableName":"a"}]}`:                                                            `tables[1]: table "a" is declared twice`,
-		`{"tables":[{"tableName":"a","indexes":[{}]}]}`:                                                               `tables[0].indexes[0]: "indexDescriptor" is missing`,
-		`{"tables":[{"tableName":"a","indexes":[{"indexDescriptor":"i","fields":[1]}]}]}`:                             "tables[0].indexes[0].fields[0]: expected a string, found a number",
-		`{"tables":[{"tableName":"a","vectorIndexes":[{"indexDescriptor":"i","vectorField":"v"}]}]}`:                  `"dimensions" is missing`,
-		`{"tables":[{"tableName":"a","vectorIndexes":[{"indexDescriptor":"i","vectorField":"v","dimensions":1.5}]}]}`: "dimensions: expected a whole number, found 1.5",
-		field(`{"type":"foo"}`):                              at + `: unknown validator type "foo"`,
-		field(`{}`):                                          at + `: "type" is missing`,
-		field(`{"type":"array"}`):                            at + `: "value" is missing`,
-		field(`{"type":"union","value":[{"type":1}]}`):       at + `.value[0].type: expected a string, found a number`,
-		field(`{"type":"literal","value":[]}`):               at + `.value: a literal is`,
-		field(`{"type":"literal","value":{"$integer":"x"}}`): at + `.value: bad literal`,
-		field(`{"type":"literal","value":{"$bytes":""}}`):    at + `.value: a literal is`,
-		field(`{"type":"id"}`):                               at + `: "tableName" is missing`,
-		field(`{"type":"record","keys":{"type":"string"},"values":{"fieldType":{"type":"any"},"optional":true}}`): at + `.values: Records cannot have optional values`,
+		`{"tables":[{"tableName":"a"},{"tableName":"a"}]}`:                                                                                  `table "a" (tables[1]): it is declared twice`,
+		`{"tables":[{"tableName":"a","indexes":[{}]}]}`:                                                                                     `table "a" (tables[0].indexes[0]): "indexDescriptor" is missing`,
+		`{"tables":[{"tableName":"a","indexes":[{"indexDescriptor":"i","fields":[1]}]}]}`:                                                   `table "a", index "i" (tables[0].indexes[0].fields[0]): expected a string, found a number`,
+		`{"tables":[{"tableName":"a","vectorIndexes":[{"indexDescriptor":"i","vectorField":"v"}]}]}`:                                        `table "a", vector index "i" (tables[0].vectorIndexes[0]): "dimensions" is missing`,
+		`{"tables":[{"tableName":"a","vectorIndexes":[{"indexDescriptor":"i","vectorField":"v","dimensions":1.5}]}]}`:                       `table "a", vector index "i" (tables[0].vectorIndexes[0].dimensions): expected a whole number, found 1.5`,
+		field(`{"type":"array","value":{"type":"object","value":{"x":{"fieldType":{"type":"record","keys":{"type":"foo"},"values":{}}}}}}`): `table "b", field "f[].x" (tables[1].documentType.value.f.fieldType.value.value.x.fieldType.keys): unknown validator type "foo"`,
+		`{"tables":[{"tableName":"b","documentType":{"type":"union","value":[{"type":"string"},{"type":"foo"}]}}]}`:                         `table "b" (tables[0].documentType.value[1]): unknown validator type "foo"`,
+		`{"tables":[{"tableName":"b","stagedSearchIndexes":[{"indexDescriptor":"i"}]}]}`:                                                    `table "b", search index "i" (tables[0].stagedSearchIndexes[0]): "searchField" is missing`,
+		field(`{"type":"foo"}`):                              at + `): unknown validator type "foo"`,
+		field(`{}`):                                          at + `): "type" is missing`,
+		field(`{"type":"array"}`):                            at + `): "value" is missing`,
+		field(`{"type":"union","value":[{"type":1}]}`):       at + `.value[0].type): expected a string, found a number`,
+		field(`{"type":"literal","value":[]}`):               at + `.value): a literal is`,
+		field(`{"type":"literal","value":{"$integer":"x"}}`): at + `.value): bad literal`,
+		field(`{"type":"literal","value":{"$bytes":""}}`):    at + `.value): a literal is`,
+		field(`{"type":"id"}`):                               at + `): "tableName" is missing`,
+		field(`{"type":"record","keys":{"type":"string"},"values":{"fieldType":{"type":"any"},"optional":true}}`): strings.Replace(at, `"f"`, `"f{}"`, 1) + `.values): Records cannot have optional values`,
 		field(strings.Repeat(`{"type":"array","value":`, 500)):                                                    "nested more than 400 levels deep",
 	} {
 		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {

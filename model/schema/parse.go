@@ -47,7 +47,7 @@ func parseSchema(text []byte) (*Schema, error) {
 			return nil, err
 		}
 		if seen[t.Name] {
-			return nil, n.fail("table %q is declared twice", t.Name)
+			return nil, n.fail("it is declared twice")
 		}
 		seen[t.Name] = true
 		s.Tables = append(s.Tables, t)

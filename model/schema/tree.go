@@ -25,12 +25,23 @@ type node struct {
 	places map[string]int // of names, once there are many
 }
 
-// place is where the node stands, as "tables[1].documentType".
+// place is where the node stands, in the words of a schema as far as there are
+// any, and as a path of the JSON: table "users", field "profile.zip"
+// (tables[1].documentType.value.profile…).
 func (n *node) place() string {
+	path := n.path()
+	if known := n.known(); known != "" {
+		return known + " (" + path + ")"
+	}
+	return path
+}
+
+// path is where the node stands in the JSON: tables[1].documentType.
+func (n *node) path() string {
 	if n == nil || n.up == nil {
 		return ""
 	}
-	up := n.up.place()
+	up := n.up.path()
 	switch {
 	case n.up.kind == '[':
 		return up + "[" + strconv.Itoa(n.at) + "]"
