@@ -16,7 +16,7 @@ import (
 )
 
 // framesPerSecond bounds the redraws; it is also the delay of a key's echo.
-const framesPerSecond = 30
+const framesPerSecond = 40
 
 // program is the tea.Model around Root: it lets no panic through.
 type program struct {
