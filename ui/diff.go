@@ -201,7 +201,7 @@ func (c *cli) tellDiff(changes []plan.Change) {
 // that the change is in.
 func example(ch plan.Change, w value.Value) string {
 	const whole = 240
-	text := value.Brief(w, whole)
+	text := value.Script(w, whole)
 	doc, isObject := w.(value.Object)
 	if !isObject || !strings.HasSuffix(text, "…") {
 		return text
@@ -213,7 +213,7 @@ func example(ch plan.Change, w value.Value) string {
 	if !there {
 		return text
 	}
-	return "{" + name + ": " + value.Brief(v, whole) + ", …}"
+	return "{" + name + ": " + value.Script(v, whole) + ", …}"
 }
 
 // tellRows aligns the second column of rows, the first being a heading's.

@@ -382,7 +382,7 @@ func TestDiffShowsOfALongWitnessWhatMatters(t *testing.T) {
 	doc := value.NewObject(value.Field{Name: "a", Value: strings.Repeat("x", 300)}, value.Field{Name: "zip", Value: value.Array{1.5}})
 	for path, want := range map[string]string{
 		"users.zip": "{zip: [1.5], …}", "users.zip[]": "{zip: [1.5], …}", "users.zip.keys()": "{zip: [1.5], …}", "users.zip{}.x": "{zip: [1.5], …}",
-		"users.gone": value.Brief(doc, 240), "users": value.Brief(doc, 240), "": value.Brief(doc, 240),
+		"users.gone": value.Script(doc, 240), "users": value.Script(doc, 240), "": value.Script(doc, 240),
 	} {
 		if got := example(plan.Change{Path: path}, doc); got != want {
 			t.Errorf("%s: got %s, want %s", path, got, want)
