@@ -302,3 +302,14 @@ func TestStages(t *testing.T) {
 		}
 	}
 }
+
+// Two definitions of one name are one migration to everybody who runs it.
+func TestOrderOfTwoOfOneName(t *testing.T) {
+	target := newUsers()
+	twice := []Definition{userDefs[0], userDefs[0], {Name: "m:all", Runner: true, Series: []string{userDefs[0].Name, userDefs[0].Name, "m:gone"}}}
+	stages := orderOf(Input{Target: target, Definitions: twice, Envs: []Evidence{remote(evidence("e", schema.WidenSchemas(oldUsers(), target)))}})
+	i := slices.IndexFunc(stages, func(s Stage) bool { return s.Doing == Migrate })
+	if got := fmt.Sprint(stages[i].Groups); got != "[["+userDefs[0].Name+"]]" {
+		t.Errorf("groups %s", got)
+	}
+}

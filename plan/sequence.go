@@ -31,7 +31,8 @@ func sequenceOf(in Input, names []string) sequence {
 	var s sequence
 	var touches []touch
 	for _, d := range in.Definitions {
-		if slices.Contains(names, d.Name) && !d.Runner {
+		twice := slices.ContainsFunc(touches, func(t touch) bool { return t.name == d.Name })
+		if slices.Contains(names, d.Name) && !d.Runner && !twice {
 			touches = append(touches, touchOf(in, d))
 		}
 	}
@@ -104,7 +105,8 @@ func (s *sequence) reaches(from, to string) bool {
 func (s *sequence) group(touches []touch) {
 	at := map[string]int{}
 	var members [][]*touch
-	for len(at) < len(touches) {
+	for before := -1; len(at) > before; {
+		before = len(at)
 		for i := range touches {
 			t := &touches[i]
 			if _, placed := at[t.name]; placed {
