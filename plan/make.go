@@ -81,6 +81,12 @@ func Compare(active, target *schema.Schema) *Comparison {
 	return c
 }
 
+// WidenedFor is Widened, taking any document in those tables that the active
+// schema does not declare and that hold some; stored counts documents by table.
+func (c *Comparison) WidenedFor(stored map[string]int64) *schema.Schema {
+	return uncheckedAsAny(c.Widened, c.active, stored)
+}
+
 // Enforced reports whether the active schema lets no document into a table
 // that the target would refuse, so that nothing needs to be read.
 func (c *Comparison) Enforced(table string) bool { return c.tables[table].enforced }
@@ -163,7 +169,7 @@ func (s *stand) envPlan() EnvPlan {
 	if !s.known {
 		e.Class = UnknownKind
 	} else {
-		e.Widened = s.Widened
+		e.Widened = s.WidenedFor(s.Tables)
 	}
 	return e
 }

@@ -143,5 +143,33 @@ func widenedEverywhere(in Input) *schema.Schema {
 		return nil
 	}
 	w, _ := schema.WidenAll(append(all, in.Target)...)
+	for _, ev := range in.Envs {
+		if ev.Active != nil || ev.ActiveKnown {
+			w = uncheckedAsAny(w, ev.Active, ev.Tables)
+		}
+	}
 	return w
+}
+
+// uncheckedAsAny is a widened schema that also takes what is stored in tables
+// that the active schema does not declare: nobody ever checked those documents.
+func uncheckedAsAny(w, active *schema.Schema, stored map[string]int64) *schema.Schema {
+	if w == nil || !w.Validation {
+		return w
+	}
+	out := w
+	for i, t := range w.Tables {
+		if t.Document == nil || stored[t.Name] == 0 || active.Table(t.Name) != nil {
+			continue
+		}
+		if out == w {
+			c := *w
+			c.Tables = slices.Clone(w.Tables)
+			out = &c
+		}
+		loose := *t
+		loose.Document = nil
+		out.Tables[i] = &loose
+	}
+	return out
 }

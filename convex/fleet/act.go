@@ -237,7 +237,7 @@ func (a *action) mark() {
 		a.e.counting = &CensusRun{Started: now}
 		a.e.stopCount = a.cancel
 	case plan.ActWiden:
-		a.e.deploying, a.schema = true, a.e.compared().Widened
+		a.e.deploying, a.schema = true, a.e.compared().WidenedFor(a.e.tables)
 	case plan.ActNarrow:
 		a.e.deploying, a.schema = true, a.f.project.Schema
 	}
