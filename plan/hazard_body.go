@@ -314,8 +314,6 @@ var (
 	gotten      = regexp.MustCompile(`(?:const|let|var)\s+(\w+)\s*(?::[^=\n]+)?=\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(([^()]*)\)`)
 	gottenHere  = regexp.MustCompile(`\(\s*await\s+ctx\s*\.\s*db\s*\.\s*get\s*\(([^()]*)\)\s*\)\s*!(?:[^=]|$)`)
 	inserted    = regexp.MustCompile(`(\w+)\s*=\s*await\s+ctx\s*\.\s*db\s*\.\s*insert\s*\(`)
-	publicDef   = regexp.MustCompile(`^export\s+(?:const|let)\s+\w+\s*=\s*mutation\s*\(`)
-	actionDef   = regexp.MustCompile(`^(?:export\s+)?(?:const|let)\s+\w+\s*=\s*(?:internalAction|action)\s*\(`)
 	nonNullName = "!\\s*[.;,)\\[]"
 )
 
@@ -351,13 +349,13 @@ func idOf(arguments string) string {
 }
 
 func publicMigration(s *scene) []Hazard {
-	return s.each(func(w work) bool { return !w.perDocument() && publicDef.MatchString(w.Source) }, func(w work) string {
+	return s.each(func(w work) bool { return !w.perDocument() && w.Public }, func(w work) string {
 		return w.label + " is a public mutation"
 	})
 }
 
 func actionDriven(s *scene) []Hazard {
-	return s.each(func(w work) bool { return actionDef.MatchString(w.Source) }, func(w work) string {
+	return s.each(func(w work) bool { return w.Action }, func(w work) string {
 		return w.label + " is an action that calls mutations"
 	})
 }

@@ -365,12 +365,12 @@ func TestTextRules(t *testing.T) {
 	expect(t, "SW210", oneOn("const team = await ctx.db.get(x); if (team !== null) return; // team!.x", source.Body{}))
 
 	hand := oneOn("export const one = mutation({ handler: async (ctx) => {} })", source.Body{})
-	hand.Definitions[0].Driver = "oneshot"
+	hand.Definitions[0].Driver, hand.Definitions[0].Public = "oneshot", true
 	expect(t, "SW211", hand, "warning prod: one is a public mutation")
-	hand.Definitions[0].Source = "export const one = internalMutation({ handler: async (ctx) => {} })"
+	hand.Definitions[0].Public = false
 	expect(t, "SW211", hand)
 	expect(t, "SW212", hand)
-	hand.Definitions[0].Source = "export const one = internalAction({ handler: async (ctx) => {} })"
+	hand.Definitions[0].Action = true
 	expect(t, "SW212", hand, "notice prod: one is an action that calls mutations")
 }
 

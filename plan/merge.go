@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -100,6 +101,11 @@ func (s *stand) misfit(tables []string) []string {
 
 // busy refuses while a migration runs, or may.
 func (s *stand) busy() (out []Refusal) {
+	for _, name := range slices.Sorted(maps.Keys(s.Progress)) {
+		if s.Progress[name].State == "inProgress" && !slices.Contains(s.names(), name) && !s.definition(name).Runner {
+			out = append(out, Refusal{"running", fmt.Sprintf("%s is running in %s, and the project no longer defines it", name, s.Env), "cancel it first, or wait until it ends"})
+		}
+	}
 	for _, name := range s.names() {
 		switch p, told := s.Progress[name]; {
 		case !told:

@@ -53,6 +53,7 @@ func TestMerge(t *testing.T) {
 		{"of another target", target, []Evidence{counted(evidence("dev", widened), census(widened, 0))}, "dev:census-stale"},
 		{"offenders", target, []Evidence{clean("dev"), counted(evidence("prod", widened), census(target, 3))}, "prod:offenders"},
 		{"running", target, []Evidence{clean("dev").with("migrations:setRole", Progress{State: "inProgress"})}, "dev:running"},
+		{"running, and no longer defined", target, []Evidence{clean("dev").with("migrations:deletedSince", Progress{State: "inProgress"})}, "dev:running"},
 		{"not known whether it runs", target, []Evidence{func() Evidence { e := clean("dev"); delete(e.Progress, "migrations:setRole"); return e }()}, "dev:status-unknown"},
 		{"somebody's word", target, []Evidence{attested(evidence("dev", widened))}, "dev:census-missing"},
 	} {

@@ -25,17 +25,23 @@ const (
 
 // Change is one difference active -> target at a path.
 type Change struct {
-	Table   string `json:"table"`
-	Path    string `json:"path"` // "" the table itself; else "users.profile.zip", "users.tags[]"
+	Table string `json:"table"`
+	Path  string `json:"path"` // "" the table itself; else "users.profile.zip", "users.tags[]"
+	// Member tells which members of unions the path leads through, outermost
+	// first, where it would not be clear: kind="left".
+	Member  string `json:"member,omitempty"`
 	Kind    string `json:"kind"` // field-added, field-removed, optional-to-required, type-narrowed, type-widened, type-changed, table-added, …
 	Class   Class  `json:"class"`
 	Message string `json:"message"` // one line for people
 	Why     string `json:"why"`
 	Push    string `json:"push"` // what Convex will do at push
-	Before  string `json:"before,omitempty"`
-	After   string `json:"after,omitempty"`
+	// Before and After are TypeScript on one line: the validator of a field, of a
+	// table, or the call that declares an index.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
 	// Rename is the name that the field, table or index likely had before (an
-	// added one) or has now (a removed one). It is offered, nothing rests on it.
+	// added one) or has now (a removed one). It is offered, nothing rests on it;
+	// "" also where several names are as likely, which Message then names.
 	Rename string `json:"rename,omitempty"`
 
 	proof *proof // of Witness; nil without
@@ -78,6 +84,8 @@ type Definition struct {
 	BatchSize   int
 	Parallelize bool
 	CustomRange bool
+	Public      bool // anybody may call it
+	Action      bool // no transaction as a whole
 	// NoDryRun says that it cannot be tried without writing, so the gate does
 	// not ask for it.
 	NoDryRun bool

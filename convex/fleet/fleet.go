@@ -202,6 +202,7 @@ func Definitions(ms []project.Migration) []plan.Definition {
 		out = append(out, plan.Definition{
 			Name: m.Name, Table: m.Table, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
 			File: m.File, Line: m.Line, BatchSize: m.BatchSize, Parallelize: m.Parallelize, CustomRange: m.CustomRange,
+			Public: m.Public, Action: m.Action,
 			NoDryRun: !m.Runner && noDryRun(m) != "", OwnDryRun: byHand(m) && m.DryRunArg != "",
 		})
 	}

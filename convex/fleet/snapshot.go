@@ -153,6 +153,11 @@ func (e *env) evidence() plan.Evidence {
 	for _, m := range e.f.project.Migrations {
 		ev.Progress[m.Name] = e.progress(m.Name)
 	}
+	for name := range e.runs { // what the component knows and the project no longer defines
+		if _, known := ev.Progress[name]; !known {
+			ev.Progress[name] = e.progress(name)
+		}
+	}
 	return ev
 }
 
