@@ -64,6 +64,7 @@ func compareTables(active, target *schema.Schema) difference {
 	}
 	checked := active != nil && active.Validation && target.Validation
 	names := tableRenames(active, target)
+	moved := names.surely()
 	before := byName(active)
 	for _, t := range target.Tables {
 		a := before[t.Name]
@@ -72,6 +73,7 @@ func compareTables(active, target *schema.Schema) difference {
 			continue
 		}
 		walk := newDiffer(a, t, target.Validation)
+		walk.tables = moved
 		walk.run()
 		if checked && !walk.unsure {
 			d.verdicts[t.Name] = verdict{widened: walk.loosens == 0, enforced: walk.breaks == 0}
@@ -117,21 +119,20 @@ func worst(changes []Change) Class {
 func validationChange(target *schema.Schema) Change {
 	if !target.Validation {
 		return Change{
-			Kind: ValidationOff, Class: Safe, Before: "on", After: "off",
+			Kind: ValidationOff, Class: Safe, Before: "schemaValidation: true", After: "schemaValidation: false",
 			Message: "schemaValidation is switched off",
 			Why:     "Convex will no longer check any document, neither at a push nor on a write: old shapes can come back unseen",
 			Push:    "Convex accepts it without looking at documents",
 		}
 	}
 	c := Change{
-		Kind: ValidationOn, Class: Breaking, Before: "off", After: "on",
+		Kind: ValidationOn, Class: Breaking, Before: "schemaValidation: false", After: "schemaValidation: true",
 		Message: "schemaValidation is switched on",
 		Push:    "Convex checks every document of every table and refuses the push at the first that does not fit",
 	}
 	for _, t := range target.Tables {
 		if doc := orAny(t.Document); doc.Kind != schema.Any {
 			c.Why = "nothing was enforced so far: documents of any shape may be stored in every table, in " + t.Name + " for one"
-			c.proof = &proof{table: &tablePair{active: anything, target: doc}}
 			return c
 		}
 	}
@@ -140,9 +141,9 @@ func validationChange(target *schema.Schema) Change {
 	return c
 }
 
-func tableAdded(active, target *schema.Schema, t *schema.Table, renamed string) Change {
+func tableAdded(active, target *schema.Schema, t *schema.Table, renamed offer) Change {
 	c := Change{
-		Table: t.Name, Kind: TableAdded, Class: Safe, After: show(t.Document), Rename: renamed,
+		Table: t.Name, Kind: TableAdded, Class: Safe, After: code(t.Document), Rename: renamed.sure(),
 		Message: fmt.Sprintf("table %s is new", t.Name),
 		Why:     "nothing is stored in a table that does not exist yet",
 		Push:    "Convex creates the table; documents that are already in a table of this name are checked",
@@ -153,22 +154,22 @@ func tableAdded(active, target *schema.Schema, t *schema.Table, renamed string) 
 	if !target.Validation {
 		c.Push = "Convex creates the table; schemaValidation is off, nothing is checked"
 	}
-	if renamed != "" {
-		c.Message += ", perhaps renamed from " + renamed
-		c.Why = "Convex does not rename tables: this one begins empty, and a migration must copy what " + renamed + " holds"
+	if renamed.any() {
+		c.Message += renamed.text("from")
+		c.Why = "Convex does not rename tables: this one begins empty, and a migration must copy what " + renamed.choice() + " holds"
 	}
 	return c
 }
 
-func tableRemoved(target *schema.Schema, a *schema.Table, renamed string) Change {
+func tableRemoved(target *schema.Schema, a *schema.Table, renamed offer) Change {
 	c := Change{
-		Table: a.Name, Kind: TableRemoved, Class: Destructive, Before: show(a.Document), Rename: renamed,
+		Table: a.Name, Kind: TableRemoved, Class: Destructive, Before: code(a.Document), Rename: renamed.sure(),
 		Message: fmt.Sprintf("table %s is gone from the schema", a.Name),
 		Why:     "typed code loses access to the table; its documents stay stored, unchecked, until somebody deletes them",
 		Push:    "Convex accepts it, drops the table's indexes and leaves the documents where they are",
 	}
-	if renamed != "" {
-		c.Message += ", perhaps renamed to " + renamed
+	if renamed.any() {
+		c.Message += renamed.text("to")
 		c.Why += "; Convex does not move them"
 	}
 	if users := pointingTo(target, a.Name); len(users) > 0 {
@@ -182,30 +183,12 @@ func tableRemoved(target *schema.Schema, a *schema.Table, renamed string) Change
 // sorted.
 func pointingTo(s *schema.Schema, table string) []string {
 	var out []string
-	var walk func(v *schema.Validator, path string)
-	walk = func(v *schema.Validator, path string) {
-		switch v.Kind {
-		case schema.ID:
-			if v.Table == table && !slices.Contains(out, path) {
+	for _, t := range s.Tables {
+		eachID(t.Document, t.Name, func(path, to string) {
+			if to == table && !slices.Contains(out, path) {
 				out = append(out, path)
 			}
-		case schema.Array:
-			walk(v.Element, path+"[]")
-		case schema.Record:
-			walk(v.Key, path+".keys()")
-			walk(v.Element, path+"{}")
-		case schema.Object:
-			for _, f := range v.Fields {
-				walk(f.Type, path+"."+f.Name)
-			}
-		case schema.Union:
-			for _, m := range v.Members {
-				walk(m, path)
-			}
-		}
-	}
-	for _, t := range s.Tables {
-		walk(orAny(t.Document), t.Name)
+		})
 	}
 	slices.Sort(out)
 	return out

@@ -22,7 +22,7 @@ func indexChanges(a, t *schema.Table) []Change {
 		old := indexCalled(a, x.Name)
 		switch {
 		case old == nil:
-			out = append(out, indexAdded(t.Name, x, renamed.from[x.Name]))
+			out = append(out, indexAdded(t.Name, x, renamed.from[x.Name].sure()))
 		case !sameIndex(*old, x):
 			out = append(out, indexChanged(t.Name, *old, x))
 		case old.Staged != x.Staged:
@@ -31,7 +31,7 @@ func indexChanges(a, t *schema.Table) []Change {
 	}
 	for _, x := range a.Indexes {
 		if indexCalled(t, x.Name) == nil {
-			out = append(out, indexRemoved(t.Name, x, renamed.to[x.Name]))
+			out = append(out, indexRemoved(t.Name, x, renamed.to[x.Name].sure()))
 		}
 	}
 	return out
@@ -55,11 +55,42 @@ func indexRenames(a, t *schema.Table) renames {
 		}
 		for _, y := range t.Indexes {
 			if indexCalled(a, y.Name) == nil && sameIndex(x, y) {
-				cs = append(cs, candidate{x.Name, y.Name, 1 + likeness(x.Name, y.Name)})
+				cs = append(cs, candidate{rename{x.Name, y.Name}, 1 + likeness(x.Name, y.Name)})
 			}
 		}
 	}
 	return settle(cs, 1)
+}
+
+// indexMoves are the fields, by their paths, that took each other's place in an
+// index, of the same name or not.
+func indexMoves(a, t *schema.Table) map[rename]bool {
+	out := map[rename]bool{}
+	for _, x := range a.Indexes {
+		now := indexCalled(t, x.Name)
+		if now != nil && sameIndex(x, *now) {
+			continue
+		}
+		for _, y := range t.Indexes {
+			was := indexCalled(a, y.Name)
+			if (now == nil) != (was == nil) || now != nil && y.Name != x.Name || x.Kind != y.Kind {
+				continue
+			}
+			for i := range min(len(x.Fields), len(y.Fields)) {
+				if len(x.Fields) == len(y.Fields) {
+					out[rename{x.Fields[i], y.Fields[i]}] = true
+				}
+			}
+			out[rename{x.SearchField, y.SearchField}] = true
+			out[rename{x.VectorField, y.VectorField}] = true
+			for _, f := range x.FilterFields {
+				for _, g := range y.FilterFields {
+					out[rename{f, g}] = true // of these only a field that went and one that came matter
+				}
+			}
+		}
+	}
+	return out
 }
 
 func indexChange(table string, x schema.Index, kind, message string) Change {
@@ -74,7 +105,7 @@ const asks = "the CLI asks first when the table has 100,000 documents or more"
 
 func indexAdded(table string, x schema.Index, renamed string) Change {
 	c := indexChange(table, x, IndexAdded, "is new, on "+covers(x))
-	c.After, c.Rename = showIndex(x), renamed
+	c.After, c.Rename = x.Line(), renamed
 	c.Why, c.Push = "every document of the table is indexed once", waits
 	if x.Staged {
 		c.Message = indexNoun(table, x) + " is new and staged, on " + covers(x)
@@ -90,7 +121,7 @@ func indexAdded(table string, x schema.Index, renamed string) Change {
 
 func indexRemoved(table string, x schema.Index, renamed string) Change {
 	c := indexChange(table, x, IndexRemoved, "is gone")
-	c.Before, c.Rename = showIndex(x), renamed
+	c.Before, c.Rename = x.Line(), renamed
 	c.Why = "queries that use it will fail; building it again takes a while on a large table"
 	c.Push = "Convex drops it at the end of the push; " + asks
 	if renamed != "" {
@@ -102,7 +133,7 @@ func indexRemoved(table string, x schema.Index, renamed string) Change {
 
 func indexChanged(table string, old, x schema.Index) Change {
 	c := indexChange(table, x, IndexChanged, differences(old, x))
-	c.Before, c.After = showIndex(old), showIndex(x)
+	c.Before, c.After = old.Line(), x.Line()
 	c.Why = "Convex builds another index under the same name and drops the old one"
 	switch {
 	case x.Staged && old.Staged:
@@ -118,7 +149,7 @@ func indexChanged(table string, old, x schema.Index) Change {
 
 func indexStaging(table string, old, x schema.Index) Change {
 	c := indexChange(table, x, IndexUnstaged, "is no longer staged")
-	c.Before, c.After = showIndex(old), showIndex(x)
+	c.Before, c.After = old.Line(), x.Line()
 	c.Why = "queries may use it from now on"
 	c.Push = "the push waits until it is filled, which takes no time if it is already"
 	if x.Staged {
@@ -191,15 +222,4 @@ func fieldList(names []string) string {
 		return "nothing"
 	}
 	return strings.Join(names, ", ")
-}
-
-func showIndex(x schema.Index) string {
-	s := covers(x)
-	if len(x.FilterFields) > 0 {
-		s += " filtered by " + fieldList(x.FilterFields)
-	}
-	if x.Staged {
-		s += ", staged"
-	}
-	return s
 }

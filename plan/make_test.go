@@ -343,3 +343,26 @@ func BenchmarkMake(b *testing.B) {
 		Make(in)
 	}
 }
+
+// A row of one member of a union names it; one of several does not, and has the
+// changes of all.
+func TestRowsNameTheMember(t *testing.T) {
+	status := func(left, here, away schema.Field) *schema.Schema {
+		kind := func(name string, f schema.Field) *schema.Validator { return object(req("kind", lit(name)), f) }
+		return users(req("status", union(kind("left", left), kind("here", here), kind("away", away))))
+	}
+	active := status(opt("ended", num()), opt("since", num()), opt("since", num()))
+	target := status(req("ended", num()), req("since", num()), req("since", num()))
+	p := Make(Input{Target: target, Envs: []Evidence{evidence("e", active)}})
+	var got []string
+	for _, r := range p.Rows {
+		got = append(got, r.Title)
+		for _, c := range r.Changes {
+			got = append(got, c.Member)
+		}
+	}
+	want := `users.status.ended (kind="left") becomes required, kind="left", users.status.since becomes required, kind="here", kind="away"`
+	if s := strings.Join(got, ", "); s != want {
+		t.Errorf("got  %s\nwant %s", s, want)
+	}
+}

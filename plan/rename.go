@@ -11,37 +11,139 @@ import (
 // Convex knows no renaming: a field or a table of another name is another one.
 // What looks like a renaming is offered, and nothing is ever built on it.
 
-// renames are likely renamings, by the old name and by the new one.
-type renames struct{ to, from map[string]string }
+// rename is one possible renaming.
+type rename struct{ old, fresh string }
 
 // candidate is a possible renaming; more points are more likely.
 type candidate struct {
-	old, fresh string
-	points     int
+	rename
+	points int
 }
 
+// renames are likely renamings, by the old name and by the new one.
+type renames struct{ to, from map[string]offer }
+
+// offer is what a name has likely become, or has been.
+type offer struct {
+	names  []string // several when nothing tells which
+	rivals []string // of the same side: as likely to have become it, or been it
+}
+
+func (o offer) any() bool { return len(o.names) > 0 }
+
+// sure is the name when only one is likely, else "".
+func (o offer) sure() string {
+	if len(o.names) != 1 || len(o.rivals) > 0 {
+		return ""
+	}
+	return o.names[0]
+}
+
+func (o offer) choice() string { return strings.Join(o.names, " or ") }
+
+// text ends a sentence; direction is to or from.
+func (o offer) text(direction string) string {
+	if !o.any() {
+		return ""
+	}
+	s := ", perhaps renamed " + direction + " " + o.choice()
+	if len(o.rivals) > 0 {
+		s += ", unless " + strings.Join(o.rivals, " or ") + " is"
+	}
+	return s
+}
+
+// surely are the renamings that nothing else is as likely as.
+func (r renames) surely() map[string]string {
+	out := map[string]string{}
+	for old, o := range r.to {
+		if fresh := o.sure(); fresh != "" {
+			out[old] = fresh
+		}
+	}
+	return out
+}
+
+// asGood is how many points fewer make a candidate no less likely: the place in
+// the list of fields alone decides nothing.
+const asGood = 10
+
+// mostOffered is how many names are offered for one. Among more, none is
+// likely.
+const mostOffered = 3
+
 // settle takes the likeliest candidates of at least so many points, each name
-// once.
+// once, and those beside them that are as likely.
 func settle(cs []candidate, atLeast int) renames {
+	cs = slices.DeleteFunc(cs, func(c candidate) bool { return c.points < atLeast })
 	slices.SortStableFunc(cs, func(a, b candidate) int {
 		return cmp.Or(cmp.Compare(b.points, a.points), cmp.Compare(a.old, b.old), cmp.Compare(a.fresh, b.fresh))
 	})
-	r := renames{map[string]string{}, map[string]string{}}
-	for _, c := range cs {
-		if c.points < atLeast || r.to[c.old] != "" || r.from[c.fresh] != "" {
-			continue
-		}
-		r.to[c.old], r.from[c.fresh] = c.fresh, c.old
+	r := renames{map[string]offer{}, map[string]offer{}}
+	for len(cs) > 0 {
+		r.offer(tied(cs))
+		cs = slices.DeleteFunc(cs, func(c candidate) bool {
+			_, went := r.to[c.old]
+			_, came := r.from[c.fresh]
+			return went || came
+		})
 	}
 	return r
+}
+
+// tied is the first candidate, the likeliest, with those that are as likely for
+// one of its two names and are themselves the best for the other.
+func tied(cs []candidate) []candidate {
+	first := cs[0]
+	out := []candidate{first}
+	for _, c := range cs[1:] {
+		if c.old != first.old && c.fresh != first.fresh || c.points < first.points-asGood {
+			continue
+		}
+		best := !slices.ContainsFunc(cs, func(x candidate) bool {
+			return x.points > c.points && (c.old == first.old && x.fresh == c.fresh || c.fresh == first.fresh && x.old == c.old)
+		})
+		if best {
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// offer takes candidates that are as likely as each other. Of too many none is
+// offered, and their names are offered to nothing else.
+func (r renames) offer(cs []candidate) {
+	to, from := map[string][]string{}, map[string][]string{}
+	for _, c := range cs {
+		to[c.old] = append(to[c.old], c.fresh)
+		from[c.fresh] = append(from[c.fresh], c.old)
+	}
+	side := func(names, back map[string][]string, offers map[string]offer) {
+		for name, others := range names {
+			var o offer
+			if len(cs) <= mostOffered {
+				o.names = others
+				for _, other := range others {
+					o.rivals = append(o.rivals, slices.DeleteFunc(slices.Clone(back[other]), func(s string) bool { return s == name })...)
+				}
+			}
+			offers[name] = o
+		}
+	}
+	side(to, from, r.to)
+	side(from, to, r.from)
 }
 
 // likelyField is how many points make the renaming of a field likely: a type
 // of its own; or a plain type, and a similar name or nothing else to choose.
 const likelyField = 50
 
+// byIndex is what it adds to a likely renaming that an index follows it: enough
+// to choose between two, whatever their places.
+const byIndex = 30
+
 // fieldRenames pairs the fields that an object lost with those that it won.
-func fieldRenames(a, t *schema.Validator) renames {
+func (d *differ) fieldRenames(at *spot, a, t *schema.Validator) renames {
 	gone, came := fieldsNotIn(a, t), fieldsNotIn(t, a)
 	if len(gone) == 0 || len(came) == 0 || len(gone)*len(came) > 400 {
 		return renames{}
@@ -50,7 +152,7 @@ func fieldRenames(a, t *schema.Validator) renames {
 	for _, i := range gone {
 		for _, j := range came {
 			f, g := a.Fields[i], t.Fields[j]
-			points := typePoints(f.Type, g.Type)
+			points := typePoints(pointing(f.Type, d.tables), g.Type)
 			if points == 0 {
 				continue
 			}
@@ -61,7 +163,12 @@ func fieldRenames(a, t *schema.Validator) renames {
 			if len(gone) == 1 && len(came) == 1 {
 				points += 10
 			}
-			cs = append(cs, candidate{f.Name, g.Name, points})
+			r := rename{f.Name, g.Name}
+			inIndex := rename{strings.TrimPrefix(at.path+"."+f.Name, "."), strings.TrimPrefix(at.path+"."+g.Name, ".")}
+			if points >= likelyField && d.moves[inIndex] {
+				points += byIndex
+			}
+			cs = append(cs, candidate{r, points})
 		}
 	}
 	return settle(cs, likelyField)
@@ -175,23 +282,98 @@ func distance(a, b string) int {
 // name, make the renaming of a table likely.
 const likelyTable = 60
 
-// tableRenames pairs the tables that are gone with new ones by their fields.
+// likelyByIDs is for a place where ids of a table that is gone give way to ids
+// of a new one, which tells better than fields do.
+const likelyByIDs = 60
+
+// tableRenames pairs the tables that are gone with new ones: by the ids that
+// change their target from the one to the other, by their fields and names.
 func tableRenames(active, target *schema.Schema) renames {
 	if active == nil {
 		return renames{}
 	}
+	gone, came := tablesNotIn(active, target), tablesNotIn(target, active)
+	if len(gone) == 0 || len(came) == 0 {
+		return renames{}
+	}
 	var cs []candidate
-	came := tablesNotIn(target, active)
-	for _, a := range tablesNotIn(active, target) {
+	redirected := redirections(active, target)
+	for _, a := range gone {
 		for _, t := range came {
+			points := 0
 			if shared := overlap(a.Document, t.Document); shared > 0 {
-				cs = append(cs, candidate{a.Name, t.Name, shared + likeness(a.Name, t.Name)})
+				points = shared + likeness(a.Name, t.Name)
 			} else if untyped(a) && untyped(t) {
-				cs = append(cs, candidate{a.Name, t.Name, 2 * likeness(a.Name, t.Name)})
+				points = 2 * likeness(a.Name, t.Name)
 			}
+			r := rename{a.Name, t.Name}
+			if n := redirected[r]; n > 0 {
+				points += likelyByIDs + 10*min(n-1, 6)
+			}
+			cs = append(cs, candidate{r, points})
 		}
 	}
 	return settle(cs, likelyTable)
+}
+
+// redirections counts, for pairs of tables, the places where ids of the one
+// gave way to ids of the other.
+func redirections(active, target *schema.Schema) map[rename]int {
+	before, after := idPlaces(active), idPlaces(target)
+	out := map[rename]int{}
+	for path, olds := range before {
+		for _, old := range olds {
+			for _, fresh := range after[path] {
+				if !slices.Contains(olds, fresh) && !slices.Contains(after[path], old) {
+					out[rename{old, fresh}]++
+				}
+			}
+		}
+	}
+	return out
+}
+
+// idPlaces are the tables whose ids a schema holds, by path.
+func idPlaces(s *schema.Schema) map[string][]string {
+	out := map[string][]string{}
+	for _, t := range s.Tables {
+		eachID(t.Document, t.Name, func(path, table string) {
+			if !slices.Contains(out[path], table) {
+				out[path] = append(out[path], table)
+			}
+		})
+	}
+	return out
+}
+
+// pointing is v as it is once the tables have their new names.
+func pointing(v *schema.Validator, tables map[string]string) *schema.Validator {
+	if len(tables) == 0 {
+		return v
+	}
+	switch v.Kind {
+	case schema.ID:
+		if fresh, ok := tables[v.Table]; ok {
+			return &schema.Validator{Kind: schema.ID, Table: fresh}
+		}
+	case schema.Array:
+		return &schema.Validator{Kind: schema.Array, Element: pointing(v.Element, tables)}
+	case schema.Record:
+		return &schema.Validator{Kind: schema.Record, Key: pointing(v.Key, tables), Element: pointing(v.Element, tables)}
+	case schema.Object:
+		o := &schema.Validator{Kind: schema.Object, Fields: slices.Clone(v.Fields)}
+		for i := range o.Fields {
+			o.Fields[i].Type = pointing(o.Fields[i].Type, tables)
+		}
+		return o
+	case schema.Union:
+		u := &schema.Validator{Kind: schema.Union}
+		for _, m := range v.Members {
+			u.Members = append(u.Members, pointing(m, tables))
+		}
+		return u
+	}
+	return v
 }
 
 func tablesNotIn(a, b *schema.Schema) []*schema.Table {

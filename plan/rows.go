@@ -24,7 +24,12 @@ func rows(in Input, envs []EnvPlan) []Row {
 				out = append(out, Row{Title: title(c), Table: c.Table, Path: c.Path, Class: c.Class, Migrations: []string{}})
 			}
 			r := &out[i]
-			if !slices.ContainsFunc(r.Changes, func(x Change) bool { return x.Kind == c.Kind }) {
+			if seen && c.Member != r.Changes[0].Member {
+				whole := r.Changes[0]
+				whole.Member = "" // the row is of several members
+				r.Title = title(whole)
+			}
+			if !slices.ContainsFunc(r.Changes, func(x Change) bool { return x.Kind == c.Kind && x.Member == c.Member }) {
 				r.Changes = append(r.Changes, c)
 				r.Class = worst(r.Changes)
 			}
@@ -50,6 +55,9 @@ func title(c Change) string {
 	where := c.Path
 	if where == "" {
 		where = c.Table
+	}
+	if c.Member != "" {
+		where += " (" + c.Member + ")"
 	}
 	switch c.Kind {
 	case RequiredFieldAdded, OptionalToRequired:

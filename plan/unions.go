@@ -46,7 +46,7 @@ func (d *differ) unionMembers(at *spot, a, t *schema.Validator) {
 }
 
 func (d *differ) cameAndWent(at *spot, a, t *schema.Validator, gone, came []*schema.Validator, literals bool, tag string) {
-	c := Change{Before: show(a), After: show(t), Class: Breaking}
+	c := Change{Before: code(a), After: code(t), Class: Breaking}
 	pick := func(members, ofLiterals string) string {
 		if literals {
 			return ofLiterals
@@ -216,9 +216,9 @@ func memberNote(all []*schema.Validator, m *schema.Validator, tag string) string
 	case m.Kind != schema.Object || tag == "" && len(objects) < 2:
 		return ""
 	case tag != "":
-		return "(" + tagged(m, tag) + ")"
+		return tagged(m, tag)
 	}
-	return fmt.Sprintf("(object %d)", slices.Index(objects, m)+1)
+	return fmt.Sprintf("object %d", slices.Index(objects, m)+1)
 }
 
 // tagged writes the tag of an object: kind="paid".

@@ -84,6 +84,7 @@ func replaceMember(u, old, v *schema.Validator) *schema.Validator {
 	return &schema.Validator{Kind: schema.Union, Members: ms}
 }
 
+// show prints a validator as Convex does in its errors.
 func show(v *schema.Validator) string {
 	if v == nil {
 		return "v.any()"
@@ -91,12 +92,8 @@ func show(v *schema.Validator) string {
 	return v.String()
 }
 
-func showField(f schema.Field) string {
-	if f.Optional {
-		return "v.optional(" + show(f.Type) + ")"
-	}
-	return show(f.Type)
-}
+// code prints a validator as it stands in a schema, on one line.
+func code(v *schema.Validator) string { return orAny(v).Line() }
 
 // phrase prints a validator for a sentence, in few words: literals as their
 // values, objects by the names of their fields.

@@ -13,7 +13,9 @@ import (
 type differ struct {
 	table    string
 	pair     *tablePair
-	enforced bool // target is checked by Convex
+	enforced bool              // target is checked by Convex
+	tables   map[string]string // likely new names of tables that are gone
+	moves    map[rename]bool   // of fields, as the indexes tell them
 	changes  []Change
 	// breaks and loosens count the changes by which the target refuses what
 	// active accepts, and accepts what active refuses.
@@ -31,7 +33,7 @@ var (
 )
 
 func newDiffer(a, t *schema.Table, enforced bool) *differ {
-	return &differ{table: t.Name, enforced: enforced, pair: &tablePair{active: orAny(a.Document), target: orAny(t.Document)}}
+	return &differ{table: t.Name, enforced: enforced, moves: indexMoves(a, t), pair: &tablePair{active: orAny(a.Document), target: orAny(t.Document)}}
 }
 
 // run compares the whole documents.
@@ -112,7 +114,7 @@ func (d *differ) compare(at *spot, a, t *schema.Validator) {
 func (d *differ) undecided(at *spot, a, t *schema.Validator, err error) {
 	d.unsure = true
 	d.add(at, Change{
-		Kind: TypeChanged, Class: UnknownKind, Before: show(a), After: show(t),
+		Kind: TypeChanged, Class: UnknownKind, Before: code(a), After: code(t),
 		Message: d.name(at) + " changes in a way that could not be decided",
 		Why:     err.Error(),
 		Push:    "count the documents that do not fit before you push",
@@ -131,7 +133,7 @@ func (d *differ) idChange(at *spot, from, to string, put *schema.Validator) {
 }
 
 func (d *differ) objects(at *spot, a, t *schema.Validator) {
-	names := fieldRenames(a, t)
+	names := d.fieldRenames(at, a, t)
 	for i, f := range a.Fields {
 		tf := t.Field(f.Name)
 		if tf == nil {
@@ -154,28 +156,28 @@ func (d *differ) objects(at *spot, a, t *schema.Validator) {
 	}
 }
 
-func (d *differ) fieldRemoved(at *spot, a *schema.Validator, i int, renamed string) {
+func (d *differ) fieldRemoved(at *spot, a *schema.Validator, i int, renamed offer) {
 	f, here := a.Fields[i], at.inField(a, i)
 	e := breaks
 	if !f.Optional {
 		e = exchanges
 	}
 	c := Change{
-		Kind: FieldRemoved, Class: Destructive, Before: showField(f), Rename: renamed,
+		Kind: FieldRemoved, Class: Destructive, Before: f.Line(), Rename: renamed.sure(),
 		Message: d.name(here) + " is gone",
 		Why:     "documents that still hold the field do not fit; what is stored in it will be lost",
 		Push:    "Convex refuses it while a document holds the field: " + at.refusal(fmt.Sprintf("Object contains extra field `%s` that is not in the validator.", f.Name)),
 	}
-	if renamed != "" {
-		c.Message += ", perhaps renamed to " + renamed
-		c.Why = fmt.Sprintf("documents that still hold the field do not fit; what is stored in it is lost unless a migration copies it to %s first", renamed)
+	if renamed.any() {
+		c.Message += renamed.text("to")
+		c.Why = fmt.Sprintf("documents that still hold the field do not fit; what is stored in it is lost unless a migration copies it to %s first", renamed.choice())
 	}
 	d.add(here, c, e, at, substitute{object: a, field: i})
 }
 
-func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renamed string) {
-	here := &spot{path: at.path + "." + f.Name, name: at.name + "." + f.Name}
-	c := Change{Kind: FieldAdded, Class: Safe, After: showField(f), Rename: renamed,
+func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renamed offer) {
+	here := &spot{path: at.path + "." + f.Name, name: at.name + "." + f.Name, member: at.member}
+	c := Change{Kind: FieldAdded, Class: Safe, After: f.Line(), Rename: renamed.sure(),
 		Message: d.name(here) + " is new and optional",
 		Why:     "documents without it still fit",
 		Push:    "Convex accepts it"}
@@ -188,22 +190,20 @@ func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renam
 		c.Push = missingField(at, f.Name)
 		put = substitute{object: a, field: len(a.Fields), with: &f}
 	}
-	if renamed != "" {
-		c.Message += ", perhaps renamed from " + renamed
-	}
+	c.Message += renamed.text("from")
 	d.add(here, c, e, at, put)
 }
 
 func (d *differ) optionality(here *spot, f, tf schema.Field) {
 	if !f.Optional {
-		d.add(here, Change{Kind: RequiredToOptional, Class: Safe, Before: showField(f), After: showField(tf),
+		d.add(here, Change{Kind: RequiredToOptional, Class: Safe, Before: f.Line(), After: tf.Line(),
 			Message: d.name(here) + " becomes optional",
 			Why:     "documents that hold it still fit; code must expect it to be absent",
 			Push:    "Convex accepts it",
 		}, loosens, nil, substitute{})
 		return
 	}
-	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: showField(f), After: showField(tf),
+	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: f.Line(), After: tf.Line(),
 		Message: d.name(here) + " becomes required",
 		Why:     "documents that lack it do not fit",
 		Push:    missingField(here, f.Name),
@@ -216,7 +216,7 @@ func missingField(at *spot, name string) string {
 
 // typeChange is the change of one whole validator to another.
 func (d *differ) typeChange(at *spot, a, t *schema.Validator, up, down bool) {
-	c := Change{Before: show(a), After: show(t)}
+	c := Change{Before: code(a), After: code(t)}
 	move := fmt.Sprintf(" from %s to %s", phrase(a), phrase(t))
 	if up {
 		c.Kind, c.Class = TypeWidened, Safe
@@ -274,7 +274,7 @@ func (d *differ) add(at *spot, c Change, e effect, from *spot, put substitute) {
 	if e.loosens {
 		d.loosens++
 	}
-	c.Table = d.table
+	c.Table, c.Member = d.table, at.member
 	if at.path != "" {
 		c.Path = d.table + at.path
 	}

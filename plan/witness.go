@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"strings"
 	"sync"
 
 	"strait/model/schema"
@@ -101,25 +102,33 @@ type spot struct {
 	// path is where the spot is, without the table, as a census writes it;
 	// name also tells the member of a union: .payload(kind="paid").amount.
 	path, name string
+	// member names the members of unions on the way, outermost first:
+	// type="planning", kind="left".
+	member string
 	// vague is set inside a union, where Convex does not say what is wrong.
 	vague bool
 }
 
 func (s *spot) inField(o *schema.Validator, i int) *spot {
 	f := "." + o.Fields[i].Name
-	return &spot{up: s, in: o, part: fieldPart, field: i, path: s.path + f, name: s.name + f, vague: s.vague}
+	return &spot{up: s, in: o, part: fieldPart, field: i, path: s.path + f, name: s.name + f, member: s.member, vague: s.vague}
 }
 
 // inside is the spot of the elements of an array, the keys or values of a record.
 func (s *spot) inside(v *schema.Validator, p part) *spot {
 	text := map[part]string{elementPart: "[]", keyPart: ".keys()", valuePart: "{}"}[p]
-	return &spot{up: s, in: v, part: p, path: s.path + text, name: s.name + text, vague: s.vague}
+	return &spot{up: s, in: v, part: p, path: s.path + text, name: s.name + text, member: s.member, vague: s.vague}
 }
 
 // inMember is the spot of a member of a union; note tells which, "" when there
 // is no need to. several says that the target has other members beside it.
 func (s *spot) inMember(u, member *schema.Validator, note string, several bool) *spot {
-	return &spot{up: s, in: u, part: memberPart, old: member, path: s.path, name: s.name + note, vague: s.vague || several}
+	in := &spot{up: s, in: u, part: memberPart, old: member, path: s.path, name: s.name, member: s.member, vague: s.vague || several}
+	if note != "" {
+		in.name += "(" + note + ")"
+		in.member = strings.TrimPrefix(s.member+", "+note, ", ")
+	}
+	return in
 }
 
 // graft is the active document's validator with v in this place.

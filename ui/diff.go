@@ -24,15 +24,29 @@ type diffReport struct {
 }
 
 type diffChange struct {
-	Table   string `json:"table"` // "" the schema itself
-	Path    string `json:"path"`  // as plan.Change.Path
+	Table   string `json:"table"`            // "" the schema itself
+	Path    string `json:"path"`             // as plan.Change.Path
+	Member  string `json:"member,omitempty"` // as plan.Change.Member
 	Kind    string `json:"kind"`
 	Class   string `json:"class"`
 	Message string `json:"message"`
+	// Push is what Convex does while documents are stored that do not fit: it
+	// refuses the push or takes it.
+	Push string `json:"push"`
+	// Before and After are TypeScript; neither is there of what is not there.
+	Before string `json:"before,omitempty"`
+	After  string `json:"after,omitempty"`
+	Rename string `json:"rename,omitempty"` // as plan.Change.Rename
 	// Witness is a document that fits the old schema and not the new one, in
 	// Convex's JSON encoding (convex-wire.md 8.1).
 	Witness json.RawMessage `json:"witness,omitempty"`
 }
+
+// What diffChange.Push says.
+const (
+	pushRefused = "refused"
+	pushTaken   = "taken"
+)
 
 // classNone is the class of a comparison without a change.
 const classNone = "none"
@@ -67,9 +81,18 @@ The classes, mildest first: none, safe, index (built or dropped), breaking
 (Convex refuses the push while a stored document does not fit: widen, migrate,
 narrow), destructive (data, or access to it, is lost).
 
+The JSON is {"class", "changes": [{"table", "path", "member"?, "kind", "class",
+"message", "push", "before"?, "after"?, "rename"?, "witness"?}]}. push is refused
+where Convex refuses the push while documents do not fit, else taken: a table
+that is gone is taken. before and after are whole, as TypeScript: the validator of
+a field or table, or the call that declares an index. rename is the name that it
+likely had before or has now, witness a document that fits the old schema only,
+member the member of a union that the path leads through. More keys may come.
+
 The exit code is 0 whatever the class, 1 when a side cannot be had, 2 for a
 wrong call. In CI read the JSON:
-  strait diff git:origin/main . --json | jq -e '.class | IN("none", "safe", "index")'`,
+  strait diff git:origin/main . --json | jq -e '.class | IN("none", "safe", "index")'
+  strait diff git:origin/main . --json | jq -e 'all(.changes[]; .push == "taken")'`,
 		Example: `  strait diff git:main .
   strait diff git:v1.2 git:v1.3 --json
   strait diff schemas/before.ts convex/schema.ts`,
@@ -149,7 +172,11 @@ func sideError(side, spec string, err error) error {
 func diffReportOf(changes []plan.Change) diffReport {
 	out := diffReport{Class: worstOf(changes), Changes: []diffChange{}}
 	for _, ch := range changes {
-		d := diffChange{Table: ch.Table, Path: ch.Path, Kind: ch.Kind, Class: diffClass(ch.Class), Message: ch.Message}
+		d := diffChange{Table: ch.Table, Path: ch.Path, Member: ch.Member, Kind: ch.Kind, Class: diffClass(ch.Class), Message: ch.Message,
+			Push: pushTaken, Before: ch.Before, After: ch.After, Rename: ch.Rename}
+		if ch.NeedsMigration() {
+			d.Push = pushRefused
+		}
 		if w := ch.Witness(); w != nil {
 			d.Witness = value.Append(nil, w)
 		}

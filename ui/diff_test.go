@@ -145,7 +145,7 @@ func checkChange(t *testing.T, c diffCase, ch plan.Change) {
 		t.Errorf("%s %s says too little: %+v", ch.Path, ch.Kind, ch)
 	}
 	w := ch.Witness()
-	if ch.NeedsMigration() != (w != nil) {
+	if (ch.NeedsMigration() && ch.Table != "") != (w != nil) {
 		t.Errorf("%s %s is %s and its witness is %v", ch.Path, ch.Kind, ch.Class, w)
 	}
 	if w == nil || ch.Table == "" {
@@ -279,6 +279,8 @@ func TestDiffJSON(t *testing.T) {
       "kind": "required-field-added",
       "class": "breaking",
       "message": "users.city is new and required",
+      "push": "refused",
+      "after": "v.string()",
       "witness": {
         "name": "text"
       }
@@ -291,6 +293,41 @@ func TestDiffJSON(t *testing.T) {
 	}
 	if got, err := diffIn(t, dir, "git:v1", "git:v2", "--json"); err != nil || got != "{\n  \"class\": \"none\",\n  \"changes\": []\n}\n" {
 		t.Errorf("without a change: %v\n%s", err, got)
+	}
+}
+
+// What a program cannot take from the message: both types whole, whether Convex
+// refuses the push, the member of a union, the likely renaming.
+func TestDiffJSONSaysMoreThanTheMessage(t *testing.T) {
+	long := "v.union(" + strings.Repeat(`v.literal("some long name of a thing"), `, 30) + "v.int64())"
+	old := evaluated(t, `
+		gone: defineTable({ a: v.number() }),
+		t: defineTable({ old: v.id("t"), n: v.number(), long: v.string(),
+			s: v.union(v.object({ kind: v.literal("a"), x: v.optional(v.number()) }), v.object({ kind: v.literal("b") })) }).index("by_n", ["n"]),
+	`, true)
+	fresh := evaluated(t, `t: defineTable({ fresh: v.id("t"), n: v.optional(v.number()), long: `+long+`,
+			s: v.union(v.object({ kind: v.literal("a"), x: v.number() }), v.object({ kind: v.literal("b") })) }).searchIndex("by_n", { searchField: "long", staged: true }),
+	`, true)
+	got := map[string]diffChange{}
+	for _, ch := range diffReportOf(plan.Diff(old, fresh)).Changes {
+		got[ch.Kind] = diffChange{Path: ch.Path, Push: ch.Push, Before: ch.Before, After: ch.After, Rename: ch.Rename, Member: ch.Member}
+	}
+	want := map[string]diffChange{
+		plan.TableRemoved:       {Push: "taken", Before: "v.object({ a: v.number() })"},
+		plan.FieldRemoved:       {Path: "t.old", Push: "refused", Before: `v.id("t")`, Rename: "fresh"},
+		plan.RequiredFieldAdded: {Path: "t.fresh", Push: "refused", After: `v.id("t")`, Rename: "old"},
+		plan.RequiredToOptional: {Path: "t.n", Push: "taken", Before: "v.number()", After: "v.optional(v.number())"},
+		plan.TypeChanged:        {Path: "t.long", Push: "refused", Before: "v.string()", After: long},
+		plan.OptionalToRequired: {Path: "t.s.x", Member: `kind="a"`, Push: "refused", Before: "v.optional(v.number())", After: "v.number()"},
+		plan.IndexChanged:       {Path: "t.by_n", Push: "taken", Before: `.index("by_n", ["n"])`, After: `.searchIndex("by_n", { searchField: "long", staged: true })`},
+	}
+	for kind, w := range want {
+		if fmt.Sprint(got[kind]) != fmt.Sprint(w) {
+			t.Errorf("%s: got %+v\nwant %+v", kind, got[kind], w)
+		}
+	}
+	if len(got) != len(want) {
+		t.Errorf("got %v", got)
 	}
 }
 

@@ -45,6 +45,16 @@ func (t *Table) TypeScript() string { return t.layout().print() }
 // TypeScript prints the validator as an expression.
 func (v *Validator) TypeScript() string { return v.layout().print() }
 
+// Line is TypeScript on one line, however long.
+func (v *Validator) Line() string { return v.layout().line() }
+
+// Line prints the validator of the field, v.optional(…) where it is, on one line.
+func (f Field) Line() string { return f.layout().line() }
+
+// Line prints the call that declares the index, .index("by_a", ["a"]), on one
+// line.
+func (x Index) Line() string { return x.layout().line() }
+
 // layout is an expression that stands on one line if it fits, and otherwise
 // has each item on a line of its own between head and tail.
 type layout struct {
@@ -89,21 +99,23 @@ func (l layout) breaks() bool {
 	return false
 }
 
-// flat appends the one-line form; it gives up beyond the width.
-func (l layout) flat(dst []byte) []byte {
+func (l layout) line() string { return string(l.flat(nil, math.MaxInt)) }
+
+// flat appends the one-line form; it gives up beyond most bytes.
+func (l layout) flat(dst []byte, most int) []byte {
 	dst = append(dst, l.head...)
 	pad := l.padded && len(l.items) > 0
 	if pad {
 		dst = append(dst, ' ')
 	}
 	for i, item := range l.items {
-		if len(dst) > 4*printWidth {
+		if len(dst) > most {
 			return dst
 		}
 		if i > 0 {
 			dst = append(dst, ", "...)
 		}
-		dst = item.flat(dst)
+		dst = item.flat(dst, most)
 	}
 	if pad {
 		dst = append(dst, ' ')
@@ -114,7 +126,7 @@ func (l layout) flat(dst []byte) []byte {
 // write prints from column on; after columns follow on the same line.
 func (l layout) write(b *strings.Builder, indent, column, after int) {
 	if !l.breaks() {
-		if line := l.flat(nil); len(l.items) == 0 || column+utf8.RuneCount(line)+after <= printWidth {
+		if line := l.flat(nil, 4*printWidth); len(l.items) == 0 || column+utf8.RuneCount(line)+after <= printWidth {
 			b.Write(line)
 			return
 		}
@@ -232,13 +244,17 @@ func (v *Validator) recordLayout() layout {
 func (v *Validator) fieldsLayout() layout {
 	l := layout{head: "{", tail: "}", padded: true}
 	for _, f := range v.Fields {
-		item := f.Type.layout()
-		if f.Optional {
-			item = item.inside("v.optional(", ")")
-		}
-		l.items = append(l.items, item.after(property(f.Name)))
+		l.items = append(l.items, f.layout().after(property(f.Name)))
 	}
 	return l
+}
+
+// layout is the validator of the field, without its name.
+func (f Field) layout() layout {
+	if f.Optional {
+		return f.Type.layout().inside("v.optional(", ")")
+	}
+	return f.Type.layout()
 }
 
 var identifier = regexp.MustCompile(`^[A-Za-z_$][A-Za-z0-9_$]*$`)
