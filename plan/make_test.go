@@ -344,6 +344,36 @@ func BenchmarkMake(b *testing.B) {
 	}
 }
 
+func TestALongProblemIsNotSaidOfEveryStep(t *testing.T) {
+	long := "environment e: the schema is refused by Convex: " + strings.Repeat("Document with ID … does not match. ", 9)
+	for want, ev := range map[string]Evidence{
+		"the environment cannot be opened":  {Env: "e", Now: noon, Problem: long, Embedded: true},
+		"the environment cannot be reached": {Env: "e", Now: noon, Problem: "it has no key\nhint: export KEY=…"},
+	} {
+		in := Input{Target: newUsers(), Definitions: userDefs, Envs: []Evidence{ev}}
+		p := Make(in)
+		e := p.Envs[0]
+		steps := []Step{e.Widen, e.Migrate, e.Narrow}
+		for _, st := range e.Progress {
+			steps = append(steps, st)
+		}
+		for _, st := range NewReview(in, p).Order {
+			steps = append(steps, Step{State: st.State, Why: st.Why})
+		}
+		if len(steps) < 7 {
+			t.Errorf("only %d steps", len(steps))
+		}
+		for _, st := range steps {
+			if st.State != Unknown || st.Why != want {
+				t.Errorf("got %+v, want %s", st, want)
+			}
+		}
+		if m := GateMerge(in); len(m.Missing) != 1 || !strings.HasPrefix(ev.Problem, m.Missing[0].Why) {
+			t.Errorf("the gate does not say why: %+v", m)
+		}
+	}
+}
+
 // A row of one member of a union names it; one of several does not, and has the
 // changes of all.
 func TestRowsNameTheMember(t *testing.T) {

@@ -13,15 +13,26 @@ func (s *stand) notKnown() (Step, bool) {
 	case s.target == nil:
 		return Step{State: Unknown, Why: "the target schema could not be loaded", Next: "inspect the project"}, true
 	case !s.Reachable:
-		why := s.Problem
-		if why == "" {
-			why = "not connected yet"
-		}
-		return Step{State: Unknown, Why: why, Next: "wait, or mend its entry in strait.toml"}, true
+		return Step{State: Unknown, Why: s.away(), Next: "wait, or mend its entry in strait.toml"}, true
 	case !s.known:
 		return Step{State: Unknown, Why: "the active schema is not known yet", Next: "wait until it answers"}, true
 	}
 	return Step{}, false
+}
+
+// away says in few words why an environment does not answer. Its own heading
+// and the gate have the whole problem; seven steps would only repeat it.
+func (s *stand) away() string {
+	const most = 72
+	switch {
+	case s.Problem == "":
+		return "not connected yet"
+	case len(s.Problem) <= most && !strings.Contains(s.Problem, "\n"):
+		return s.Problem
+	case s.Embedded:
+		return "the environment cannot be opened"
+	}
+	return "the environment cannot be reached"
 }
 
 // widen is done when active accepts, for every table, what target accepts.
