@@ -14,6 +14,8 @@ import (
 
 var unresolved = regexp.MustCompile(`^Could not resolve ("(?:[^"\\]|\\.)*")`)
 
+var staleGenerated = regexp.MustCompile(`^No matching export in "(?:[^"]*/)?_generated/(?:api|server)\.[jt]s" `)
+
 // learn takes esbuild's errors: an import that leads nowhere will throw where
 // it stands, any other error replaces its file by one that throws. It reports
 // whether another pass can get further.
@@ -24,7 +26,7 @@ func (b *bundler) learn(messages []api.Message) bool {
 			file := b.absolute(at)
 			if found := unresolved.FindStringSubmatch(m.Text); found != nil {
 				if spec, err := strconv.Unquote(found[1]); err == nil {
-					b.learnMissing(file, spec, at)
+					b.learnMissing(file, spec, at, m.Notes)
 					continue
 				}
 			}
@@ -55,12 +57,12 @@ func culprits(m api.Message) []*api.Location {
 	return out
 }
 
-func (b *bundler) learnMissing(file, spec string, at *api.Location) {
+func (b *bundler) learnMissing(file, spec string, at *api.Location, notes []api.Note) {
 	site := importSite{file, spec}
 	if _, known := b.missing[site]; known {
 		return
 	}
-	p := b.missingProblem(file, spec, at)
+	p := b.missingProblem(file, spec, at, notes)
 	// A package that imports another in many files is told once.
 	if foreign(filepath.ToSlash(file)) {
 		for i, known := range b.problems {
@@ -74,7 +76,7 @@ func (b *bundler) learnMissing(file, spec string, at *api.Location) {
 	b.problems = append(b.problems, p)
 }
 
-func (b *bundler) missingProblem(file, spec string, at *api.Location) Problem {
+func (b *bundler) missingProblem(file, spec string, at *api.Location, notes []api.Note) Problem {
 	p := Problem{File: b.relative(file), Line: at.Line, Column: at.Column + 1, Import: spec}
 	pkg := packageName(spec)
 	switch {
@@ -89,12 +91,17 @@ func (b *bundler) missingProblem(file, spec string, at *api.Location) Problem {
 	case strings.HasPrefix(spec, "#") || strings.HasPrefix(spec, "@/") || strings.HasPrefix(spec, "~") || strings.HasPrefix(spec, "$"):
 		p.Message = "cannot resolve " + strconv.Quote(spec)
 		p.Hint = `check "paths" in tsconfig.json and "imports" in package.json; a tsconfig that extends a generated file needs that file (npx svelte-kit sync, npx nuxi prepare)`
+	case linked(file, pkg) != "":
+		return b.linkedProblem(p, linked(file, pkg), spec, notes)
 	case b.installed(file, pkg):
 		p.Message = "cannot resolve " + strconv.Quote(spec) + ": package " + strconv.Quote(pkg) + " is installed but offers no such path"
 		p.Hint = "check the version of " + pkg + ": " + b.install() + " " + pkg + "@latest"
 	default:
 		p.Message = "package " + strconv.Quote(pkg) + " is not installed"
 		p.Hint = b.install() + " " + pkg
+		if dir, top, ok := b.unlinked(pkg); ok {
+			p.Hint = "it is " + dir + " in this repository: (cd " + top + " && " + b.manager() + " install)"
+		}
 	}
 	return p
 }
@@ -108,6 +115,8 @@ func (b *bundler) learnBroken(file string, m api.Message, at *api.Location) {
 	case strings.Contains(m.Text, "op-level await"):
 		p.Message = "top-level await is not supported in Convex's runtime"
 		p.Hint = "move the await into a function"
+	case staleGenerated.MatchString(m.Text):
+		p.Hint = "the generated code in the repository is older than what imports it: npx convex codegen"
 	case len(m.Notes) > 0 && m.Notes[0].Text != "" && m.Notes[0].Location == nil:
 		p.Hint = m.Notes[0].Text
 	}

@@ -74,7 +74,7 @@ func (e evaluator) revisionOf(loc Location, ref, inside string) (*schema.Schema,
 	if inside != "" {
 		s, err := e.at(copied, rel, inside)
 		if err != nil {
-			return nil, fmt.Errorf("schema git:%s:%s: %w", ref, inside, work.explain(ref, err))
+			return nil, fmt.Errorf("schema git:%s:%s: %w", ref, inside, work.explain(ctx, ref, err))
 		}
 		return s, nil
 	}
@@ -85,7 +85,7 @@ func (e evaluator) revisionOf(loc Location, ref, inside string) (*schema.Schema,
 	}
 	s, err := e.folder(Location{Root: root, Functions: functions})
 	if err != nil {
-		return nil, fmt.Errorf("schema git:%s: %w", ref, work.explain(ref, err))
+		return nil, fmt.Errorf("schema git:%s: %w", ref, work.explain(ctx, ref, err))
 	}
 	return s, nil
 }

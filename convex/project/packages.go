@@ -14,20 +14,22 @@ import (
 // built files of workspace packages, generated configuration. borrowed is what
 // of it the copy has from the work tree.
 type borrowed struct {
-	top, copied string
+	top, copied, commit string
 	// packages are the workspace packages that code can import: from name to
 	// folder, relative to top.
 	packages map[string]string
 	// stale are those whose built files are not the revision's: their sources
 	// have changed since.
 	stale []string
+	// unbuilt are those without any built files in the work tree.
+	unbuilt []string
 }
 
 // borrow makes a copy importable. Packages from a registry are those of the
 // work tree; a package of the repository itself is the copy's own, for code of
 // that revision must not meet code of today.
 func borrow(ctx context.Context, top, commit, copied string) (*borrowed, error) {
-	b := &borrowed{top: top, copied: copied, packages: map[string]string{}}
+	b := &borrowed{top: top, copied: copied, commit: commit, packages: map[string]string{}}
 	if err := b.linkAbove(); err != nil {
 		return nil, err
 	}
@@ -50,7 +52,7 @@ func borrow(ctx context.Context, top, commit, copied string) (*borrowed, error) 
 	if err != nil {
 		return nil, err
 	}
-	return b, b.bringBuilt(ctx, commit)
+	return b, b.bringBuilt(ctx)
 }
 
 // linkAbove links the nearest node_modules above the repository.
@@ -197,7 +199,7 @@ func (b *borrowed) bring(rel string) error {
 
 // bringBuilt copies the built files of the workspace packages whose sources
 // are the same now as in the revision, and notes the other packages with any.
-func (b *borrowed) bringBuilt(ctx context.Context, commit string) error {
+func (b *borrowed) bringBuilt(ctx context.Context) error {
 	for name, dir := range b.packages {
 		if !isDir(filepath.Join(b.copied, dir)) {
 			continue
@@ -214,13 +216,14 @@ func (b *borrowed) bringBuilt(ctx context.Context, commit string) error {
 			}
 		}
 		if len(built) == 0 {
+			b.unbuilt = append(b.unbuilt, name)
 			continue
 		}
-		changed, err := git(ctx, b.top, "diff", "--name-only", commit, "--", dir)
+		changed, err := b.changed(ctx, dir)
 		if err != nil {
 			return err
 		}
-		if changed != "" {
+		if changed {
 			b.stale = append(b.stale, name)
 			continue
 		}
@@ -231,6 +234,12 @@ func (b *borrowed) bringBuilt(ctx context.Context, commit string) error {
 		}
 	}
 	return nil
+}
+
+// changed reports whether a folder's files are others now than in the revision.
+func (b *borrowed) changed(ctx context.Context, dir string) (bool, error) {
+	names, err := git(ctx, b.top, "diff", "--name-only", b.commit, "--", dir)
+	return names != "", err
 }
 
 // bringTree copies the code and the data below a path of the work tree.
@@ -262,16 +271,26 @@ func isSource(name string) bool {
 	return false
 }
 
-// explain tells of a load that failed for a package that was built after its
-// revision what can be done about it: nothing here can build the old one.
-func (b *borrowed) explain(ref string, err error) error {
+// explain tells of a load that failed for a package that has to be built what
+// can be done about it: nothing here can build the old one.
+func (b *borrowed) explain(ctx context.Context, ref string, err error) error {
 	if err == nil {
 		return nil
 	}
+	text, _, _ := strings.Cut(err.Error(), "\nhint: ")
+	checkOut := ", whose sources are others now: check " + ref + " out into a folder of its own, install and build there, and name that folder"
 	for _, name := range b.stale {
-		if text, _, _ := strings.Cut(err.Error(), "\nhint: "); strings.Contains(text, `package "`+name+`"`) {
-			return errors.New(text + "\nhint: " + name + " is used as built from " + filepath.ToSlash(b.packages[name]) +
-				", whose sources are others now: check " + ref + " out into a folder of its own, install and build there, and name that folder")
+		if strings.Contains(text, `package "`+name+`"`) {
+			return errors.New(text + "\nhint: " + name + " is used as built from " + filepath.ToSlash(b.packages[name]) + checkOut)
+		}
+	}
+	for _, name := range b.unbuilt {
+		if !strings.Contains(text, `package "`+name+`" is not built`) {
+			continue
+		}
+		// Of the same sources a build in the work tree will do.
+		if changed, gitErr := b.changed(ctx, b.packages[name]); gitErr == nil && changed {
+			return errors.New(text + "\nhint: it is " + filepath.ToSlash(b.packages[name]) + " in the repository" + checkOut)
 		}
 	}
 	return err

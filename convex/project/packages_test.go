@@ -91,6 +91,26 @@ func TestRevisionOfBuiltPackage(t *testing.T) {
 	}
 }
 
+func TestRevisionOfNeverBuiltPackage(t *testing.T) {
+	repo, root := monorepo(t,
+		map[string]string{
+			"packages/backend/convex/schema.ts": importsShared,
+			"packages/shared/package.json":      `{"name":"@my/shared","main":"./dist/index.js","scripts":{"build":"tsc"}}`,
+			"packages/shared/src/index.ts":      "export const roles = ['admin'];\n",
+		},
+		nil)
+	fails := func(want string) {
+		t.Helper()
+		_, err := LoadSchema(context.Background(), root, "git:v1")
+		if err == nil || !strings.Contains(err.Error(), `package "@my/shared" is not built: ../shared has no dist/index.js`) || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v\nwant %q", err, want)
+		}
+	}
+	fails("hint: build it: (cd ../shared && npm run build)")
+	write(t, repo, map[string]string{"packages/shared/src/index.ts": "export const roles = ['member'];\n"})
+	fails("hint: it is packages/shared in the repository, whose sources are others now: check v1 out into a folder of its own")
+}
+
 func TestRevisionWithGeneratedConfig(t *testing.T) {
 	_, root := monorepo(t,
 		map[string]string{
