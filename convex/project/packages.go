@@ -278,10 +278,13 @@ func (b *borrowed) explain(ctx context.Context, ref string, err error) error {
 		return nil
 	}
 	text, _, _ := strings.Cut(err.Error(), "\nhint: ")
-	checkOut := ", whose sources are others now: check " + ref + " out into a folder of its own, install and build there, and name that folder"
+	stale := func(name string) error {
+		return errors.New(text + "\nhint: " + name + " is built from " + filepath.ToSlash(b.packages[name]) +
+			", whose sources are others now: check " + ref + " out into a folder of its own, install and build there, and name that folder")
+	}
 	for _, name := range b.stale {
 		if strings.Contains(text, `package "`+name+`"`) {
-			return errors.New(text + "\nhint: " + name + " is used as built from " + filepath.ToSlash(b.packages[name]) + checkOut)
+			return stale(name)
 		}
 	}
 	for _, name := range b.unbuilt {
@@ -290,7 +293,7 @@ func (b *borrowed) explain(ctx context.Context, ref string, err error) error {
 		}
 		// Of the same sources a build in the work tree will do.
 		if changed, gitErr := b.changed(ctx, b.packages[name]); gitErr == nil && changed {
-			return errors.New(text + "\nhint: it is " + filepath.ToSlash(b.packages[name]) + " in the repository" + checkOut)
+			return stale(name)
 		}
 	}
 	return err

@@ -86,7 +86,7 @@ func TestRevisionOfBuiltPackage(t *testing.T) {
 	}
 	write(t, repo, map[string]string{"packages/shared/src/index.ts": "export const roles = ['admin', 'member'];\n"})
 	_, err := LoadSchema(context.Background(), root, "git:v1")
-	if err == nil || !strings.Contains(err.Error(), "@my/shared is used as built from packages/shared") {
+	if err == nil || !strings.Contains(err.Error(), "hint: @my/shared is built from packages/shared") {
 		t.Errorf("changed since: got %v, want to be told that the build is of other sources", err)
 	}
 }
@@ -108,7 +108,7 @@ func TestRevisionOfNeverBuiltPackage(t *testing.T) {
 	}
 	fails("hint: build it: (cd ../shared && npm run build)")
 	write(t, repo, map[string]string{"packages/shared/src/index.ts": "export const roles = ['member'];\n"})
-	fails("hint: it is packages/shared in the repository, whose sources are others now: check v1 out into a folder of its own")
+	fails("hint: @my/shared is built from packages/shared, whose sources are others now: check v1 out into a folder of its own")
 }
 
 func TestRevisionWithGeneratedConfig(t *testing.T) {
