@@ -165,7 +165,7 @@ func (d *differ) fieldRenames(at *spot, a, t *schema.Validator) renames {
 			}
 			r := rename{f.Name, g.Name}
 			inIndex := rename{strings.TrimPrefix(at.path+"."+f.Name, "."), strings.TrimPrefix(at.path+"."+g.Name, ".")}
-			if points >= likelyField && d.moves[inIndex] {
+			if points >= likelyField && d.moves()[inIndex] {
 				points += byIndex
 			}
 			cs = append(cs, candidate{r, points})

@@ -2,6 +2,7 @@ package plan
 
 import (
 	"fmt"
+	"sync"
 
 	"strait/model/schema"
 )
@@ -15,8 +16,9 @@ type differ struct {
 	pair     *tablePair
 	enforced bool              // target is checked by Convex
 	tables   map[string]string // likely new names of tables that are gone
-	moves    map[rename]bool   // of fields, as the indexes tell them
-	changes  []Change
+	// moves are those of fields, as the indexes tell them: rarely asked for.
+	moves   func() map[rename]bool
+	changes []Change
 	// breaks and loosens count the changes by which the target refuses what
 	// active accepts, and accepts what active refuses.
 	breaks, loosens int
@@ -33,7 +35,7 @@ var (
 )
 
 func newDiffer(a, t *schema.Table, enforced bool) *differ {
-	return &differ{table: t.Name, enforced: enforced, moves: indexMoves(a, t), pair: &tablePair{active: orAny(a.Document), target: orAny(t.Document)}}
+	return &differ{table: t.Name, enforced: enforced, moves: sync.OnceValue(func() map[rename]bool { return indexMoves(a, t) }), pair: &tablePair{active: orAny(a.Document), target: orAny(t.Document)}}
 }
 
 // run compares the whole documents.
