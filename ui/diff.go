@@ -227,10 +227,9 @@ func (c *cli) tellDiff(changes []plan.Change) {
 // example writes a witness: whole when it is short, and otherwise only the field
 // that the change is in.
 func example(ch plan.Change, w value.Value) string {
-	const whole = 240
-	text := value.Script(w, whole)
+	text, whole := written(w)
 	doc, isObject := w.(value.Object)
-	if !isObject || !strings.HasSuffix(text, "…") {
+	if !isObject || whole {
 		return text
 	}
 	_, path, _ := strings.Cut(ch.Path, ".")
@@ -240,7 +239,18 @@ func example(ch plan.Change, w value.Value) string {
 	if !there {
 		return text
 	}
-	return "{" + name + ": " + value.Script(v, whole) + ", …}"
+	text, _ = written(v)
+	return "{ " + fieldName(name) + ": " + text + ", … }"
+}
+
+// written is a value in one line of TypeScript, and whether all of it is there.
+func written(v value.Value) (text string, whole bool) {
+	const most = 240
+	text = textOf(inline(newLook(true, false), v, most))
+	if n := []rune(text); len(n) > most {
+		return string(n[:most-1]) + "…", false
+	}
+	return text, !strings.HasSuffix(text, "…") // of wide letters fewer fit
 }
 
 // tellRows aligns the second column of rows, the first being a heading's.
