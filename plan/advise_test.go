@@ -176,7 +176,21 @@ func TestCustomRange(t *testing.T) {
 }
 
 func TestRenameIsCopied(t *testing.T) {
-	as := advised(t, onProd(users(req("userName", str())), users(req("name", str()))))
+	renameIsCopied(t, users(req("userName", str())))
+}
+
+// The renaming is not forgotten once the widened schema is deployed.
+func TestRenameIsCopiedAfterWidening(t *testing.T) {
+	renameIsCopied(t, schema.WidenSchemas(users(req("userName", str())), users(req("name", str()))))
+	as := advised(t, onProd(users(opt("notes", str()), opt("title", str())), users(req("title", str()))))
+	if strings.Contains(as[1].Scaffold.Code, "notes") {
+		t.Errorf("two plain fields are taken for one renamed:\n%s", as[1].Scaffold.Code)
+	}
+}
+
+func renameIsCopied(t *testing.T, before *schema.Schema) {
+	t.Helper()
+	as := advised(t, onProd(before, users(req("name", str()))))
 	if len(as) != 2 {
 		t.Fatalf("%d advices, want two", len(as))
 	}

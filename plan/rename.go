@@ -142,10 +142,12 @@ const likelyField = 50
 // to choose between two, whatever their places.
 const byIndex = 30
 
-// fieldRenames pairs the fields that an object lost with those that it won.
+// fieldRenames pairs the fields that an object lost with those that it won. Of
+// a widened object both are optional still: there the names or a type of its
+// own must tell, since nothing else sets a renamed field apart from two others.
 func (d *differ) fieldRenames(at *spot, a, t *schema.Validator) renames {
-	gone, came := fieldsNotIn(a, t), fieldsNotIn(t, a)
-	if len(gone) == 0 || len(came) == 0 || len(gone)*len(came) > 400 {
+	gone, came, grown := fieldsNotIn(a, t), fieldsNotIn(t, a), fieldsGrown(a, t)
+	if n := len(gone) * (len(came) + len(grown)); n == 0 || n > 400 {
 		return renames{}
 	}
 	var cs []candidate
@@ -170,6 +172,12 @@ func (d *differ) fieldRenames(at *spot, a, t *schema.Validator) renames {
 			}
 			cs = append(cs, candidate{r, points})
 		}
+		for _, j := range grown {
+			f, g := a.Fields[i], t.Fields[j]
+			if points := typePoints(pointing(f.Type, d.tables), g.Type); f.Optional && points > 0 {
+				cs = append(cs, candidate{rename{f.Name, g.Name}, points + likeness(f.Name, g.Name)})
+			}
+		}
 	}
 	return settle(cs, likelyField)
 }
@@ -179,6 +187,18 @@ func fieldsNotIn(a, b *schema.Validator) []int {
 	var out []int
 	for i, f := range a.Fields {
 		if b.Field(f.Name) == nil {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// fieldsGrown are the places of t's fields that are required there and optional
+// in a, as a field that a widening brought.
+func fieldsGrown(a, t *schema.Validator) []int {
+	var out []int
+	for i, g := range t.Fields {
+		if f := a.Field(g.Name); f != nil && f.Optional && !g.Optional && same(f.Type, g.Type) {
 			out = append(out, i)
 		}
 	}

@@ -63,7 +63,7 @@ func (s *situation) verb() (verb, does string) {
 // renamedFrom is the path of the field that this one likely renames; "" when
 // there is none.
 func (s *situation) renamedFrom() string {
-	if s.main.Rename == "" || s.main.Kind != RequiredFieldAdded {
+	if s.main.Rename == "" || s.main.Kind != RequiredFieldAdded && s.main.Kind != OptionalToRequired {
 		return ""
 	}
 	return s.sibling(s.main.Rename)
@@ -190,7 +190,7 @@ func (c *coder) unknownBody(s *situation) string {
 // is renamed, as the comparison offers it, else from objects that go or come.
 func (a *adviser) sources(c *coder, s *situation) {
 	for _, ch := range s.row.Changes {
-		if ch.Rename != "" && ch.Kind == RequiredFieldAdded {
+		if ch.Rename != "" && (ch.Kind == RequiredFieldAdded || ch.Kind == OptionalToRequired) {
 			c.from[lastName(s.row.Path)] = ch.Rename
 			return
 		}

@@ -147,7 +147,7 @@ func (d *differ) objects(at *spot, a, t *schema.Validator) {
 		}
 		here := at.inField(a, i)
 		if f.Optional != tf.Optional {
-			d.optionality(here, f, *tf)
+			d.optionality(here, f, *tf, names.from[f.Name])
 		}
 		d.compare(here, f.Type, tf.Type)
 	}
@@ -196,7 +196,7 @@ func (d *differ) fieldAdded(at *spot, a *schema.Validator, f schema.Field, renam
 	d.add(here, c, e, at, put)
 }
 
-func (d *differ) optionality(here *spot, f, tf schema.Field) {
+func (d *differ) optionality(here *spot, f, tf schema.Field, renamed offer) {
 	if !f.Optional {
 		d.add(here, Change{Kind: RequiredToOptional, Class: Safe, Before: f.Line(), After: tf.Line(),
 			Message: d.name(here) + " becomes optional",
@@ -205,8 +205,8 @@ func (d *differ) optionality(here *spot, f, tf schema.Field) {
 		}, loosens, nil, substitute{})
 		return
 	}
-	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: f.Line(), After: tf.Line(),
-		Message: d.name(here) + " becomes required",
+	d.add(here, Change{Kind: OptionalToRequired, Class: Breaking, Before: f.Line(), After: tf.Line(), Rename: renamed.sure(),
+		Message: d.name(here) + " becomes required" + renamed.text("from"),
 		Why:     "documents that lack it do not fit",
 		Push:    missingField(here, f.Name),
 	}, breaks, here.up, substitute{object: here.in, field: here.field, with: &schema.Field{Name: f.Name, Type: f.Type}})
