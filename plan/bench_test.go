@@ -101,3 +101,13 @@ func mixed(a, b *schema.Schema, n int) *schema.Schema {
 	copy(a.Tables[:n], b.Tables[:n])
 	return a
 }
+
+// BenchmarkReview is what a person asks for on top: advice with a draft for
+// every change, hazards, order, merge.
+func BenchmarkReview(b *testing.B) {
+	now := time.Unix(1_700_000_000, 0)
+	benchRevisions(b, func(active, target *schema.Schema) {
+		in := Input{Target: target, Envs: []Evidence{{Env: "prod", Now: now, Reachable: true, Active: active, ActiveKnown: true}}}
+		NewReview(in, Make(in))
+	})
+}
