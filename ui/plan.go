@@ -123,7 +123,7 @@ func (c *cli) plan(o planOptions) error {
 		}
 		only(o.env, &made, &review)
 	}
-	d := &planDoc{project: s.Project.Name, target: s.Project.Target, plan: made, review: review, verb: "strait"}
+	d := &planDoc{project: s.Project.Name, target: s.Project.Target, plan: made, review: review, verb: "strait", runs: runsIn(s)}
 	switch {
 	case o.widened && review.Widened == nil:
 		return hint(errors.New("write the widened schema: no environment's schema is known, or the target did not load"), "strait status says why")
@@ -214,7 +214,7 @@ func stateWord(s plan.Step) string {
 }
 
 func (c *cli) tellPlan(s *fleet.Snapshot, d *planDoc) {
-	c.say("%s, target %s", d.project, d.target)
+	c.say("%s, target %s", d.project, nonEmpty(d.target, "not found"))
 	fmt.Fprintln(c.out)
 	c.tellGrid(s, d)
 	c.tellChecklists(s, d)
@@ -235,11 +235,7 @@ func (c *cli) tellGrid(s *fleet.Snapshot, d *planDoc) {
 		}
 		line := []string{r.Title, strings.Join(names, ", ")}
 		for i := range r.Cells {
-			var runs map[string]fleet.Run
-			if i < len(s.Envs) {
-				runs = s.Envs[i].Runs
-			}
-			line = append(line, stand(&r, &r.Cells[i], runs).text())
+			line = append(line, stand(&r, &r.Cells[i], d.runsOf(i)).text())
 		}
 		rows = append(rows, line)
 	}
@@ -330,11 +326,14 @@ func (c *cli) tellOrder(d *planDoc) {
 func (c *cli) tellMerge(d *planDoc) {
 	fmt.Fprintln(c.out)
 	if d.review.Merge.Allowed {
-		c.say("%s may be merged: every environment is clean", d.target)
+		c.say("%s may be merged: every environment is clean", targetName(d.target))
 		return
 	}
-	c.say("%s may not be merged yet: %s (strait gate tells)", d.target, missing(len(d.review.Merge.Missing)))
+	c.say("%s may not be merged yet: %s (strait gate tells)", targetName(d.target), missing(len(d.review.Merge.Missing)))
 }
+
+// targetName is what a sentence calls the target.
+func targetName(target string) string { return nonEmpty(target, "the target") }
 
 // textWidth is where lines for people break: they are read in terminals, logs
 // and mails.

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"strait/convex/fleet"
 	"strait/convex/project"
 	"strait/plan"
 )
@@ -69,6 +70,38 @@ func TestPlanVerb(t *testing.T) {
 	_, errs, code = strait(t, dir, "plan", "--env", "nowhere")
 	if code != 2 || !strings.Contains(errs, "lab, vault") {
 		t.Errorf("an unknown environment: exit %d: %s", code, errs)
+	}
+}
+
+// The plan and the gate give one answer where the only environment is one that
+// nobody listed.
+func TestPlanOfNoEnvironmentAgreesWithGate(t *testing.T) {
+	dir := gateProject(t, "")
+	for _, args := range [][]string{{"plan"}, {"plan", "--markdown"}} {
+		out, errs, _ := strait(t, dir, args...)
+		if strings.Contains(out, "may be merged") || !strings.Contains(out, "may not be merged yet") {
+			t.Errorf("%v tells the target may be merged, the gate refuses it: %s%s", args, out, errs)
+		}
+	}
+}
+
+// Nothing is called clean of a project whose target does not load.
+func TestPlanOfNoTargetClaimsNothing(t *testing.T) {
+	out, errs, _ := strait(t, brokenProject(t), "plan", "--markdown")
+	for _, lie := range []string{"No hazard was found", "Nothing has to be done", "Nothing to migrate", "Nothing has to be migrated", "target  may"} {
+		if strings.Contains(out, lie) {
+			t.Errorf("the Markdown says %q: %s%s", lie, out, errs)
+		}
+	}
+}
+
+// The Markdown's grid says what the text's says of a run that stopped.
+func TestMarkdownGridKnowsRuns(t *testing.T) {
+	row := plan.Row{Title: "users.a is removed", Migrations: []string{"m:a"}, Cells: []plan.Cell{{
+		Widen: plan.Step{State: plan.Done}, Migrate: plan.Step{State: plan.Todo, Next: "run m:a"}, Narrow: plan.Step{State: plan.Blocked}}}}
+	d := planDoc{plan: plan.Plan{Rows: []plan.Row{row}, Envs: []plan.EnvPlan{{Env: "dev"}}}, runs: []map[string]fleet.Run{{"m:a": {State: "canceled", Processed: 8}}}}
+	if got := d.markdown(); !strings.Contains(got, "| resume |") {
+		t.Errorf("the grid lacks resume:\n%s", got)
 	}
 }
 

@@ -2,8 +2,10 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
+	"strait/convex/fleet"
 	"strait/plan"
 )
 
@@ -13,7 +15,8 @@ type planDoc struct {
 	project, target string
 	plan            plan.Plan
 	review          plan.Review
-	verb            string // how Strait is called: "strait", or "go run ."
+	verb            string                 // how Strait is called: "strait", or "go run ."
+	runs            []map[string]fleet.Run // of the plan's environments, where they are known
 }
 
 // markdown is the whole document.
@@ -55,9 +58,9 @@ func (d *planDoc) tables(w *mdWriter) {
 // overview is the verdict, the grid and every environment's checklist.
 func (d *planDoc) overview(w *mdWriter) {
 	if d.review.Merge.Allowed {
-		w.para("**The target %s may be merged:** every environment is clean.", mdCode(d.target))
+		w.para("**The target%s may be merged:** every environment is clean.", d.named())
 	} else {
-		w.para("**The target %s may not be merged yet:** %s.", mdCode(d.target), missing(len(d.review.Merge.Missing)))
+		w.para("**The target%s may not be merged yet:** %s.", d.named(), missing(len(d.review.Merge.Missing)))
 	}
 	if len(d.review.Merge.Missing) > 0 {
 		w.para("**What is missing**")
@@ -72,6 +75,43 @@ func (d *planDoc) overview(w *mdWriter) {
 	}
 	d.grid(w)
 	d.checklists(w)
+}
+
+// named is the target's name after a word; a target that nobody found has none.
+func (d *planDoc) named() string {
+	if d.target == "" {
+		return ""
+	}
+	return " " + mdCode(d.target)
+}
+
+// unread reports whether an environment or the target is not known, so that
+// an empty list means nothing.
+func (d *planDoc) unread() bool {
+	return slices.ContainsFunc(d.plan.Envs, func(e plan.EnvPlan) bool { return e.Narrow.State == plan.Unknown })
+}
+
+// nothing says what a plan without a row means.
+func (d *planDoc) nothing() string {
+	if d.unread() {
+		return "No change is known: something could not be read"
+	}
+	return "Nothing to migrate: every environment fits the target"
+}
+
+func (d *planDoc) runsOf(env int) map[string]fleet.Run {
+	if env < len(d.runs) {
+		return d.runs[env]
+	}
+	return nil
+}
+
+// runsIn are the runs of a snapshot's environments.
+func runsIn(s *fleet.Snapshot) (out []map[string]fleet.Run) {
+	for _, e := range s.Envs {
+		out = append(out, e.Runs)
+	}
+	return out
 }
 
 func missing(n int) string {
@@ -90,7 +130,7 @@ func mdAfter(sep, s string) string {
 
 func (d *planDoc) grid(w *mdWriter) {
 	if len(d.plan.Rows) == 0 {
-		w.para("Nothing has to be migrated.")
+		w.para("%s.", d.nothing())
 		return
 	}
 	head := []string{"change or migration", "migration"}
@@ -106,7 +146,7 @@ func (d *planDoc) grid(w *mdWriter) {
 		}
 		line := []string{mdText(r.Title), strings.Join(names, " ")}
 		for j := range r.Cells {
-			line = append(line, mdText(stand(r, &r.Cells[j], nil).text()))
+			line = append(line, mdText(stand(r, &r.Cells[j], d.runsOf(j)).text()))
 		}
 		rows = append(rows, line)
 	}
@@ -137,7 +177,11 @@ func nonEmpty(a, b string) string {
 // hazards lists what can go wrong, worst first.
 func (d *planDoc) hazards(w *mdWriter) {
 	if len(d.review.Hazards) == 0 {
-		w.para("No hazard was found.")
+		if d.unread() {
+			w.para("Hazards are not known: the plan was not made of all that it needs.")
+		} else {
+			w.para("No hazard was found.")
+		}
 		return
 	}
 	for _, g := range hazardGroups(d.review.Hazards) {
@@ -186,7 +230,11 @@ func mdCase(h plan.Hazard) string {
 // order is the whole fleet's plan, stage by stage.
 func (d *planDoc) order(w *mdWriter) {
 	if len(d.review.Order) == 0 {
-		w.para("Nothing has to be done.")
+		if d.unread() {
+			w.para("The order is not known: the plan was not made of all that it needs.")
+		} else {
+			w.para("Nothing has to be done.")
+		}
 		return
 	}
 	for _, s := range d.review.Order {

@@ -91,7 +91,7 @@ func (m Root) review(fresh bool) (Root, tea.Cmd) {
 	req, seq, doc := m.book.req, m.snap.Seq, m.book.doc
 	page := m.sheet()
 	ctx, e, ascii := m.d.ctx, m.d.engine, m.d.ascii
-	base := planDoc{project: m.snap.Project.Name, target: m.snap.Project.Target, verb: m.d.verb}
+	base := planDoc{project: m.snap.Project.Name, target: m.snap.Project.Target, verb: m.d.verb, runs: runsIn(m.snap)}
 	now := m.now
 	return m, func() tea.Msg {
 		out := reviewed{req: req, seq: seq, at: now, page: page}
