@@ -81,7 +81,7 @@ func (c *cli) gate(o gateOptions) error {
 		}
 	}
 	if !report.Allowed {
-		c.tellLacks(report)
+		g.tellLacks(report)
 		return &coded{errSaid, exitRefused}
 	}
 	if !c.json {
@@ -211,19 +211,20 @@ func (g *gateRun) onCommandLine(missing []plan.Lack) []plan.Lack {
 		case uncounted(*l) && failed:
 			l.Why = "the count did not come to its end: " + why
 		case uncounted(*l) && !g.count:
-			l.Hint = "strait gate --count counts it"
+			l.Hint = g.again() + " counts it"
 		case l.Code == "census-stale":
 			l.Hint = "count again when less is written"
 		case l.Code == "offenders":
-			l.Hint = "migrate them, then count again: strait gate --count"
+			l.Hint = "migrate them, then count again: " + g.again()
 		}
 	}
 	return out
 }
 
 // tellLacks says on stderr what is missing, by environment.
-func (c *cli) tellLacks(r gateReport) {
-	c.complain(fmt.Errorf("%s may not be merged: %s missing", r.Target, plural(int64(len(r.Missing)), "thing")+isAre(len(r.Missing))))
+func (g *gateRun) tellLacks(r gateReport) {
+	c, what := g.cli, g.goal()
+	c.complain(fmt.Errorf("%s may not be %s: %s missing", targetName(r.Target), what, plural(int64(len(r.Missing)), "thing")+isAre(len(r.Missing))))
 	rows := [][]string{}
 	for i, l := range r.Missing {
 		name := l.Env
@@ -244,13 +245,29 @@ func isAre(n int) string {
 	return " are"
 }
 
+// goal is what the gate was asked for.
+func (g *gateRun) goal() string {
+	if g.env != "" {
+		return "deployed to " + g.env
+	}
+	return "merged"
+}
+
+// again is the command that counts.
+func (g *gateRun) again() string {
+	if g.env != "" {
+		return "strait gate --count --env " + g.env
+	}
+	return "strait gate --count"
+}
+
 // tellProofs says by what each environment would take the target.
 func (g *gateRun) tellProofs(s *fleet.Snapshot, r gateReport) {
-	what := "may be merged"
-	if g.env != "" {
-		what = "may be deployed to " + g.env
+	where := ""
+	if g.env == "" {
+		where = " of " + strings.Join(r.Environments, ", ")
 	}
-	g.say("%s %s: it fits every document of %s", r.Target, what, strings.Join(r.Environments, ", "))
+	g.say("%s may be %s: it fits every document%s", r.Target, g.goal(), where)
 	rows := [][]string{}
 	made := 0
 	for i, e := range s.Plan.Envs {

@@ -46,6 +46,7 @@ func TestGateVerb(t *testing.T) {
 			"convex/schema.ts may not be merged: 3 things are missing", "ripe  census-missing  ", "raw   not-widened     ", "hint: strait gate --count",
 		}},
 		{"counted", mixed, "gate --count", 3, nil, []string{"counting the documents of ripe", "may not be merged: 2 things", "raw  not-widened  ", "offenders    ", "documents do not fit the target in teams, users"}},
+		{"of one", mixed, "gate --env raw", 3, nil, []string{"may not be deployed to raw: 2 things", "hint: strait gate --count --env raw counts it"}},
 		{"of one, counted", mixed, "gate --env ripe --count", 0, []string{"may be deployed to ripe", "no document misfits; "}, nil},
 		{"of all, counted", gateProject(t, narrow+ripe), "gate --count", 0, []string{"may be merged: it fits every document of narrow, ripe", "  narrow  ", "  ripe    no document misfits"}, []string{"note: these are rehearsals"}},
 		{"of none", gateProject(t, ""), "gate", 3, nil, []string{"no-environments", "hint: list the environments in strait.toml"}},
