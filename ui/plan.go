@@ -74,6 +74,30 @@ type planReport struct {
 	plan.Review
 }
 
+// newPlanReport is a plan as JSON: a list without members is [], never null.
+func newPlanReport(d *planDoc) planReport {
+	r := planReport{1, d.project, d.target, d.plan, d.review}
+	r.Rows, r.Envs = list(r.Rows), list(r.Envs)
+	for i := range r.Rows {
+		r.Rows[i].Migrations, r.Rows[i].Cells = list(r.Rows[i].Migrations), list(r.Rows[i].Cells)
+	}
+	for i := range r.Envs {
+		r.Envs[i].Changes = list(r.Envs[i].Changes)
+		if r.Envs[i].Progress == nil {
+			r.Envs[i].Progress = map[string]plan.Step{}
+		}
+	}
+	r.Changes, r.Hazards, r.Order, r.Merge.Missing = list(r.Changes), list(r.Hazards), list(r.Order), list(r.Merge.Missing)
+	for i := range r.Changes {
+		a := &r.Changes[i]
+		a.Kinds, a.Migrations, a.Deploys = list(a.Kinds), list(a.Migrations), list(a.Deploys)
+	}
+	return r
+}
+
+// list is a copy that is not nil.
+func list[T any](s []T) []T { return append([]T{}, s...) }
+
 func (c *cli) planVerb() *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
@@ -132,7 +156,7 @@ func (c *cli) plan(o planOptions) error {
 	case o.markdown:
 		_, err = fmt.Fprint(c.out, d.markdown())
 	case c.json:
-		err = c.block(planReport{1, d.project, d.target, made, review})
+		err = c.block(newPlanReport(d))
 	default:
 		c.tellPlan(s, d)
 	}

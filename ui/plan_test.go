@@ -49,6 +49,22 @@ func TestPlanJSONKeepsItsShape(t *testing.T) {
 	}
 }
 
+// A reader of the JSON can go over every list without asking whether it is there.
+func TestPlanJSONHasNoNull(t *testing.T) {
+	for _, d := range []planDoc{
+		{},
+		{plan: plan.Plan{Rows: []plan.Row{{}}, Envs: []plan.EnvPlan{{}}}, review: plan.Review{Changes: []plan.Advice{{}}, Hazards: []plan.Hazard{{}}, Order: []plan.Stage{{}}}},
+	} {
+		text, err := json.Marshal(newPlanReport(&d))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(string(text), "null") {
+			t.Errorf("a list is null: %s", text)
+		}
+	}
+}
+
 func TestPlanVerb(t *testing.T) {
 	dir := verbsProject(t)
 	out, errs, code := strait(t, dir, "plan", "--markdown")
