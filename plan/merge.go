@@ -121,8 +121,10 @@ func (s *stand) busy() (out []Refusal) {
 // environments only, and those live no longer than the program.
 func (s *stand) way(act Action) string {
 	switch {
+	case act == ActCensus && s.Embedded:
+		return "take a census: v on the screen, or strait gate --count"
 	case act == ActCensus:
-		return "take a census"
+		return "take a census: strait gate --count --env " + arg(s.Env)
 	case s.Embedded && act == ActWiden:
 		return "deploy the widened schema there first: widen " + s.Env + ` on Strait's screen, or schema = "widened" in strait.toml`
 	case s.Embedded:

@@ -201,7 +201,7 @@ func (o *ordering) running(s *stand, st Stage) Stage {
 	if done {
 		pending = slices.DeleteFunc(pending, func(n string) bool { return slices.Contains(o.needed, n) })
 	} else if f, ok := s.failed(o.needed); ok {
-		st.State, st.Why = Failed, join(f.Why, f.Evidence)
+		st.State, st.Why = Failed, join(f.Why, f.Evidence, "mend the migration or the document first: it goes on where it stopped")
 		st.Next = s.runCommand(strings.TrimPrefix(f.Next, string(ActRun)+" "))
 		return st
 	}

@@ -15,7 +15,8 @@ func (c *cli) hazardsVerb() *cobra.Command {
 		Use:   "hazards [CODE]",
 		Short: "Explain the hazards that a plan warns of",
 		Long: `List the rules behind a plan's hazards, or explain one: why it matters, and the
-safe way. A hazard that the team accepts is waived in strait.toml:
+safe way. A rule's severity is the worst that it gives: a plan may rate a case
+milder. A hazard that the team accepts is waived in strait.toml:
 
   [[waive]]
   code = "SW103"
@@ -66,7 +67,7 @@ func (c *cli) tellRule(r plan.Rule) error {
 	if c.json {
 		return c.block(r)
 	}
-	c.say("%s %s (%s)", r.Code, r.Name, r.Severity)
+	c.say("%s %s (%s at worst)", r.Code, r.Name, r.Severity)
 	fmt.Fprintln(c.out)
 	c.wrapped("", "", r.Why)
 	fmt.Fprintln(c.out)

@@ -55,7 +55,7 @@ func (w *mdWriter) block(language, code string) {
 
 // mdSigns are the signs that mean something in a line of Markdown. Those that
 // not every reader takes behind a backslash become entities.
-const mdSigns = "\\`*_{}[]#!"
+const mdSigns = "\\`*_{}[]#"
 
 var mdEntities = map[rune]string{'&': "&amp;", '<': "&lt;", '>': "&gt;", '~': "&#126;", '|': "&#124;"}
 

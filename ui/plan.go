@@ -141,6 +141,9 @@ func (c *cli) plan(o planOptions) error {
 	if err != nil {
 		return err
 	}
+	if slices.ContainsFunc(review.Merge.Missing, func(l plan.Lack) bool { return l.Code == "no-target" }) {
+		return hint(errors.New("plan: the target schema could not be loaded, so there is nothing to plan"), "strait inspect says what is wrong with the project")
+	}
 	if o.env != "" {
 		if err := keepEnv(s, o.env); err != nil {
 			return err
@@ -339,7 +342,13 @@ func (c *cli) tellOrder(d *planDoc) {
 			if len(g) > 1 {
 				lead += "together "
 			}
-			c.wrapped("     ", "       ", lead+strings.Join(g, ", "))
+			names := make([]string, len(g))
+			for j, n := range g {
+				if names[j] = n; d.ended(s.Env, n) {
+					names[j] += " (done)"
+				}
+			}
+			c.wrapped("     ", "       ", lead+strings.Join(names, ", "))
 		}
 		if s.Next != "" {
 			c.wrapped("     next: ", "       ", s.Next)

@@ -116,7 +116,7 @@ func TestMarkdownGridKnowsRuns(t *testing.T) {
 	row := plan.Row{Title: "users.a is removed", Migrations: []string{"m:a"}, Cells: []plan.Cell{{
 		Widen: plan.Step{State: plan.Done}, Migrate: plan.Step{State: plan.Todo, Next: "run m:a"}, Narrow: plan.Step{State: plan.Blocked}}}}
 	d := planDoc{plan: plan.Plan{Rows: []plan.Row{row}, Envs: []plan.EnvPlan{{Env: "dev"}}}, runs: []map[string]fleet.Run{{"m:a": {State: "canceled", Processed: 8}}}}
-	if got := d.markdown(); !strings.Contains(got, "| resume |") {
+	if got := d.markdown(); !strings.Contains(got, "| ○ resume |") {
 		t.Errorf("the grid lacks resume:\n%s", got)
 	}
 }
@@ -167,7 +167,7 @@ func TestHazardsVerb(t *testing.T) {
 		t.Errorf("exit %d, %d lines:\n%s", code, n, out)
 	}
 	out, _, code = strait(t, dir, "hazards", "sw202")
-	if code != 0 || !strings.HasPrefix(out, "SW202 not-idempotent (danger)") || !strings.Contains(out, "safe way: ") {
+	if code != 0 || !strings.HasPrefix(out, "SW202 not-idempotent (danger at worst)") || !strings.Contains(out, "safe way: ") {
 		t.Errorf("exit %d: %s", code, out)
 	}
 	if _, errs, code := strait(t, dir, "hazards", "SW999"); code != 2 || !strings.Contains(errs, "strait hazards lists them") {

@@ -17,12 +17,14 @@ type planDoc struct {
 	review          plan.Review
 	verb            string                 // how Strait is called: "strait", or "go run ."
 	runs            []map[string]fleet.Run // of the plan's environments, where they are known
+	signs           *glyphs                // nil: those of Unicode
 }
 
 // markdown is the whole document.
 func (d *planDoc) markdown() string {
 	var w mdWriter
 	w.head(1, "Migration plan of "+mdText(d.project))
+	d.verdict(&w)
 	d.overview(&w)
 	w.head(2, "Hazards")
 	d.hazards(&w)
@@ -31,12 +33,51 @@ func (d *planDoc) markdown() string {
 	if len(d.review.Changes) > 0 {
 		w.head(2, "Changes")
 	}
+	told := d.recurring(&w)
 	for i := range d.review.Changes {
 		w.head(3, mdText(d.review.Changes[i].Title))
-		d.change(&w, &d.review.Changes[i], true)
+		d.change(&w, &d.review.Changes[i], true, told)
 	}
 	d.tables(&w)
 	return w.String()
+}
+
+// stepText is what is said of the steps of one title.
+type stepText struct{ title, text string }
+
+// recurring tells once what would be said of many changes' steps.
+func (d *planDoc) recurring(w *mdWriter) map[stepText]bool {
+	times := map[stepText]int{}
+	told := map[stepText]bool{}
+	for _, a := range d.review.Changes {
+		for _, s := range a.Deploys {
+			times[stepText{s.Title, s.Does}]++
+			times[stepText{s.Title, s.RollBack}]++
+		}
+	}
+	for _, a := range d.review.Changes {
+		for _, s := range a.Deploys {
+			does, back := stepText{s.Title, s.Does}, stepText{s.Title, s.RollBack}
+			if times[does] < 3 && times[back] < 3 || told[does] || told[back] {
+				continue
+			}
+			if len(told) == 0 {
+				w.para("Said once, for steps of these names that say nothing else:")
+			}
+			line := "**" + mdText(s.Title) + "**"
+			if told[does] = times[does] > 2; told[does] {
+				line += mdAfter(": ", s.Does)
+			}
+			if told[back] = times[back] > 2; told[back] {
+				line += " *Roll back:*" + mdAfter(" ", s.RollBack)
+			}
+			w.item("%s", line)
+		}
+	}
+	if len(told) > 0 {
+		w.gap()
+	}
+	return told
 }
 
 // tables are the widened tables, each once however many of its fields change.
@@ -55,13 +96,17 @@ func (d *planDoc) tables(w *mdWriter) {
 	}
 }
 
-// overview is the verdict, the grid and every environment's checklist.
-func (d *planDoc) overview(w *mdWriter) {
+// verdict is whether the target may be merged.
+func (d *planDoc) verdict(w *mdWriter) {
 	if d.review.Merge.Allowed {
 		w.para("**The target%s may be merged:** every environment is clean.", d.named())
 	} else {
 		w.para("**The target%s may not be merged yet:** %s.", d.named(), missing(len(d.review.Merge.Missing)))
 	}
+}
+
+// overview is what is missing, the grid and every environment's checklist.
+func (d *planDoc) overview(w *mdWriter) {
 	if len(d.review.Merge.Missing) > 0 {
 		w.para("**What is missing**")
 		for _, l := range d.review.Merge.Missing {
@@ -146,7 +191,8 @@ func (d *planDoc) grid(w *mdWriter) {
 		}
 		line := []string{mdText(r.Title), strings.Join(names, " ")}
 		for j := range r.Cells {
-			line = append(line, mdText(stand(r, &r.Cells[j], d.runsOf(j)).text()))
+			st := stand(r, &r.Cells[j], d.runsOf(j))
+			line = append(line, mdText(d.sign(st.state)+" "+st.text()))
 		}
 		rows = append(rows, line)
 	}
@@ -158,13 +204,29 @@ func (d *planDoc) checklists(w *mdWriter) {
 	for _, e := range d.plan.Envs {
 		line := []string{mdText(e.Env)}
 		for _, st := range []plan.Step{e.Widen, e.Migrate, e.Narrow} {
-			line = append(line, "**"+stateWord(st)+"**"+mdAfter(" ", nonEmpty(st.Why, st.Evidence)))
+			line = append(line, mdText(d.sign(st.State))+" **"+stateWord(st)+"**"+mdAfter(" ", nonEmpty(st.Why, st.Evidence)))
 		}
 		rows = append(rows, line)
 	}
 	if len(rows) > 1 {
 		w.table(rows)
 	}
+}
+
+// sign sets a state apart before its word is read.
+func (d *planDoc) sign(s plan.State) string {
+	l := look{g: unicodeGlyphs}
+	if d.signs != nil {
+		l.g = *d.signs
+	}
+	g, _, _ := l.state(s)
+	return g
+}
+
+// ended reports whether a migration is done in an environment.
+func (d *planDoc) ended(env, migration string) bool {
+	i := slices.IndexFunc(d.plan.Envs, func(e plan.EnvPlan) bool { return e.Env == env })
+	return i >= 0 && d.plan.Envs[i].Progress[migration].State == plan.Done
 }
 
 func nonEmpty(a, b string) string {
@@ -258,7 +320,9 @@ func (d *planDoc) stage(w *mdWriter, s plan.Stage) {
 	for i, g := range s.Groups {
 		names := make([]string, len(g))
 		for j, n := range g {
-			names[j] = mdCode(n)
+			if names[j] = mdCode(n); d.ended(s.Env, n) {
+				names[j] += " (done)"
+			}
 		}
 		word := "then "
 		if i == 0 {
@@ -269,9 +333,6 @@ func (d *planDoc) stage(w *mdWriter, s plan.Stage) {
 		}
 		w.WriteString("  - " + word + strings.Join(names, ", ") + "\n")
 	}
-	if len(s.After) > 0 {
-		w.WriteString("  - after " + numbers(s.After) + "\n")
-	}
 	if s.Next != "" {
 		next := mdText(s.Next)
 		if strings.HasPrefix(s.Next, "strait ") || strings.HasPrefix(s.Next, "npx ") {
@@ -281,18 +342,10 @@ func (d *planDoc) stage(w *mdWriter, s plan.Stage) {
 	}
 }
 
-func numbers(ns []int) string {
-	out := make([]string, len(ns))
-	for i, n := range ns {
-		out[i] = fmt.Sprint(n)
-	}
-	return strings.Join(out, ", ")
-}
-
 // change is how to carry out one change. fold hides the code behind
 // headings that open, as GitHub shows them, and leaves the widened table to
-// tables.
-func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool) {
+// tables. What was told of its steps already is left out.
+func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool, told map[stepText]bool) {
 	w.para("**%s**: %s", mdText(string(a.Class)), mdText(a.Why))
 	if a.Push != "" {
 		w.para("At a push: %s", mdText(a.Push))
@@ -312,8 +365,12 @@ func (d *planDoc) change(w *mdWriter, a *plan.Advice, fold bool) {
 		w.para("%s", mdText(a.Because))
 	}
 	for i, s := range a.Deploys {
-		fmt.Fprintf(w, "%d. **%s**%s\n", i+1, mdText(s.Title), mdAfter(": ", s.Does))
-		if s.RollBack != "" {
+		does := s.Does
+		if told[stepText{s.Title, s.Does}] {
+			does = ""
+		}
+		fmt.Fprintf(w, "%d. **%s**%s\n", i+1, mdText(s.Title), mdAfter(": ", does))
+		if s.RollBack != "" && !told[stepText{s.Title, s.RollBack}] {
 			fmt.Fprintf(w, "   - roll back: %s\n", mdText(s.RollBack))
 		}
 	}

@@ -91,7 +91,7 @@ func (m Root) review(fresh bool) (Root, tea.Cmd) {
 	req, seq, doc := m.book.req, m.snap.Seq, m.book.doc
 	page := m.sheet()
 	ctx, e, ascii := m.d.ctx, m.d.engine, m.d.ascii
-	base := planDoc{project: m.snap.Project.Name, target: m.snap.Project.Target, verb: m.d.verb, runs: runsIn(m.snap)}
+	base := planDoc{project: m.snap.Project.Name, target: m.snap.Project.Target, verb: m.d.verb, runs: runsIn(m.snap), signs: &m.l.g}
 	now := m.now
 	return m, func() tea.Msg {
 		out := reviewed{req: req, seq: seq, at: now, page: page}
@@ -269,7 +269,7 @@ func (d *planDoc) section(s planSection, row rowKey) string {
 			break
 		}
 		w.head(1, mdText(a.Title))
-		d.change(&w, a, false)
+		d.change(&w, a, false, nil)
 	}
 	return w.String()
 }

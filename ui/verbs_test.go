@@ -183,7 +183,7 @@ func TestVerbs(t *testing.T) {
 		{"batch size in letters", dir, "run setTeamPlan --env lab --batch-size x", 2, nil, []string{`"x" for "--batch-size"`}},
 		{"cancel of what does not run", dir, "cancel setTeamPlan --env vault", 3, nil, []string{"is not running in vault"}},
 		{"refused for want of a dry run", dir, "run setTeamPlan --env vault --confirm vault", 3, nil, []string{"strait run migrations:setTeamPlan --env vault --dry-run", "--override"}},
-		{"plan of what does not load", broken, "plan", 0, []string{"no change is known"}, []string{"convex/schema.ts:1: cannot find", "hint: check the path"}},
+		{"plan of what does not load", broken, "plan", 1, nil, []string{"convex/schema.ts:1: cannot find", "hint: check the path", "there is nothing to plan"}},
 		{"run of what did not load", broken, "run x --env local", 2, nil, []string{"strait inspect"}},
 		{"dry run", dir, "run setTeamPlan --env lab --dry-run", 0, []string{"+ plan: ", "nothing was written"}, nil},
 		{"run", dir, "run setTeamPlan --env lab --batch-size 2", 0, []string{"4 of 4  100 %", "success: 4 documents"}, []string{"note: lab is an embedded rehearsal"}},
