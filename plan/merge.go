@@ -13,7 +13,9 @@ import (
 // every environment is deployed from. It may when each of them would take it:
 // what is not known there, or not proven, is no yes. It asks for a widened
 // schema only in tables where the target refuses what the active schema
-// accepts; elsewhere the target itself is the widening.
+// accepts; elsewhere the target itself is the widening. An environment that was
+// made up for a newcomer says nothing of a deployment, so it is not looked at;
+// one that has not told all that is watched counts as one that does not answer.
 func GateMerge(in Input) Merge {
 	m := Merge{Missing: []Lack{}}
 	add := func(env string, rs ...Refusal) {
@@ -26,10 +28,11 @@ func GateMerge(in Input) Merge {
 	} else if ps := in.Target.Problems(); len(ps) > 0 {
 		add("", Refusal{"target-invalid", "Convex refuses the target schema itself: " + firstLine(ps[0].Message), "mend the target schema"})
 	}
-	if len(in.Envs) == 0 {
+	envs := slices.DeleteFunc(slices.Clone(in.Envs), func(ev Evidence) bool { return ev.MadeUp })
+	if len(envs) == 0 {
 		add("", Refusal{"no-environments", "no environment was looked at", "list the environments in strait.toml"})
 	}
-	for _, ev := range in.Envs {
+	for _, ev := range envs {
 		add(ev.Env, lacks(in, ev)...)
 	}
 	m.Allowed = len(m.Missing) == 0
@@ -38,6 +41,9 @@ func GateMerge(in Input) Merge {
 
 // lacks is what keeps the target from one environment.
 func lacks(in Input, ev Evidence) []Refusal {
+	if ev.Reachable && ev.Partial {
+		ev.Reachable, ev.Problem = false, "it has not told all that it was asked"
+	}
 	switch {
 	case !ev.Reachable:
 		why, hint, told := strings.Cut(nonEmpty(ev.Problem, ev.Env+" is not connected"), "\nhint: ")

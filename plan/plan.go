@@ -152,6 +152,8 @@ type Evidence struct {
 	DryRuns     map[string]time.Time // newest dry run by migration, since the last push
 	Protected   bool
 	Embedded    bool
+	MadeUp      bool // invented for a newcomer, listed by nobody: the fleet gate looks away
+	Partial     bool // not all that is watched was told yet: the fleet gate takes it for silent
 	Armed       bool
 	LastPush    time.Time
 	Sizes       map[string]Size // of documents, by table, as far as some were read

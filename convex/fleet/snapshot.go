@@ -126,6 +126,7 @@ func (e *env) evidence() plan.Evidence {
 		Env: e.cfg.Name, Now: now, Reachable: e.state == Ready, Problem: e.problem,
 		Active: e.active, ActiveKnown: e.activeKnown, Tables: maps.Clone(e.tables), Progress: map[string]plan.Progress{},
 		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded,
+		MadeUp: e.cfg.Embedded() && e.cfg.Found != "", Partial: !e.known(),
 		Armed: now.Before(e.armedUntil), LastPush: e.lastPush, Compared: e.compared(),
 		Sizes: maps.Clone(e.sizes),
 	}
