@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"unicode"
@@ -39,7 +40,7 @@ func attach(rows []Row, d Definition, code *source.Facts) bool {
 // in documents of its table, or whole documents there. Code that was not read
 // may write anything in the migration's own table.
 func (d Definition) covers(b *source.Body, r *Row) bool {
-	own := nonEmpty(b.Table, d.Table)
+	own := cmp.Or(b.Table, d.Table)
 	if r.Table == "" { // a change of the whole schema
 		return true
 	}

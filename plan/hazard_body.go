@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -126,7 +127,7 @@ func (w work) convertsAgain(x source.Write) []Hazard {
 		}
 	}
 	if len(out) == 0 && w.perDocument() && constant(x) {
-		h := w.hazard(fmt.Sprintf("%s patches every document of %s, also those that fit", w.label, nonEmpty(w.table, "its table")))
+		h := w.hazard(fmt.Sprintf("%s patches every document of %s, also those that fit", w.label, cmp.Or(w.table, "its table")))
 		h.Site, h.Severity = &x.Site, Notice
 		h.Why = "A second run leaves the same values, yet writes every document again: it takes as long as the first, wakes every query on the table, and replaces what was set since."
 		h.Safe = "Return early when the document holds the value already."
@@ -202,7 +203,7 @@ func sameLiteral(a, b *schema.Validator) bool {
 }
 
 // who names the function of a write as a sentence begins with it.
-func who(x *source.Write) string { return nonEmpty(x.Function, "a helper") }
+func who(x *source.Write) string { return cmp.Or(x.Function, "a helper") }
 
 func deletesEveryDocument(s *scene) []Hazard {
 	var out []Hazard

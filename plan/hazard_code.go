@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -141,7 +142,7 @@ func removedIndexReader(s *scene) []Hazard {
 			is = "the target stages"
 		}
 		out = append(out, Hazard{Severity: c.severity(Warning, Danger), Table: r.Table, Path: r.Table + "." + r.Index, Env: c.env(), Site: &r.Site,
-			What: fmt.Sprintf("%s queries %s through %s, which %s", nonEmpty(r.Function, "a helper"), r.Table, r.Index, is)})
+			What: fmt.Sprintf("%s queries %s through %s, which %s", cmp.Or(r.Function, "a helper"), r.Table, r.Index, is)})
 	}
 	return out
 }
@@ -157,7 +158,7 @@ func removedTableUser(s *scene) []Hazard {
 			if first == nil {
 				first = &site
 			}
-			if name := nonEmpty(function, site.File); !slices.Contains(users, name) {
+			if name := cmp.Or(function, site.File); !slices.Contains(users, name) {
 				users = append(users, name)
 			}
 		}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -325,7 +326,7 @@ func (s *scene) byChange(is func(Change) bool, make func(Change, concern) Hazard
 			if h.What == "" {
 				continue
 			}
-			h.Table, h.Path, h.Env = c.Table, c.Path, nonEmpty(h.Env, where.env())
+			h.Table, h.Path, h.Env = c.Table, c.Path, cmp.Or(h.Env, where.env())
 			out = append(out, h)
 		}
 	}

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -46,7 +47,7 @@ func lacks(in Input, ev Evidence) []Refusal {
 	}
 	switch {
 	case !ev.Reachable:
-		why, hint, told := strings.Cut(nonEmpty(ev.Problem, ev.Env+" is not connected"), "\nhint: ")
+		why, hint, told := strings.Cut(cmp.Or(ev.Problem, ev.Env+" is not connected"), "\nhint: ")
 		if !told {
 			hint = "mend its entry or its key in strait.toml, or wait until it answers"
 		}

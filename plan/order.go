@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -134,7 +135,7 @@ func join(parts ...string) string {
 
 // of is a stage as a step of the checklist has it.
 func (st Step) of(title string) Stage {
-	return Stage{Title: title, State: st.State, Why: nonEmpty(st.Why, st.Evidence)}
+	return Stage{Title: title, State: st.State, Why: cmp.Or(st.Why, st.Evidence)}
 }
 
 func (o *ordering) widen(i int) Stage {
@@ -271,7 +272,7 @@ func (o *ordering) uncovered(tables []string) (out []string) {
 		if len(r.Changes) == 0 || len(r.Migrations) > 0 || !slices.Contains(tables, r.Table) {
 			continue
 		}
-		where := nonEmpty(r.Path, r.Table)
+		where := cmp.Or(r.Path, r.Table)
 		if len(out) == 4 {
 			return append(out, "…")
 		}

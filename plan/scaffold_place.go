@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"slices"
@@ -36,7 +37,7 @@ func (a *adviser) components() []Definition {
 // homeOf is the file of the table's other migrations, else that of most
 // migrations, else migrations.ts.
 func (a *adviser) homeOf(table string) home {
-	h := home{root: nonEmpty(a.in.Functions, "convex"), module: "migrations"}
+	h := home{root: cmp.Or(a.in.Functions, "convex"), module: "migrations"}
 	for _, d := range a.in.Definitions {
 		if root, ok := rootOf(d); ok {
 			h.root = root

@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -235,7 +236,7 @@ func (s *stand) narrow(tables, extra []string, migrate Step) Step {
 	}
 	evidence := "the active schema differs in " + strings.Join(differ, ", ")
 	if migrate.State != Done {
-		return Step{State: Blocked, Why: "documents must fit first", Evidence: evidence, At: s.Now, Next: nonEmpty(migrate.Next, string(ActCensus))}
+		return Step{State: Blocked, Why: "documents must fit first", Evidence: evidence, At: s.Now, Next: cmp.Or(migrate.Next, string(ActCensus))}
 	}
 	return Step{State: Todo, Evidence: evidence, At: migrate.At, Next: string(ActNarrow)}
 }

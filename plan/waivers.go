@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -34,7 +35,7 @@ func waive(s *scene, found []Hazard) []Hazard {
 			}
 			used = true
 			if found[i].Waived == "" {
-				found[i].Waived = nonEmpty(w.Reason, "no reason given")
+				found[i].Waived = cmp.Or(w.Reason, "no reason given")
 			}
 		}
 		switch {
