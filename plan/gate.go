@@ -1,6 +1,7 @@
 package plan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +28,7 @@ type Ask struct {
 func Gate(a Ask) (refusals, warnings []Refusal) {
 	g := &gate{Ask: a}
 	if !a.Env.Reachable {
-		g.refuse("unreachable", nonEmpty(a.Env.Problem, a.Env.Env+" is not connected"), "wait until it is connected, or mend its entry in strait.toml")
+		g.refuse("unreachable", cmp.Or(a.Env.Problem, a.Env.Env+" is not connected"), "wait until it is connected, or mend its entry in strait.toml")
 		return g.refusals, nil
 	}
 	g.s = newStand(Input{Target: a.Target, Definitions: a.Definitions}, a.Env)
@@ -193,7 +194,7 @@ func (g *gate) promotion(tables []string) {
 	if st.State == Done {
 		return
 	}
-	why := fmt.Sprintf("%s comes first and is not clean: migrate is %s", ev.Env, st.State.word())
+	why := fmt.Sprintf("%s comes first and is not clean: migrate is %s", ev.Env, st.State.Word())
 	if st.Why != "" {
 		why += " (" + st.Why + ")"
 	}
@@ -264,11 +265,4 @@ func (g *gate) deployable() bool {
 		g.refuse("embedded-only", "Strait deploys schemas to embedded environments only", g.s.way(g.Action))
 	}
 	return g.Env.Embedded
-}
-
-func nonEmpty(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }

@@ -54,8 +54,8 @@ func firstLine(s string) string {
 	return "no text was kept"
 }
 
-// word is the state as people read it.
-func (s State) word() string {
+// Word is the state as people read it.
+func (s State) Word() string {
 	if s == Todo {
 		return "to do"
 	}

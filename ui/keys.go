@@ -222,11 +222,16 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 	if m.page == messagesPage {
 		return m.goBack()
 	}
-	if m.page != planPage {
+	return m.visit(messagesPage), nil
+}
+
+// visit opens a page that esc leaves for the work it was opened from.
+func (m Root) visit(p pageKind) Root {
+	if m.page != planPage && m.page != messagesPage {
 		m.from = m.page
 	}
-	m.page, m.roll = messagesPage, 0
-	return m, nil
+	m.page, m.roll = p, 0
+	return m
 }
 
 // latest are the n newest things that happened, newest first: what the fleet

@@ -122,23 +122,41 @@ func needsASCII() bool {
 	return false
 }
 
-// state is the glyph, the word and the ink of a step's state.
-func (l *look) state(s plan.State) (glyph, word string, k ink) {
+// state is the glyph of a step's state.
+func (g *glyphs) state(s plan.State) string {
 	switch s {
 	case plan.Done:
-		return l.g.done, "done", l.ok
+		return g.done
 	case plan.Todo:
-		return l.g.todo, "to do", l.text
+		return g.todo
 	case plan.Running:
-		return l.g.running, "running", l.run
+		return g.running
 	case plan.Blocked:
-		return l.g.blocked, "blocked", l.warn
+		return g.blocked
 	case plan.Failed:
-		return l.g.failed, "failed", l.bad
+		return g.failed
 	case plan.ByHand:
-		return l.g.byHand, "by hand", l.ok
+		return g.byHand
 	case plan.Unknown:
-		return l.g.unknown, "unknown", l.dim
+		return g.unknown
 	}
-	return " ", "", l.dim
+	return " "
+}
+
+// state is the glyph, the word and the ink of a step's state.
+func (l *look) state(s plan.State) (glyph, word string, k ink) {
+	k = l.dim
+	switch s {
+	case plan.Done, plan.ByHand:
+		k = l.ok
+	case plan.Todo:
+		k = l.text
+	case plan.Running:
+		k = l.run
+	case plan.Blocked:
+		k = l.warn
+	case plan.Failed:
+		k = l.bad
+	}
+	return l.g.state(s), s.Word(), k
 }

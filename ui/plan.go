@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -233,15 +234,8 @@ func nothingToDo(s *fleet.Snapshot) string {
 	return "nothing to migrate: every environment fits the target"
 }
 
-func stateWord(s plan.Step) string {
-	if s.State == plan.Todo {
-		return "to do"
-	}
-	return string(s.State)
-}
-
 func (c *cli) tellPlan(s *fleet.Snapshot, d *planDoc) {
-	c.say("%s, target %s", d.project, nonEmpty(d.target, "not found"))
+	c.say("%s, target %s", d.project, cmp.Or(d.target, "not found"))
 	fmt.Fprintln(c.out)
 	c.tellGrid(s, d)
 	c.tellChecklists(s, d)
@@ -283,7 +277,7 @@ func (c *cli) tellChecklists(s *fleet.Snapshot, d *planDoc) {
 		c.say("%s", head)
 		steps := [][]string{}
 		for j, st := range []plan.Step{e.Widen, e.Migrate, e.Narrow} {
-			steps = append(steps, []string{"  " + stepNames[j], stateWord(st), nonEmpty(st.Why, st.Evidence)})
+			steps = append(steps, []string{"  " + stepNames[j], st.State.Word(), cmp.Or(st.Why, st.Evidence)})
 		}
 		c.table(steps)
 	}
@@ -328,7 +322,7 @@ func (c *cli) tellOrder(d *planDoc) {
 	fmt.Fprintln(c.out)
 	c.say("ORDER")
 	for _, s := range d.review.Order {
-		number, word := fmt.Sprintf("%3d  ", s.Number), stateWord(plan.Step{State: s.State})
+		number, word := fmt.Sprintf("%3d  ", s.Number), s.State.Word()
 		if s.State == plan.Done {
 			c.wrapped(number, "     ", s.Title+": "+word)
 			continue
@@ -366,7 +360,7 @@ func (c *cli) tellMerge(d *planDoc) {
 }
 
 // targetName is what a sentence calls the target.
-func targetName(target string) string { return nonEmpty(target, "the target") }
+func targetName(target string) string { return cmp.Or(target, "the target") }
 
 // textWidth is where lines for people break: they are read in terminals, logs
 // and mails.

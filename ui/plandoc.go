@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -204,7 +205,7 @@ func (d *planDoc) checklists(w *mdWriter) {
 	for _, e := range d.plan.Envs {
 		line := []string{mdText(e.Env)}
 		for _, st := range []plan.Step{e.Widen, e.Migrate, e.Narrow} {
-			line = append(line, mdText(d.sign(st.State))+" **"+stateWord(st)+"**"+mdAfter(" ", nonEmpty(st.Why, st.Evidence)))
+			line = append(line, mdText(d.sign(st.State))+" **"+st.State.Word()+"**"+mdAfter(" ", cmp.Or(st.Why, st.Evidence)))
 		}
 		rows = append(rows, line)
 	}
@@ -215,25 +216,16 @@ func (d *planDoc) checklists(w *mdWriter) {
 
 // sign sets a state apart before its word is read.
 func (d *planDoc) sign(s plan.State) string {
-	l := look{g: unicodeGlyphs}
-	if d.signs != nil {
-		l.g = *d.signs
+	if d.signs == nil {
+		return unicodeGlyphs.state(s)
 	}
-	g, _, _ := l.state(s)
-	return g
+	return d.signs.state(s)
 }
 
 // ended reports whether a migration is done in an environment.
 func (d *planDoc) ended(env, migration string) bool {
 	i := slices.IndexFunc(d.plan.Envs, func(e plan.EnvPlan) bool { return e.Env == env })
 	return i >= 0 && d.plan.Envs[i].Progress[migration].State == plan.Done
-}
-
-func nonEmpty(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // hazards lists what can go wrong, worst first.
@@ -304,7 +296,7 @@ func (d *planDoc) order(w *mdWriter) {
 		if s.State == plan.Done {
 			box = "x"
 		}
-		line := fmt.Sprintf("- [%s] **%d. %s**: %s", box, s.Number, mdText(s.Title), stateWord(plan.Step{State: s.State}))
+		line := fmt.Sprintf("- [%s] **%d. %s**: %s", box, s.Number, mdText(s.Title), s.State.Word())
 		if s.State != plan.Done {
 			line += mdAfter(", ", s.Why)
 		}

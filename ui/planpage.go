@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -70,11 +71,7 @@ func (m Root) openPlan() (Root, tea.Cmd) {
 	if m.page == planPage {
 		return m.goBack()
 	}
-	if m.page != messagesPage {
-		m.from = m.page
-	}
-	m.page, m.roll = planPage, 0
-	return m.review(true)
+	return m.visit(planPage).review(true)
 }
 
 // review asks for what the Plan page lacks: with fresh a new review, else a
@@ -184,11 +181,11 @@ func (m Root) planBody(w, h int) []string {
 	p := newPen(m.l, w, planHead)
 	m.drawPlanHead(p)
 	if b := m.book; b.err == "" && b.lines != nil && b.shown.section == b.section && b.shown.w == w {
-		q := newPen(m.l, w, len(b.lines))
-		for _, line := range b.lines {
+		q := newPen(m.l, w, h-planHead)
+		for _, line := range m.window(b.lines, w, h-planHead) {
 			q.styled(line)
 		}
-		return append(p.fill(), m.window(q.lines, w, h-planHead)...)
+		return append(p.fill(), q.fill()...)
 	}
 	return append(p.fill(), m.rolled(w, h-planHead, m.drawNoPlan)...)
 }
@@ -295,7 +292,7 @@ func (m Root) copyPlan() (Root, tea.Cmd) {
 	switch m.book.section {
 	case changeSection:
 		if a := d.advice(m.cur); a != nil && a.Scaffold != nil {
-			what, text = "the drafted migration, for "+nonEmpty(a.Scaffold.File, "the project"), a.Scaffold.Code
+			what, text = "the drafted migration, for "+cmp.Or(a.Scaffold.File, "the project"), a.Scaffold.Code
 		} else if a != nil && a.Widened != "" {
 			what, text = "the widened table "+a.Table, a.Widened
 		}
