@@ -11,7 +11,7 @@ import (
 // advise says of every row that holds changes how to carry it out, in the
 // rows' order.
 func advise(in Input, p Plan) []Advice {
-	a := &adviser{in: in, widened: widenedOf(in), taken: map[string]bool{}}
+	a := &adviser{in: in, widened: widenedDeclared(in), taken: map[string]bool{}}
 	for _, d := range in.Definitions {
 		a.taken[shortName(d.Name)] = true
 	}
@@ -30,18 +30,6 @@ type adviser struct {
 	in      Input
 	widened *schema.Schema  // accepts what any environment has and the target
 	taken   map[string]bool // names of migrations that are in use
-}
-
-// widenedOf accepts what any environment is known to have deployed, and the
-// target.
-func widenedOf(in Input) *schema.Schema {
-	w := in.Target
-	for _, ev := range in.Envs {
-		if ev.Active != nil {
-			w = schema.WidenSchemas(ev.Active, w)
-		}
-	}
-	return w
 }
 
 func (a *adviser) advise(r Row) Advice {

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"strait/model/schema"
 	"strait/model/source"
 )
 
@@ -93,16 +92,8 @@ func newScene(in Input, p Plan) *scene {
 	if s.code == nil {
 		s.code = &source.Facts{}
 	}
-	compared := map[*schema.Schema]*Comparison{}
 	for _, ev := range in.Envs {
-		if ev.Compared == nil {
-			ev.Compared = compared[ev.Active]
-		}
-		st := newStand(in, ev)
-		if st.known {
-			compared[ev.Active] = st.Comparison
-		}
-		s.stands = append(s.stands, st)
+		s.stands = append(s.stands, newStand(in, ev))
 	}
 	for _, d := range in.Definitions {
 		if d.Runner {

@@ -101,6 +101,23 @@ type stand struct {
 	changes []Change
 }
 
+// compared is the input with a comparison in every environment whose schema is
+// known, so that several questions about it compare two schemas once.
+func (in Input) compared() Input {
+	in.Envs = slices.Clone(in.Envs)
+	made := map[*schema.Schema]*Comparison{}
+	for i := range in.Envs {
+		ev := &in.Envs[i]
+		if ev.Compared == nil {
+			ev.Compared = made[ev.Active]
+		}
+		if s := newStand(in, *ev); s.known {
+			ev.Compared, made[ev.Active] = s.Comparison, s.Comparison
+		}
+	}
+	return in
+}
+
 func newStand(in Input, ev Evidence) *stand {
 	s := &stand{Evidence: ev, Comparison: ev.Compared, defs: in.Definitions}
 	s.known = ev.Active != nil || ev.ActiveKnown

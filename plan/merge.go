@@ -148,21 +148,26 @@ func widenedEverywhere(in Input) *schema.Schema {
 	if in.Target == nil {
 		return nil
 	}
-	var known bool
-	var all []*schema.Schema
-	for _, ev := range in.Envs {
-		known = known || ev.Active != nil || ev.ActiveKnown
-		all = append(all, ev.Active)
-	}
-	if !known {
+	if !slices.ContainsFunc(in.Envs, func(ev Evidence) bool { return ev.Active != nil || ev.ActiveKnown }) {
 		return nil
 	}
-	w, _ := schema.WidenAll(append(all, in.Target)...)
+	w := widenedDeclared(in)
 	for _, ev := range in.Envs {
 		if ev.Active != nil || ev.ActiveKnown {
 			w = uncheckedAsAny(w, ev.Active, ev.Tables)
 		}
 	}
+	return w
+}
+
+// widenedDeclared accepts what any known schema of an environment accepts, and
+// what the target accepts, whatever is stored.
+func widenedDeclared(in Input) *schema.Schema {
+	var all []*schema.Schema
+	for _, ev := range in.Envs {
+		all = append(all, ev.Active)
+	}
+	w, _ := schema.WidenAll(append(all, in.Target)...)
 	return w
 }
 

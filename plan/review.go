@@ -144,6 +144,7 @@ type Lack struct {
 
 // NewReview makes the review of a plan that Make made of the same input.
 func NewReview(in Input, p Plan) Review {
+	in = in.compared()
 	r := Review{Changes: advise(in, p), Merge: GateMerge(in)}
 	r.Widened = widenedEverywhere(in)
 	r.Order = order(in, p)
