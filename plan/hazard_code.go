@@ -117,8 +117,7 @@ func (m *misfits) object(x source.Write, doc *schema.Validator) (field, what str
 		return "", ""
 	}
 	for _, to := range doc.Fields {
-		set := slices.ContainsFunc(x.Fields, func(f source.Field) bool { return f.Name == to.Name && !f.Unset })
-		if !to.Optional && !set && m.looks(to.Name) {
+		if !to.Optional && !sets(x, to.Name) && m.looks(to.Name) {
 			return to.Name, fmt.Sprintf(" without %s, which the target requires", to.Name)
 		}
 	}

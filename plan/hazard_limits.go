@@ -28,9 +28,7 @@ func collectInMigration(s *scene) []Hazard {
 				continue
 			}
 			told[r.Table] = true
-			if h := w.collects(r); h.What != "" {
-				out = append(out, h)
-			}
+			out = append(out, w.collects(r))
 		}
 	}
 	return out
@@ -110,9 +108,7 @@ func batchTooLarge(s *scene) []Hazard {
 		if w.BatchSize <= 0 || w.table == "" || w.Driver == "oneshot" {
 			continue
 		}
-		if h := w.weigh(); h.What != "" {
-			out = append(out, h)
-		}
+		out = append(out, w.weigh())
 	}
 	return out
 }

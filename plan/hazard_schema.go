@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"strait/model/schema"
 	"strait/model/source"
 )
 
@@ -175,7 +174,7 @@ func (s *scene) uncovered(c Change) bool {
 func (s *stand) optional(c Change) bool {
 	// Before is what the comparison kept of it: v.optional(…) or the type.
 	for _, x := range s.changes {
-		if x.Table == c.Table && x.Path == c.Path && x.Kind == c.Kind {
+		if x.sameAs(c) {
 			return strings.HasPrefix(x.Before, "v.optional(")
 		}
 	}
@@ -230,8 +229,8 @@ func validationOff(s *scene) []Hazard {
 	if s.in.Target == nil {
 		return nil
 	}
+	off := s.where(func(st *stand) bool { return st.Active != nil && !st.Active.Validation })
 	if !s.in.Target.Validation {
-		off := s.where(func(st *stand) bool { return st.Active != nil && !st.Active.Validation })
 		on := s.where(func(st *stand) bool { return st.Active != nil && st.Active.Validation })
 		h := Hazard{Severity: Warning, What: "the target has schemaValidation switched off"}
 		switch {
@@ -243,28 +242,21 @@ func validationOff(s *scene) []Hazard {
 		}
 		return []Hazard{h}
 	}
-	c := s.where(func(st *stand) bool { return st.Active != nil && !st.Active.Validation })
-	if len(c) == 0 {
+	if len(off) == 0 {
 		return nil
 	}
-	return []Hazard{{Severity: Warning, Env: c.env(),
-		What: fmt.Sprintf("%s %s schemaValidation switched off: documents of any shape may be stored", c.names(), oneOrMany(len(c), "has", "have"))}}
+	return []Hazard{{Severity: Warning, Env: off.env(),
+		What: fmt.Sprintf("%s %s schemaValidation switched off: documents of any shape may be stored", off.names(), oneOrMany(len(off), "has", "have"))}}
 }
 
 func indexOnLargeTable(s *scene) []Hazard {
 	return s.byChange(func(c Change) bool { return c.Kind == IndexAdded || c.Kind == IndexChanged }, func(c Change, where concern) Hazard {
 		large := where.filter(func(st *stand) bool { return st.Tables[c.Table] >= largeTable })
-		if len(large) == 0 || s.stagedInTarget(c) {
+		if len(large) == 0 || !has(s.in.Target, c.Table, strings.TrimPrefix(c.Path, c.Table+".")) {
 			return Hazard{}
 		}
 		return Hazard{Env: large.env(), What: fmt.Sprintf("index %s is built while the deploy waits, over %s", c.Path, large.holding(c.Table))}
 	})
-}
-
-// stagedInTarget reports whether the index of a change is staged in the target.
-func (s *scene) stagedInTarget(c Change) bool {
-	t := s.in.Target.Table(c.Table)
-	return t == nil || !slices.ContainsFunc(t.Indexes, func(x schema.Index) bool { return t.Name+"."+x.Name == c.Path && !x.Staged })
 }
 
 func largeIndexDeleted(s *scene) []Hazard {
@@ -305,32 +297,24 @@ func noMigration(s *scene) []Hazard {
 // is pending in. A finding without What is none.
 func (s *scene) byChange(is func(Change) bool, make func(Change, concern) Hazard) []Hazard {
 	var out []Hazard
-	seen := map[[3]string]bool{}
-	for _, st := range s.known() {
-		for _, c := range st.changes {
-			key := [3]string{c.Table, c.Path, c.Kind}
-			if seen[key] || !is(c) {
-				continue
-			}
-			seen[key] = true
-			where := s.changing(func(x Change) bool {
-				return is(x) && x.Table == c.Table && x.Path == c.Path && x.Kind == c.Kind
-			})
-			if c.NeedsMigration() {
-				where = where.filter(func(st *stand) bool { return st.mayMisfit(c.Table) && st.misfitAt(c) })
-			}
-			if len(where) == 0 {
-				continue
-			}
-			h := make(c, where)
-			if h.What == "" {
-				continue
-			}
-			h.Table, h.Path, h.Env = c.Table, c.Path, cmp.Or(h.Env, where.env())
-			out = append(out, h)
+	for _, c := range s.known().changes(is) {
+		where := s.changing(func(x Change) bool { return is(x) && x.sameAs(c) })
+		if c.NeedsMigration() {
+			where = where.filter(func(st *stand) bool { return st.mayMisfit(c.Table) && st.misfitAt(c) })
 		}
+		if len(where) == 0 {
+			continue
+		}
+		h := make(c, where)
+		h.Table, h.Path, h.Env = c.Table, c.Path, cmp.Or(h.Env, where.env())
+		out = append(out, h)
 	}
 	return out
+}
+
+// sameAs reports whether two environments have the same change before them.
+func (c Change) sameAs(x Change) bool {
+	return c.Table == x.Table && c.Path == x.Path && c.Kind == x.Kind
 }
 
 // misfitAt reports whether documents may not fit because of one change.
@@ -348,8 +332,7 @@ func (c concern) changes(is func(Change) bool) []Change {
 	var out []Change
 	for _, s := range c {
 		for _, x := range s.changes {
-			same := func(y Change) bool { return y.Table == x.Table && y.Path == x.Path && y.Kind == x.Kind }
-			if is(x) && !slices.ContainsFunc(out, same) {
+			if is(x) && !slices.ContainsFunc(out, x.sameAs) {
 				out = append(out, x)
 			}
 		}

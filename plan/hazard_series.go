@@ -23,9 +23,7 @@ func seriesOrder(s *scene) []Hazard {
 		}
 		for i, first := range list {
 			for _, later := range list[i+1:] {
-				if h := outOfOrder(s, runner, first, later); h.What != "" {
-					out = append(out, h)
-				}
+				out = append(out, outOfOrder(s, runner, first, later))
 			}
 		}
 	}
@@ -94,7 +92,7 @@ func (w work) readsOf() []string {
 // removes finds the write that unsets a field of the migration's own table.
 func (w work) removes(field string) (source.Write, bool) {
 	for _, x := range w.body.Writes {
-		if w.own(x) && slices.ContainsFunc(x.Fields, func(f source.Field) bool { return f.Name == field && f.Unset }) {
+		if w.own(x) && unsets(x, field) {
 			return x, true
 		}
 	}
@@ -103,7 +101,7 @@ func (w work) removes(field string) (source.Write, bool) {
 
 func (w work) fills(field string) bool {
 	return slices.ContainsFunc(w.body.Writes, func(x source.Write) bool {
-		return w.own(x) && slices.ContainsFunc(x.Fields, func(f source.Field) bool { return f.Name == field && !f.Unset })
+		return w.own(x) && sets(x, field)
 	})
 }
 
@@ -137,9 +135,7 @@ func indexNotUsable(s *scene) []Hazard {
 		for _, x := range w.indexes() {
 			if key := [2]string{x.Table, x.Index}; !told[key] && s.in.Target.Table(x.Table) != nil {
 				told[key] = true
-				if h := w.usesIndex(s, x); h.What != "" {
-					out = append(out, h)
-				}
+				out = append(out, w.usesIndex(s, x))
 			}
 		}
 	}

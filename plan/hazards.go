@@ -38,7 +38,9 @@ func hazards(in Input, p Plan) []Hazard {
 			continue
 		}
 		for _, h := range r.find(s) {
-			out = append(out, r.complete(h))
+			if h.What != "" {
+				out = append(out, r.complete(h))
+			}
 		}
 	}
 	out = waive(s, out)

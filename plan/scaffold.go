@@ -241,14 +241,8 @@ func (a *adviser) moveOf(s *situation) *move {
 		if link == "" || 2*shared < len(f.Type.Fields) {
 			continue
 		}
-		m := &move{table: t, link: link}
-		for _, x := range t.Indexes {
-			if x.Kind == schema.DatabaseIndex && !x.Staged && x.Fields[0] == link {
-				m.index = x.Name
-				break
-			}
-		}
-		return m
+		index, _ := indexBy(t, func(field string) bool { return field == link })
+		return &move{table: t, link: link, index: index}
 	}
 	return nil
 }

@@ -134,20 +134,9 @@ func (c *coder) choose(e string, from, to *schema.Validator, at string) string {
 }
 
 // holdsID reports whether a value of v may hold ids.
-func holdsID(v *schema.Validator) bool {
-	switch v.Kind {
-	case schema.ID:
-		return true
-	case schema.Array:
-		return holdsID(v.Element)
-	case schema.Record:
-		return holdsID(v.Key) || holdsID(v.Element)
-	case schema.Object:
-		return slices.ContainsFunc(v.Fields, func(f schema.Field) bool { return holdsID(f.Type) })
-	case schema.Union:
-		return slices.ContainsFunc(v.Members, holdsID)
-	}
-	return false
+func holdsID(v *schema.Validator) (holds bool) {
+	eachID(v, "", func(string, string) { holds = true })
+	return holds
 }
 
 // writeCases writes the body of a choice: a case for each literal, so that
@@ -334,7 +323,7 @@ func block(parts []string, most int) string {
 	if len(line) <= most && !strings.Contains(line, "\n") {
 		return line
 	}
-	return "{\n  " + strings.Join(strings.Split(strings.Join(parts, ",\n"), "\n"), "\n  ") + ",\n}"
+	return "{\n  " + nested(strings.Join(parts, ",\n")) + ",\n}"
 }
 
 // assignments are the fields of an object that change, as an object literal
@@ -393,11 +382,7 @@ func (c *coder) required(e, ref string, m *schema.Validator, f schema.Field, to 
 	if c.holds(absent) {
 		return instead
 	}
-	value := c.convert(ref, f.Type, to, place)
-	if value == ref && !accepts(f.Type, nullValidator) {
-		return ref + " ?? " + wrapped(instead)
-	}
-	return ref + " === undefined ? " + wrapped(instead) + " : " + value
+	return orInstead(ref, f.Type, c.convert(ref, f.Type, to, place), instead)
 }
 
 // copied is the value of another field, made to fit.
@@ -406,8 +391,12 @@ func (c *coder) copied(ref string, old schema.Field, to *schema.Validator, place
 	if !old.Optional {
 		return value
 	}
-	instead := c.absent(to, place, nil)
-	if value == ref && !accepts(old.Type, nullValidator) {
+	return orInstead(ref, old.Type, value, c.absent(to, place, nil))
+}
+
+// orInstead is value, or instead where ref, which it is made of, is absent.
+func orInstead(ref string, from *schema.Validator, value, instead string) string {
+	if value == ref && !accepts(from, nullValidator) {
 		return ref + " ?? " + wrapped(instead)
 	}
 	return ref + " === undefined ? " + wrapped(instead) + " : " + value
@@ -454,7 +443,7 @@ func invoke(f, argument string) string {
 	if line := f + "(" + argument + ")"; len(line) <= 70 && !strings.Contains(line, "\n") {
 		return line
 	}
-	return f + "(\n  " + strings.ReplaceAll(argument, "\n", "\n  ") + ",\n)"
+	return f + "(\n  " + nested(argument) + ",\n)"
 }
 
 // absent is a value for a field that has none, or null: one that says nothing,

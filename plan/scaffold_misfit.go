@@ -74,11 +74,11 @@ func (c *coder) is(e string, m *schema.Validator, ms []*schema.Validator) (cond,
 	case schema.String:
 		return c.text(e, others)
 	case schema.Number:
-		return c.ofType(e, "number", others)
+		return c.ofType(e, schema.Number, others)
 	case schema.Boolean:
-		return c.ofType(e, "boolean", others)
+		return c.ofType(e, schema.Boolean, others)
 	case schema.Bigint, schema.CommitTs:
-		return c.ofType(e, "bigint", others)
+		return c.ofType(e, schema.Bigint, others)
 	case schema.Bytes:
 		return isTrue(e + " instanceof ArrayBuffer"), true
 	case schema.Array:
@@ -96,32 +96,18 @@ func (c *coder) text(e string, others []*schema.Validator) (cond, bool) {
 	if hasKind(others, schema.String) || hasKind(others, schema.ID) {
 		return cond{}, false
 	}
-	return c.ofType(e, "string", others)
+	return c.ofType(e, schema.String, others)
 }
 
 // ofType is a scalar type, less the literals of it that stand beside it.
-func (c *coder) ofType(e, name string, others []*schema.Validator) (cond, bool) {
-	parts := []cond{isEqual("typeof "+e, quoted(name))}
+func (c *coder) ofType(e string, kind schema.Kind, others []*schema.Validator) (cond, bool) {
+	parts := []cond{isEqual("typeof "+e, quoted(string(kind)))}
 	for _, o := range others {
-		if o.Kind == schema.Literal && typeofLiteral(o) == name {
+		if o.Kind == schema.Literal && sort(o) == kind {
 			parts = append(parts, isUnequal(e, literalCode(o)))
 		}
 	}
 	return all(parts...), true
-}
-
-func typeofLiteral(v *schema.Validator) string {
-	switch v.Literal.(type) {
-	case string:
-		return "string"
-	case float64:
-		return "number"
-	case int64:
-		return "bigint"
-	case bool:
-		return "boolean"
-	}
-	return ""
 }
 
 // plainObject is an object or record among others that are none.
@@ -169,7 +155,7 @@ func tagBeside(m *schema.Validator, others []*schema.Validator) string {
 		if !slices.ContainsFunc(others, func(o *schema.Validator) bool {
 			g := o.Field(f.Name)
 			return g == nil || g.Optional || g.Type.Kind != schema.Literal || g.Type.Literal == f.Type.Literal ||
-				typeofLiteral(g.Type) != typeofLiteral(f.Type)
+				sort(g.Type) != sort(f.Type)
 		}) {
 			return f.Name
 		}

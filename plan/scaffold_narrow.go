@@ -41,8 +41,8 @@ func narrowAt(w, t *schema.Validator, rest string) *schema.Validator {
 // validators that tell where a name ends.
 func narrowField(w, t *schema.Validator, rest string) *schema.Validator {
 	for i, f := range w.Fields {
-		below, ok := strings.CutPrefix(rest, "."+f.Name)
-		if !ok || below != "" && !strings.ContainsRune(".[{", rune(below[0])) {
+		below, ok := cutField(rest, f.Name)
+		if !ok {
 			continue
 		}
 		switch g := t.Field(f.Name); {
@@ -72,13 +72,10 @@ func narrowMember(w, t *schema.Validator, rest string) *schema.Validator {
 			out = append(out, m)
 		}
 	}
-	switch {
-	case !changed:
+	if !changed {
 		return t
-	case len(out) == 1:
-		return out[0]
 	}
-	return &schema.Validator{Kind: schema.Union, Members: out}
+	return unionOf(out)
 }
 
 // partnerOf is the member of the target that m is to become.
@@ -104,7 +101,14 @@ func reaches(v *schema.Validator, rest string) bool {
 		return strings.HasPrefix(rest, "{}") || strings.HasPrefix(rest, ".keys()")
 	}
 	return slices.ContainsFunc(v.Fields, func(f schema.Field) bool {
-		below, ok := strings.CutPrefix(rest, "."+f.Name)
-		return ok && (below == "" || strings.ContainsRune(".[{", rune(below[0])))
+		_, ok := cutField(rest, f.Name)
+		return ok
 	})
+}
+
+// cutField cuts a field's name off a path below it; the signs of elements and
+// members tell where the name ends.
+func cutField(rest, name string) (below string, ok bool) {
+	below, ok = strings.CutPrefix(rest, "."+name)
+	return below, ok && (below == "" || strings.ContainsRune(".[{", rune(below[0])))
 }

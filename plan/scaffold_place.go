@@ -150,12 +150,21 @@ func (a *adviser) customRange(s *situation) string {
 	} else if !accepts(g.Type, f.Type) {
 		return ""
 	}
-	for _, x := range s.wide.Indexes {
-		if only != "" && x.Kind == schema.DatabaseIndex && !x.Staged && len(x.Fields) > 0 && x.Fields[0] == field {
-			return fmt.Sprintf("(q) => q.withIndex(%s, (q) => q.eq(%s, %s))", quoted(x.Name), quoted(field), only)
+	index, _ := indexBy(s.wide, func(first string) bool { return first == field })
+	if only == "" || index == "" {
+		return ""
+	}
+	return fmt.Sprintf("(q) => q.withIndex(%s, (q) => q.eq(%s, %s))", quoted(index), quoted(field), only)
+}
+
+// indexBy is the first index that queries may use whose first field is one.
+func indexBy(t *schema.Table, is func(field string) bool) (index, field string) {
+	for _, x := range t.Indexes {
+		if x.Kind == schema.DatabaseIndex && !x.Staged && len(x.Fields) > 0 && is(x.Fields[0]) {
+			return x.Name, x.Fields[0]
 		}
 	}
-	return ""
+	return "", ""
 }
 
 // goneLiteral is the one value that goes, when only one does.

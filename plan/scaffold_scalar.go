@@ -24,7 +24,7 @@ func (c *coder) scalar(e string, m, to *schema.Validator, at string) string {
 	}
 	kind := m.Kind
 	if kind == schema.Literal {
-		kind = map[string]schema.Kind{"string": schema.String, "number": schema.Number, "bigint": schema.Bigint, "boolean": schema.Boolean}[typeofLiteral(m)]
+		kind = sort(m)
 	}
 	switch t := ts[0]; t.Kind {
 	case schema.String:
@@ -120,15 +120,10 @@ func (c *coder) linkOf(table, other string) (index, field string) {
 		return "", ""
 	}
 	doc := orAny(t.Document)
-	for _, x := range t.Indexes {
-		if x.Kind != schema.DatabaseIndex || x.Staged || len(x.Fields) == 0 || doc.Kind != schema.Object {
-			continue
-		}
-		if f := doc.Field(x.Fields[0]); f != nil && f.Type.Kind == schema.ID && f.Type.Table == other {
-			return x.Name, f.Name
-		}
-	}
-	return "", ""
+	return indexBy(t, func(field string) bool {
+		f := doc.Field(field)
+		return f != nil && f.Type.Kind == schema.ID && f.Type.Table == other
+	})
 }
 
 // fits is the name of a function of the body that checks a whole value: for

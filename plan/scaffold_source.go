@@ -85,7 +85,7 @@ func (c *coder) value(e string, g given, m *schema.Validator, to *schema.Validat
 		if !object.Optional && !part.Optional {
 			return ref
 		}
-		return c.orElse(ref, *part, to, place)
+		return orInstead(ref, part.Type, ref, c.absent(to, place, nil))
 	}
 	var sets []string
 	for _, part := range to.Fields {
@@ -95,20 +95,11 @@ func (c *coder) value(e string, g given, m *schema.Validator, to *schema.Validat
 		}
 		ref := access(e, f.Name)
 		if f.Optional && !part.Optional {
-			ref = c.orElse(ref, *f, part.Type, place+"."+part.Name)
+			ref = orInstead(ref, f.Type, ref, c.absent(part.Type, place+"."+part.Name, nil))
 		}
 		sets = append(sets, property(part.Name)+": "+ref)
 	}
 	return block(sets, 60)
-}
-
-// orElse is a reference, or what takes its place where that is absent.
-func (c *coder) orElse(ref string, f schema.Field, to *schema.Validator, place string) string {
-	instead := wrapped(c.absent(to, place, nil))
-	if accepts(f.Type, nullValidator) {
-		return ref + " === undefined ? " + instead + " : " + ref
-	}
-	return ref + " ?? " + instead
 }
 
 // copiedFirst keeps a field from being unset before the fields that take its

@@ -240,25 +240,8 @@ func (t *touch) meant(in Input, table string) []string {
 	}
 	for _, s := range schemas {
 		if d := s.Table(t.table); d != nil {
-			out = append(out, idsIn(d.Document)...)
+			eachID(d.Document, t.table, func(_, table string) { out = append(out, table) })
 		}
-	}
-	return out
-}
-
-// idsIn are the tables that the ids of a document point to.
-func idsIn(v *schema.Validator) (out []string) {
-	if v == nil {
-		return nil
-	}
-	if v.Kind == schema.ID {
-		out = append(out, v.Table)
-	}
-	for _, f := range v.Fields {
-		out = append(out, idsIn(f.Type)...)
-	}
-	for _, m := range append([]*schema.Validator{v.Element, v.Key}, v.Members...) {
-		out = append(out, idsIn(m)...)
 	}
 	return out
 }

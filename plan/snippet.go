@@ -77,11 +77,7 @@ func (w *writer) readFilled(f, g schema.Field) Snippet {
 		instead, extra, doc = neutral, "", "that counts as "+strings.TrimSuffix(neutral, " as const")
 	}
 	value := c.convert(ref, f.Type, g.Type, w.s.place())
-	if accepts(g.Type, f.Type) && !accepts(f.Type, nullValidator) {
-		value = ref + " ?? " + wrapped(instead)
-	} else {
-		value = ref + " === undefined ? " + wrapped(instead) + " : " + value
-	}
+	value = orInstead(ref, f.Type, value, instead)
 	return w.snippet("Read "+w.s.place()+" where it may be absent", w.function("read"+w.name,
 		comment(w.s.place())+" where a document may lack it: "+comment(doc)+".",
 		"doc: "+c.object(optionalField(f))+extra, c.of(g.Type), c, "return "+value+";\n"), c.todo)
@@ -102,9 +98,6 @@ func (w *writer) readRenamed(old, f, g schema.Field) Snippet {
 	value := c.convert(access("doc", old.Name), old.Type, g.Type, w.s.place())
 	if !c.misfit(access("doc", old.Name), old.Type, g.Type).tests(access("doc", old.Name)) {
 		value = access("doc", old.Name) + " === undefined ? undefined : " + value
-	}
-	if accepts(g.Type, old.Type) {
-		value = access("doc", old.Name)
 	}
 	return w.snippet("Dual read of "+w.s.place(), w.function("read"+w.name,
 		comment(w.s.place())+", or what "+comment(old.Name)+" holds where it is not copied yet.",
@@ -270,8 +263,7 @@ func leafAt(v *schema.Validator, rest string) *schema.Validator {
 		return leafAt(m.Key, strings.TrimPrefix(rest, ".keys()"))
 	}
 	for _, f := range m.Fields {
-		below, ok := strings.CutPrefix(rest, "."+f.Name)
-		if ok && (below == "" || strings.ContainsRune(".[{", rune(below[0]))) {
+		if below, ok := cutField(rest, f.Name); ok {
 			return leafAt(f.Type, below)
 		}
 	}
