@@ -234,12 +234,11 @@ func hex(digits string) rune {
 
 func (l *lexer) number(at int) {
 	start := at
+	hexadecimal := strings.HasPrefix(l.text[at:], "0x") || strings.HasPrefix(l.text[at:], "0X")
 	for at < len(l.text) && (isNamePart(l.text[at]) || l.text[at] == '.' ||
-		(l.text[at] == '+' || l.text[at] == '-') && (l.text[at-1]|0x20) == 'e' && !strings.HasPrefix(strings.ToLower(l.text[start:]), "0x")) {
-		if l.text[at] == '.' && (at+1 < len(l.text) && l.text[at+1] == '.' || strings.IndexByte(l.text[start:at], '.') >= 0) {
-			if strings.IndexByte(l.text[start:at], '.') >= 0 {
-				break // 1..toString()
-			}
+		(l.text[at] == '+' || l.text[at] == '-') && (l.text[at-1]|0x20) == 'e' && !hexadecimal) {
+		if l.text[at] == '.' && strings.IndexByte(l.text[start:at], '.') >= 0 {
+			break // 1..toString()
 		}
 		at++
 	}
