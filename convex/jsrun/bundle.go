@@ -87,8 +87,9 @@ func Bundle(ctx context.Context, o Options) (p *Program, problems []Problem, err
 		problems: b.problems,
 		folder:   b.folder(),
 	}
-	p.imports, p.links = b.imports(result.Metafile), b.links(result.Metafile)
-	return p, append(slices.Clone(b.problems), b.warnings(result.Metafile)...), nil
+	meta := parseMetafile(result.Metafile)
+	p.imports, p.links = b.imports(meta), b.links(meta)
+	return p, append(slices.Clone(b.problems), b.warnings(meta)...), nil
 }
 
 func outputs(result api.BuildResult) (text string, mapping []byte, err error) {

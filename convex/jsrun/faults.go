@@ -228,9 +228,9 @@ func parseMetafile(text string) metafile {
 }
 
 // imports is the graph of the project's files, absolute.
-func (b *bundler) imports(text string) map[string][]string {
+func (b *bundler) imports(m metafile) map[string][]string {
 	out := map[string][]string{}
-	for file, in := range parseMetafile(text).Inputs {
+	for file, in := range m.Inputs {
 		from := b.input(file)
 		for _, i := range in.Imports {
 			out[from] = append(out[from], b.input(i.Path))
@@ -250,9 +250,9 @@ func (b *bundler) input(file string) string {
 }
 
 // warnings finds what works here and not on Convex.
-func (b *bundler) warnings(text string) []Problem {
+func (b *bundler) warnings(m metafile) []Problem {
 	var out []Problem
-	for file, in := range parseMetafile(text).Inputs {
+	for file, in := range m.Inputs {
 		if strings.Contains(file, "node_modules/") || strings.Contains(file, ":") {
 			continue
 		}

@@ -38,9 +38,9 @@ func own(file string) bool {
 }
 
 // links are the imports of every file as they are written.
-func (b *bundler) links(text string) map[string]map[string]string {
+func (b *bundler) links(m metafile) map[string]map[string]string {
 	out := map[string]map[string]string{}
-	for file, in := range parseMetafile(text).Inputs {
+	for file, in := range m.Inputs {
 		to := map[string]string{}
 		for _, i := range in.Imports {
 			if i.Original != "" && !i.External {
