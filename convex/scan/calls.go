@@ -52,7 +52,7 @@ func (e *eval) call(n *syntax.Node, sc *scope) *value {
 	}
 	args := e.all(n.List, sc)
 	e.hands(of, args)
-	e.callbacks(args, of)
+	e.callbacks(args)
 	return derive(resultOf(callee.Name), append(args, of)...)
 }
 
@@ -85,7 +85,7 @@ func (e *eval) called(n *syntax.Node, f *value, sc *scope) *value {
 	}
 	args := e.all(n.List, sc)
 	e.hands(f, args)
-	e.callbacks(args, nothing)
+	e.callbacks(args)
 	return derive(nil, append(args, f)...)
 }
 
@@ -130,7 +130,7 @@ func (e *eval) helper(c *closure, args []*value) *value {
 			}
 		})
 	}
-	e.callbacks(args, nothing)
+	e.callbacks(args)
 	return out
 }
 
@@ -197,7 +197,7 @@ func (e *eval) hands(f *value, args []*value) {
 }
 
 // callbacks reads the functions that are handed to code which was not read.
-func (e *eval) callbacks(args []*value, of *value) {
+func (e *eval) callbacks(args []*value) {
 	if e.sink == nil {
 		return
 	}
@@ -275,7 +275,7 @@ func (e *eval) externalCall(n *syntax.Node, name string, sc *scope) *value {
 		return v
 	}
 	e.hands(&value{kind: external, s: name}, args)
-	e.callbacks(args, nothing)
+	e.callbacks(args)
 	return derive(nil, args...)
 }
 
@@ -349,7 +349,7 @@ func (e *eval) newObject(n *syntax.Node, sc *scope) *value {
 		}
 	}
 	e.hands(nothing, args)
-	e.callbacks(args, nothing)
+	e.callbacks(args)
 	return derive(nil, args...)
 }
 
@@ -430,7 +430,7 @@ func (e *eval) listCall(of *value, callee, n *syntax.Node, sc *scope) *value {
 	case "includes", "has":
 		return derive(aBoolean, of)
 	}
-	e.callbacks(args, nothing)
+	e.callbacks(args)
 	return derive(resultOf(callee.Name), append(args, of)...)
 }
 

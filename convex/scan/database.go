@@ -96,14 +96,14 @@ func (e *eval) queryCall(q *query, callee, n *syntax.Node, sc *scope) *value {
 	case "withIndex", "withSearchIndex":
 		next.index = tableOf(arg)
 		next.bounded = name == "withSearchIndex" || len(n.List) > 1 && hasBound(n.List[1])
-		e.callbacks(args, nothing)
+		e.callbacks(args)
 		return more
 	case "filter", "filterWith":
 		next.sieve = true
-		e.callbacks(args, nothing)
+		e.callbacks(args)
 		return more
 	case "order", "fullTableScan", "search", "limit":
-		e.callbacks(args, nothing)
+		e.callbacks(args)
 		return more
 	case "collect", "take", "first", "unique", "paginate", "count":
 		return e.end(&next, name)
@@ -111,7 +111,7 @@ func (e *eval) queryCall(q *query, callee, n *syntax.Node, sc *scope) *value {
 		return e.end(&next, strings.TrimSuffix(name, "X"))
 	}
 	if !q.ent {
-		e.callbacks(args, nothing)
+		e.callbacks(args)
 		return nothing
 	}
 	switch name := callee.Name; name {

@@ -257,14 +257,9 @@ func (p *parser) instantiated(callee *Node) (out *Node) {
 
 // arguments reads those of a call, with the parentheses.
 func (p *parser) arguments() (list []*Node) {
-	p.expect("(")
-	for !p.is(")") {
+	p.listed("(", ")", func() {
 		list = append(list, p.within(p.spreadOr))
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect(")")
+	})
 	return list
 }
 
@@ -279,13 +274,16 @@ func (p *parser) spreadOr() *Node {
 	return n
 }
 
+// literals are the nodes of the tokens that are values.
+var literals = [...]Kind{tString: String, tNumber: Number, tBigInt: BigInt}
+
 func (p *parser) primary() *Node {
 	p.down()
 	defer p.up()
 	n := p.node(Bad)
 	switch p.tok.kind {
 	case tString, tNumber, tBigInt:
-		n.Kind = map[tokenKind]Kind{tString: String, tNumber: Number, tBigInt: BigInt}[p.tok.kind]
+		n.Kind = literals[p.tok.kind]
 		n.Name = p.tok.text
 		p.next()
 		return n
@@ -447,14 +445,9 @@ func (p *parser) array(element func() *Node) *Node {
 // object reads one, which may turn out to be a pattern.
 func (p *parser) object() *Node {
 	n := p.node(Object)
-	p.expect("{")
-	for !p.is("}") {
+	p.listed("{", "}", func() {
 		n.List = append(n.List, p.within(p.property))
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect("}")
+	})
 	return p.ended(n)
 }
 

@@ -126,14 +126,9 @@ func (p *parser) functionRest(n *Node) *Node {
 }
 
 func (p *parser) parameters() (list []*Node) {
-	p.expect("(")
-	for !p.is(")") {
+	p.listed("(", ")", func() {
 		list = append(list, p.within(p.parameter))
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect(")")
+	})
 	return list
 }
 
@@ -183,14 +178,7 @@ func (p *parser) pattern() *Node {
 		return p.array(p.patternElement)
 	case p.is("{"):
 		n := p.node(Object)
-		p.next()
-		for !p.is("}") {
-			n.List = append(n.List, p.patternProperty())
-			if !p.eat(",") {
-				break
-			}
-		}
-		p.expect("}")
+		p.listed("{", "}", func() { n.List = append(n.List, p.patternProperty()) })
 		return n
 	}
 	n := p.node(Ident)

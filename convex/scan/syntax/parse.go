@@ -106,6 +106,18 @@ func (p *parser) expectWord(name string) {
 	}
 }
 
+// listed reads elements with commas between them, in brackets.
+func (p *parser) listed(open, end string, element func()) {
+	p.expect(open)
+	for !p.is(end) {
+		element()
+		if !p.eat(",") {
+			break
+		}
+	}
+	p.expect(end)
+}
+
 func (p *parser) unexpected() {
 	what := "the end of the file"
 	if p.tok.kind != tEOF {

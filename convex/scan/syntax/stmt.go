@@ -366,8 +366,7 @@ func (p *parser) from(n *Node) {
 // specifiers reads { a, b as c }. Name is the local name of an import, As the
 // name in the module; of an export, Name is local and As what it is exported as.
 func (p *parser) specifiers(n *Node, imported bool) {
-	p.expect("{")
-	for !p.is("}") {
+	p.listed("{", "}", func() {
 		s := p.node(Specifier)
 		if p.word("type") {
 			if after := p.peek(); after.kind == tString || after.kind == tName && after.text != "as" || after.text == "as" && p.typeAs() {
@@ -385,11 +384,7 @@ func (p *parser) specifiers(n *Node, imported bool) {
 			s.Name, s.As = second, first
 		}
 		n.List = append(n.List, s)
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect("}")
+	})
 }
 
 // typeAs tells { type as } and { type as x } (as is the type, or x is what

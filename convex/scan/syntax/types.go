@@ -95,19 +95,14 @@ func (p *parser) enum(n *Node) *Node {
 	n.Kind = Enum
 	p.expectWord("enum")
 	n.Name = p.identifier()
-	p.expect("{")
-	for !p.is("}") {
+	p.listed("{", "}", func() {
 		m := p.node(Property)
 		p.key(m)
 		if p.eat("=") {
 			m.B = p.assign()
 		}
 		n.List = append(n.List, m)
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect("}")
+	})
 	return n
 }
 
@@ -116,8 +111,7 @@ func (p *parser) typeParameters() {
 	if !p.is("<") {
 		return
 	}
-	p.next()
-	for !p.is(">") {
+	p.listed("<", ">", func() {
 		for p.tok.kind == tName && (p.tok.text == "const" || p.tok.text == "in" || p.tok.text == "out") && p.peek().kind == tName && p.peek().text != "extends" {
 			p.next()
 		}
@@ -128,11 +122,7 @@ func (p *parser) typeParameters() {
 		if p.eat("=") {
 			p.typ()
 		}
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect(">")
+	})
 }
 
 // typeArguments reads <A, B>.
@@ -141,14 +131,9 @@ func (p *parser) typeArguments() (list []*Type) {
 		p.tok.end = p.tok.start + 1
 		p.tok.text = "<"
 	}
-	p.expect("<")
-	for !p.is(">") {
+	p.listed("<", ">", func() {
 		list = append(list, p.typ())
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect(">")
+	})
 	return list
 }
 
@@ -430,8 +415,7 @@ func (p *parser) namedType() *Type {
 }
 
 func (p *parser) tuple() *Type {
-	p.expect("[")
-	for !p.is("]") {
+	p.listed("[", "]", func() {
 		p.eat("...")
 		if p.tok.kind == tName {
 			p.try(func() bool { // a label
@@ -442,11 +426,7 @@ func (p *parser) tuple() *Type {
 		}
 		p.typ()
 		p.eat("?")
-		if !p.eat(",") {
-			break
-		}
-	}
-	p.expect("]")
+	})
 	return &Type{}
 }
 
