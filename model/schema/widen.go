@@ -1,6 +1,7 @@
 package schema
 
 import (
+	"maps"
 	"slices"
 
 	"strait/model/value"
@@ -53,15 +54,7 @@ func (w widening) widen(a, b *Validator) *Validator {
 	case w.includes(a, b):
 		return a
 	}
-	return w.union(w.members(flat2(b), flat2(a)))
-}
-
-// flat2 is the members of a union, or the one validator that is none.
-func flat2(v *Validator) []*Validator {
-	if v.Kind != Union {
-		return []*Validator{v}
-	}
-	return flat(v)
+	return w.union(w.members(flat(b), flat(a)))
 }
 
 // includes is Includes where "too wide" means no.
@@ -190,8 +183,8 @@ func pair(partner map[*Validator]*Validator, first, second []*Validator) {
 	}
 	alone := len(first) == 1 && len(second) == 1
 	if !alone {
-		if tag := discriminator(first, second); tag != "" {
-			pairByTag(partner, first, second, tag)
+		if tagged := pairTagged(first, second); tagged != nil {
+			maps.Copy(partner, tagged)
 			return
 		}
 		first, second = unmatched(first, second)
@@ -314,7 +307,7 @@ func literalsOf(f *Field) []value.Value {
 		return nil
 	}
 	var out []value.Value
-	for _, m := range flat2(f.Type) {
+	for _, m := range flat(f.Type) {
 		if m.Kind != Literal {
 			return nil
 		}
@@ -341,18 +334,17 @@ func apartByTag(a, b *Validator) bool {
 	return false
 }
 
-// discriminator is the field that demands literals in every object of both
-// sides, no two alike within a side; of several the one by which most objects
-// find a partner, then the first by name. "" if there is none.
-func discriminator(first, second []*Validator) string {
-	best, most := "", -1
+// pairTagged pairs objects by the field that demands literals in every object of
+// both sides, no two alike within a side; of several by the one that pairs most,
+// then the first by name. nil if there is none.
+func pairTagged(first, second []*Validator) map[*Validator]*Validator {
+	var best map[*Validator]*Validator
 	for _, f := range first[0].sortedFields() {
 		if !tells(first, f.Name) || !tells(second, f.Name) {
 			continue
 		}
-		partner := map[*Validator]*Validator{}
-		if pairByTag(partner, first, second, f.Name); len(partner) > most {
-			best, most = f.Name, len(partner)
+		if partner := pairByTag(first, second, f.Name); best == nil || len(partner) > len(best) {
+			best = partner
 		}
 	}
 	return best
@@ -378,7 +370,7 @@ func tells(objects []*Validator, name string) bool {
 
 // pairByTag pairs the objects that share a literal of the field tag, unless
 // one of them shares some with others too.
-func pairByTag(partner map[*Validator]*Validator, first, second []*Validator, tag string) {
+func pairByTag(first, second []*Validator, tag string) map[*Validator]*Validator {
 	meets := func(from, to []*Validator) map[*Validator]*Validator {
 		byLiteral := map[string]*Validator{}
 		for _, m := range to {
@@ -401,10 +393,12 @@ func pairByTag(partner map[*Validator]*Validator, first, second []*Validator, ta
 		}
 		return out
 	}
+	partner := map[*Validator]*Validator{}
 	back := meets(second, first)
 	for m, other := range meets(first, second) {
 		if other != nil && back[other] == m {
 			partner[m] = other
 		}
 	}
+	return partner
 }
