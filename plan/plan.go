@@ -237,12 +237,13 @@ type Action string
 
 // The actions.
 const (
-	ActDryRun Action = "dry-run"
-	ActRun    Action = "run"
-	ActCancel Action = "cancel"
-	ActCensus Action = "census"
-	ActWiden  Action = "widen"  // deploy the widened schema (embedded only)
-	ActNarrow Action = "narrow" // deploy the target schema (embedded only)
+	ActDryRun    Action = "dry-run"
+	ActRun       Action = "run"
+	ActCancel    Action = "cancel"
+	ActCensus    Action = "census"
+	ActCancelAll Action = "cancel-all" // every running migration of the component
+	ActWiden     Action = "widen"      // deploy the widened schema
+	ActNarrow    Action = "narrow"     // deploy the target schema
 )
 
 // Refusal is one reason why an action may not go out, and the way out.

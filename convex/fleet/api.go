@@ -64,6 +64,75 @@ type EnvSnapshot struct {
 	Census     *plan.Census
 	CensusRun  *CensusRun // while one is being taken
 	SchemaHash string
+	Facts      Facts
+	Validation *Validation // a schema that is being checked against the documents; nil none
+	Deploy     *DeployRun  // the newest deploy that this Strait began; nil none
+}
+
+// Facts is what a deployment tells of itself, each with its own age. Zero
+// values are unknown.
+type Facts struct {
+	Version    string   // of the backend
+	Access     *Access  // what the key may do; nil unknown
+	Components []string // paths of the components below the root, sorted; nil unknown
+	Migrations []ComponentFact
+	Functions  int // deployed at the root; -1 unknown
+	LastPush   time.Time
+	Connects   int       // live connections made so far
+	Retries    int       // attempts in a row that failed; 0 connected
+	RetryAt    time.Time // when the next attempt is made; zero none waits
+	Logs       LogFeed
+	Traffic    Traffic
+	Ages       Ages
+}
+
+// Access is what an environment's key may do (convex-wire.md 1.2).
+type Access struct {
+	ReadOnly bool
+	Ops      []string // empty: everything
+}
+
+// ComponentFact is an installed migrations component (convex-wire.md 13.5).
+type ComponentFact struct {
+	Path    string // "migrations", "billing/migrations"
+	Version string // as far as its functions tell: "0.2.x", "0.3.1-0.3.2", "0.3.3 or newer"; "" unknown
+}
+
+// Ages say when each fact was last told; zero never.
+type Ages struct{ Schema, Tables, Statuses, Functions, Push, Logs time.Time }
+
+// LogFeed is the state of the function log's long poll.
+type LogFeed struct {
+	State string // "" not begun, "following", "refused" (the key may not), "failing"
+	Err   string
+	Gaps  int // times that entries may have been missed
+}
+
+// Traffic counts what went over the wire since the environment was opened.
+type Traffic struct {
+	Read, Written  int64 // bytes of bodies and messages
+	ReadPerMinute  int64 // over the last minute
+	WritePerMinute int64
+}
+
+// Validation is the progress of a schema check at a push (convex-wire.md 10.4).
+type Validation struct {
+	Component string
+	Checked   int64
+	Total     int64 // -1 unknown
+	Since     time.Time
+	Err       string // why the schema was refused
+}
+
+// DeployRun is a deploy of the widened or the target schema: in place for an
+// embedded environment, by the project's own command for a real one.
+type DeployRun struct {
+	Action  plan.Action // ActWiden, ActNarrow
+	Command string      // "" in place
+	Started time.Time
+	Ended   time.Time
+	Output  []LogEntry // of the command, newest last, at most 500, cleaned of terminal escapes
+	Err     string
 }
 
 // Run is one migration in one environment.
@@ -87,6 +156,17 @@ type Run struct {
 	Series     []string  // what follows it
 	Failure    *Failure
 	Log        []LogEntry // newest last, at most 500
+	Component  string     // path of the component that keeps its state; "" none
+	Control    *Control   // of a run that Strait supervises batch by batch; nil else
+}
+
+// Control is how a supervised run goes on: what is set, not what is asked for.
+type Control struct {
+	Paused   bool          // stands between two batches
+	Steps    int           // batches that it goes before it pauses; -1 to the end
+	Batch    int           // size of the next batch; 0 the definition's
+	Throttle time.Duration // rest between two batches
+	InBatch  bool          // a batch is under way
 }
 
 // Since is when it last began to run: resumed, or else started.
@@ -103,6 +183,16 @@ type Batch struct {
 	Documents int64 // processed since the batch before
 	Took      time.Duration
 	Failed    bool
+	Usage     *Usage // from the function log; nil not told
+}
+
+// Usage is what one batch cost its deployment (convex-wire.md 5.2).
+type Usage struct {
+	Execution               time.Duration
+	ReadDocuments           int64
+	WrittenDocuments        int64
+	ReadBytes, WrittenBytes int64
+	Conflicts               int // times that it was run again after a write conflict
 }
 
 // Failure is why a run stopped, with the document when it is known.
@@ -169,7 +259,22 @@ type Command struct {
 	Migration string
 	BatchSize int
 	Reset     bool
-	Typed     string
-	Override  string // reason for acting before the environment ahead is clean
-	By        string // "screen", "cli"
+	Cursor    *string // where to begin; nil where it stopped, or at the beginning
+	// Supervised runs batch by batch under this Strait, so that it can be
+	// paused; else the component schedules itself and goes on without Strait.
+	Supervised bool
+	Steps      int           // of a supervised run: pause after so many batches; 0 never
+	Throttle   time.Duration // of a supervised run: rest between two batches
+	Typed      string
+	Override   string // reason for acting before the environment ahead is clean
+	By         string // "screen", "cli"
+}
+
+// Tuning changes a supervised run between two batches; nil leaves a thing as
+// it is.
+type Tuning struct {
+	Paused   *bool
+	Steps    *int // go so many batches, then pause
+	Batch    *int
+	Throttle *time.Duration
 }

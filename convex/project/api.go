@@ -111,6 +111,7 @@ type Env struct {
 	Ran        []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
 	Overlay    string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)
 	Protected  bool           `toml:"protected"`
+	Deploy     string         `toml:"deploy"`    // the project's own command that pushes the working tree: "npx convex deploy"; a real environment only
 	Component  string         `toml:"component"` // component path of the migrations component; default: where the app has it, else "migrations"
 	Region     string         `toml:"-"`
 	Deployment string         `toml:"-"` // name of the deployment when the Convex CLI's files tell it
