@@ -96,11 +96,15 @@ type Waiver struct {
 	Until     time.Time `toml:"until"` // a date; zero: for good
 }
 
-// Env is one environment of strait.toml, in promotion order. Exactly one of
-// URL, Snapshot and Generate says where its documents are.
+// Env is one environment of strait.toml, in promotion order. URL, Deployment or
+// both name a deployment; else Snapshot or Generate says which documents Strait
+// keeps itself.
 type Env struct {
-	Name       string         `toml:"name"`
-	URL        string         `toml:"url"`
+	Name string `toml:"name"`
+	URL  string `toml:"url"`
+	// Deployment is the deployment's name, "happy-otter-123". strait.toml may give
+	// its type as well: "prod:happy-otter-123" becomes Deployment and Type.
+	Deployment string         `toml:"deployment"`
 	KeyEnv     string         `toml:"key_env"`
 	KeyCommand string         `toml:"key_command"`
 	Snapshot   string         `toml:"snapshot"`
@@ -114,7 +118,7 @@ type Env struct {
 	Deploy     string         `toml:"deploy"`    // the project's own command that pushes the working tree: "npx convex deploy"; a real environment only
 	Component  string         `toml:"component"` // component path of the migrations component; default: where the app has it, else "migrations"
 	Region     string         `toml:"-"`
-	Deployment string         `toml:"-"` // name of the deployment when the Convex CLI's files tell it
+	Type       string         `toml:"-"` // dev, prod, preview, custom, local, anonymous; "" not said
 	Found      string         `toml:"-"` // where it was found without strait.toml: "CONVEX_DEPLOYMENT in .env.local"
 
 	// root and keyFile tell ResolveKey where to look. They hold no key.
@@ -127,6 +131,10 @@ type Env struct {
 func (e *Env) Embedded() bool {
 	return e.URL == "" && e.Deployment == "" && e.KeyEnv == "" && e.KeyCommand == "" && e.keyFile == ""
 }
+
+// onDisk reports whether the Convex CLI keeps the deployment, with its address
+// and its key, on this machine.
+func (e *Env) onDisk() bool { return e.Type == "local" || e.Type == "anonymous" }
 
 // Options of Load.
 type Options struct {

@@ -109,7 +109,11 @@ var (
 	variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*$`)
 	tableName    = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_]*$`)
 	hazardCode   = regexp.MustCompile(`^SW[0-9]{3}$`)
-	ranEntry     = regexp.MustCompile(`^[^\s@]+(@[1-9][0-9]*)?$`)
+	// A name is opaque to everybody but the deployment, so only what cannot be
+	// one is refused.
+	deploymentName  = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$`)
+	deploymentTypes = map[string]bool{"dev": true, "prod": true, "preview": true, "custom": true, "local": true, "anonymous": true}
+	ranEntry        = regexp.MustCompile(`^[^\s@]+(@[1-9][0-9]*)?$`)
 )
 
 // checker collects the mistakes of one file.
@@ -140,7 +144,7 @@ func checkConfig(c *Config, at *places) []*ConfigError {
 		}
 		seen[strings.ToLower(e.Name)] = true
 		k.source(e, path)
-		if e.URL != "" {
+		if k.at.has(path+".url") || k.at.has(path+".deployment") {
 			k.remote(e, path)
 		} else {
 			k.embedded(e, path)
@@ -176,17 +180,17 @@ func (k *checker) waiver(w *Waiver, path string, envs map[string]bool) {
 // source checks that exactly one key says where the documents are.
 func (k *checker) source(e *Env, path string) {
 	var given []string
-	for _, key := range []string{"url", "snapshot", "generate"} {
-		if k.at.has(path + "." + key) {
+	for _, key := range []string{"url", "deployment", "snapshot", "generate"} {
+		if k.at.has(path+"."+key) && (key != "deployment" || !k.at.has(path+".url")) { // both are one deployment
 			given = append(given, key)
 		}
 	}
 	switch len(given) {
 	case 0:
 		k.add(path, fmt.Sprintf("environment %q does not say where its documents are", e.Name),
-			`add one of url = "https://…", snapshot = "export.zip", generate = { "*" = 100 }`)
+			`add one of url = "https://…", deployment = "happy-otter-123", snapshot = "export.zip", generate = { "*" = 100 }`)
 	case 1:
-		if given[0] != "generate" && e.URL == "" && e.Snapshot == "" {
+		if given[0] != "generate" && e.URL == "" && e.Deployment == "" && e.Snapshot == "" {
 			k.add(path+"."+given[0], given[0]+" is empty", "write a value or take the key away")
 		}
 	default:
@@ -200,6 +204,25 @@ func (k *checker) source(e *Env, path string) {
 
 // remote checks an environment that is a real deployment.
 func (k *checker) remote(e *Env, path string) {
+	if k.at.has(path+".url") && e.URL != "" {
+		k.address(e, path)
+	}
+	if k.at.has(path+".deployment") && e.Deployment != "" {
+		k.deployment(e, path)
+	}
+	k.key(e, path)
+	if k.at.has(path+".deploy") && strings.TrimSpace(e.Deploy) == "" {
+		k.add(path+".deploy", "deploy is empty", `write the project's own command, such as deploy = "npx convex deploy", or take the line away`)
+	}
+	for _, key := range []string{"seed", "documents", "schema", "ran", "overlay"} {
+		if k.at.has(path + "." + key) {
+			k.add(path+"."+key, fmt.Sprintf("%s is for embedded environments; %q is a real deployment", key, e.Name),
+				"a real deployment tells its own schema and documents: take the line away")
+		}
+	}
+}
+
+func (k *checker) address(e *Env, path string) {
 	u, err := url.Parse(e.URL)
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http":
@@ -211,25 +234,48 @@ func (k *checker) remote(e *Env, path string) {
 	case strings.HasSuffix(u.Hostname(), ".convex.site"):
 		k.add(path+".url", "url is the address of HTTP actions", "use the one that ends in .convex.cloud")
 	}
+}
+
+// deployment reads "prod:happy-otter-123" into its parts.
+func (k *checker) deployment(e *Env, path string) {
+	kind, name, typed := strings.Cut(e.Deployment, ":")
+	if !typed {
+		kind, name = "", e.Deployment
+	}
 	switch {
-	case k.at.has(path+".key_env") && k.at.has(path+".key_command"):
+	case strings.Contains(e.Deployment, "|"):
+		k.add(path+".deployment", "deployment is a name, not a key",
+			fmt.Sprintf(`write deployment = "happy-otter-123" and key_env = "STRAIT_%s_KEY"; if a key stood here, revoke it in the dashboard`, variableOf(e.Name)))
+	case typed && !deploymentTypes[kind]:
+		k.add(path+".deployment", fmt.Sprintf("%q is no type of deployment", kind), `write the name alone, or one of dev:, prod:, preview:, custom:, local:, anonymous: before it`)
+	case !deploymentName.MatchString(name):
+		k.add(path+".deployment", "deployment is not the name of one", `write it as the dashboard shows it, like "happy-otter-123"`)
+	default:
+		e.Type, e.Deployment = kind, name
+	}
+}
+
+// key checks that one thing says where the key is; that of a deployment on
+// this machine lies beside it.
+func (k *checker) key(e *Env, path string) {
+	envSet, commandSet := k.at.has(path+".key_env"), k.at.has(path+".key_command")
+	switch {
+	case envSet && commandSet:
 		k.add(path+".key_command", "key_env and key_command both say where the key is", "keep one of them")
-	case !k.at.has(path+".key_env") && !k.at.has(path+".key_command"):
-		k.add(path+".url", fmt.Sprintf("environment %q has a url and no key", e.Name),
+	case !envSet && !commandSet && !e.onDisk():
+		at := path + ".url"
+		if !k.at.has(at) {
+			at = path + ".deployment"
+		}
+		k.add(at, fmt.Sprintf("environment %q has no key", e.Name),
 			fmt.Sprintf(`add key_env = "STRAIT_%s_KEY" and put the deploy key into that variable`, variableOf(e.Name)))
 	}
-	if k.at.has(path+".key_env") && !variableName.MatchString(e.KeyEnv) {
+	if envSet && !variableName.MatchString(e.KeyEnv) {
 		k.add(path+".key_env", "key_env is the name of an environment variable, not the key itself",
 			fmt.Sprintf(`write key_env = "STRAIT_%s_KEY"; if a key stood here, revoke it in the dashboard`, variableOf(e.Name)))
 	}
-	if k.at.has(path+".key_command") && strings.TrimSpace(e.KeyCommand) == "" {
+	if commandSet && strings.TrimSpace(e.KeyCommand) == "" {
 		k.add(path+".key_command", "key_command is empty", "write the command that prints the key, or take the line away")
-	}
-	for _, key := range []string{"seed", "documents", "schema", "ran", "overlay"} {
-		if k.at.has(path + "." + key) {
-			k.add(path+"."+key, fmt.Sprintf("%s is for embedded environments; %q has a url", key, e.Name),
-				"a real deployment tells its own schema and documents: take the line away")
-		}
 	}
 }
 
@@ -237,8 +283,11 @@ func (k *checker) remote(e *Env, path string) {
 func (k *checker) embedded(e *Env, path string) {
 	for _, key := range []string{"key_env", "key_command"} {
 		if k.at.has(path + "." + key) {
-			k.add(path+"."+key, fmt.Sprintf("%s is for environments with a url", key), "an embedded environment makes its own key: take the line away")
+			k.add(path+"."+key, fmt.Sprintf("%s is for real deployments", key), "an embedded environment makes its own key: take the line away")
 		}
+	}
+	if k.at.has(path + ".deploy") {
+		k.add(path+".deploy", "deploy is for real deployments", "Strait deploys to an embedded environment itself: take the line away")
 	}
 	for _, table := range sortedKeys(e.Generate) {
 		at := path + ".generate." + table

@@ -4,6 +4,7 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -56,6 +57,25 @@ protected = true
 	}
 }
 
+func TestConfigDeployment(t *testing.T) {
+	for text, want := range map[string]Env{
+		"deployment = \"prod:happy-otter-123\"\nkey_env = \"K\"\ndeploy = \"npx convex deploy\"": {Deployment: "happy-otter-123", Type: "prod", KeyEnv: "K", Deploy: "npx convex deploy"},
+		"deployment = \"happy-otter-123\"\nkey_command = \"pass x\"":                             {Deployment: "happy-otter-123", KeyCommand: "pass x"},
+		"deployment = \"x\"\nurl = \"https://db.example.com\"\nkey_env = \"K\"":                  {Deployment: "x", URL: "https://db.example.com", KeyEnv: "K"},
+		"deployment = \"anonymous:anonymous-chess\"":                                             {Deployment: "anonymous-chess", Type: "anonymous"},
+	} {
+		c, _, err := parseConfig("/p/strait.toml", []byte("[[env]]\nname = \"a\"\n"+text))
+		if err != nil {
+			t.Errorf("%s: %v", text, err)
+			continue
+		}
+		want.Name = "a"
+		if got := c.Envs[0]; !reflect.DeepEqual(got, want) || got.Embedded() {
+			t.Errorf("%s:\n got %+v\nwant %+v", text, got, want)
+		}
+	}
+}
+
 func TestConfigMistakes(t *testing.T) {
 	env := "[[env]]\nname = \"a\"\n"
 	for name, c := range map[string]struct{ text, want string }{
@@ -63,7 +83,7 @@ func TestConfigMistakes(t *testing.T) {
 		"unknown key in env": {env + "generate = {}\nprotect = true",
 			"strait.toml:4:1: unknown key protect\nhint: did you mean protected?"},
 		"key far from any": {env + "generate = {}\ncolour = 1",
-			"strait.toml:4:1: unknown key colour\nhint: an environment may have component, documents, generate, key_command, key_env, name, overlay, protected, ran, schema, seed, snapshot, url"},
+			"strait.toml:4:1: unknown key colour\nhint: an environment may have component, deploy, deployment, documents, generate, key_command, key_env, name, overlay, protected, ran, schema, seed, snapshot, url"},
 		"wrong type": {env + "generate = {}\nprotected = \"yes\"",
 			"strait.toml:4:1: protected must be a true or false\nhint: write protected = true"},
 		"wrong count": {env + "generate = { users = \"many\" }",
@@ -77,7 +97,7 @@ func TestConfigMistakes(t *testing.T) {
 			"strait.toml:2:1: \"a b\" is no name for an environment\nhint: use up to 40 letters, digits, dots, dashes and underscores: people type it to confirm"},
 		"url and generate": {env + "url = \"https://x.convex.cloud\"\nkey_env = \"K\"\ngenerate = { users = 1 }",
 			"strait.toml:5:1: url and generate both say where the documents of \"a\" are\nhint: keep one of them; two environments may stand for the two"},
-		"no source": {env, "strait.toml:1:3: environment \"a\" does not say where its documents are\nhint: add one of url = \"https://…\", snapshot = \"export.zip\", generate = { \"*\" = 100 }"},
+		"no source": {env, "strait.toml:1:3: environment \"a\" does not say where its documents are\nhint: add one of url = \"https://…\", deployment = \"happy-otter-123\", snapshot = \"export.zip\", generate = { \"*\" = 100 }"},
 		"a key": {env + "url = \"https://x.convex.cloud\"\nkey = \"prod:x|SECRET\"",
 			"strait.toml:4:1: a key must not stand in this file\nhint: put it into an environment variable and write key_env = \"STRAIT_PROD_KEY\", or key_command = \"a command that prints it\""},
 		"a key at the top": {"deploy_key = \"prod:x|SECRET\"",
@@ -87,13 +107,13 @@ func TestConfigMistakes(t *testing.T) {
 		"a key in the url": {env + "url = \"https://x.convex.cloud/?adminKey=SECRET\"\nkey_env = \"K\"",
 			"strait.toml:3:1: url holds more than an address\nhint: a key is never in this file: say key_env, and keep the address alone"},
 		"no key": {env + "url = \"https://x.convex.cloud\"",
-			"strait.toml:3:1: environment \"a\" has a url and no key\nhint: add key_env = \"STRAIT_A_KEY\" and put the deploy key into that variable"},
+			"strait.toml:3:1: environment \"a\" has no key\nhint: add key_env = \"STRAIT_A_KEY\" and put the deploy key into that variable"},
 		"plain http": {env + "url = \"http://x.convex.cloud\"\nkey_env = \"K\"",
 			"strait.toml:3:1: url would send the key unencrypted\nhint: use https; http is for this machine only"},
 		"site url": {env + "url = \"https://x.convex.site\"\nkey_env = \"K\"",
 			"strait.toml:3:1: url is the address of HTTP actions\nhint: use the one that ends in .convex.cloud"},
 		"schema of a deployment": {env + "url = \"https://x.convex.cloud\"\nkey_env = \"K\"\nschema = \"target\"",
-			"strait.toml:5:1: schema is for embedded environments; \"a\" has a url\nhint: a real deployment tells its own schema and documents: take the line away"},
+			"strait.toml:5:1: schema is for embedded environments; \"a\" is a real deployment\nhint: a real deployment tells its own schema and documents: take the line away"},
 		"single brackets": {"[env]\nname = \"a\"\ngenerate = {}",
 			"strait.toml:1:2: environments are a list\nhint: write [[env]] with two brackets"},
 		"below the wrong header": {env + "generate = {}\ntarget = \"x\"",
@@ -111,7 +131,21 @@ func TestConfigMistakes(t *testing.T) {
 			"strait.toml:7:1: no environment is called \"b\"\nhint: name one of the [[env]], or take the line away to waive it in all"},
 		"waiver's unknown key":    {"[[waive]]\ntabel = \"x\"", "strait.toml:2:1: unknown key tabel\nhint: did you mean table?"},
 		"waiver with one bracket": {"[waive]\ncode = \"SW101\"", "strait.toml:1:2: waivers are a list\nhint: write [[waive]] with two brackets"},
-		"several":                 {"targt = 1\n" + env, "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
+		"deployment without a key": {env + "deployment = \"happy-otter-123\"",
+			"strait.toml:3:1: environment \"a\" has no key\nhint: add key_env = \"STRAIT_A_KEY\" and put the deploy key into that variable"},
+		"a key for a deployment": {env + "deployment = \"prod:happy-otter-123|SECRET\"\nkey_env = \"K\"",
+			"strait.toml:3:1: deployment is a name, not a key\nhint: write deployment = \"happy-otter-123\" and key_env = \"STRAIT_A_KEY\"; if a key stood here, revoke it in the dashboard"},
+		"deployment of no type": {env + "deployment = \"production:happy-otter-123\"\nkey_env = \"K\"",
+			"strait.toml:3:1: \"production\" is no type of deployment\nhint: write the name alone, or one of dev:, prod:, preview:, custom:, local:, anonymous: before it"},
+		"deployment of no name": {env + "deployment = \"https://x\"\nkey_env = \"K\"",
+			"strait.toml:3:1: \"https\" is no type of deployment\nhint: write the name alone, or one of dev:, prod:, preview:, custom:, local:, anonymous: before it"},
+		"deployment and snapshot": {env + "deployment = \"x\"\nkey_env = \"K\"\nsnapshot = \"x.zip\"",
+			"strait.toml:5:1: deployment and snapshot both say where the documents of \"a\" are\nhint: keep one of them; two environments may stand for the two"},
+		"deploy of an embedded one": {env + "generate = {}\ndeploy = \"npx convex deploy\"",
+			"strait.toml:4:1: deploy is for real deployments\nhint: Strait deploys to an embedded environment itself: take the line away"},
+		"empty deploy": {env + "deployment = \"x\"\nkey_env = \"K\"\ndeploy = \" \"",
+			"strait.toml:5:1: deploy is empty\nhint: write the project's own command, such as deploy = \"npx convex deploy\", or take the line away"},
+		"several": {"targt = 1\n" + env, "strait.toml:1:1: unknown key targt\nhint: did you mean target?"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, _, err := parseConfig("/p/strait.toml", []byte(c.text))
