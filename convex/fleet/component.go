@@ -177,7 +177,8 @@ func (a *action) statuses() ([]wire.MigrationStatus, error) {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
-	return a.client.MigrationStatuses(ctx, a.e.component, names)
+	component, _ := a.home(names[0])
+	return a.client.MigrationStatuses(ctx, component, names)
 }
 
 // settle takes the status after the start was answered. The subscription may
@@ -308,8 +309,9 @@ func (a *action) nextMember(ctx context.Context) (over bool, err error) {
 func (a *action) cancelOne(name string) error {
 	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
 	defer cancel()
+	component, known := a.home(name)
 	res, err := a.client.Mutate(ctx, wire.Call{
-		Component: a.e.component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: name}),
+		Component: component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: known}),
 	})
 	now := a.f.now()
 	lines := res.LogLines
@@ -327,7 +329,7 @@ func (a *action) cancelOne(name string) error {
 		return fmt.Errorf("cancel %s: %w", name, err)
 	}
 	if s, err := wire.ReadMigrationStatus(res.Value); err == nil {
-		a.e.gotStatuses(a.client, []wire.MigrationStatus{s}, nil)
+		a.e.gotFrom(a.client, component, []wire.MigrationStatus{s}, nil)
 	}
 	return nil
 }

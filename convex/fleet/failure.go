@@ -54,12 +54,13 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 // jobError is the error text of the component's newest failed job of this
 // migration (convex-wire.md 12.6, 13.1).
 func (e *env) jobError(ctx context.Context, client *wire.Client, name string) string {
-	page, err := client.TableData(ctx, e.component, "_scheduled_functions", "desc", "", 200)
+	component, known := e.homeOf(name)
+	page, err := client.TableData(ctx, component, "_scheduled_functions", "desc", "", 200)
 	if err != nil {
 		return ""
 	}
 	for _, job := range page.Documents {
-		if of, kind, text := jobOf(job); of == name && kind == "failed" {
+		if of, kind, text := jobOf(job); of == known && kind == "failed" {
 			return text
 		}
 	}

@@ -119,7 +119,8 @@ func (e *env) chase(client *wire.Client, m project.Migration) {
 func (e *env) hasJob(client *wire.Client, names []string) bool {
 	ctx, cancel := context.WithTimeout(e.f.ctx, 20*time.Second)
 	defer cancel()
-	page, err := client.TableData(ctx, e.component, "_scheduled_functions", "desc", "", 200)
+	component, _ := e.homeOf(names[0])
+	page, err := client.TableData(ctx, component, "_scheduled_functions", "desc", "", 200)
 	if err != nil {
 		return e.f.ctx.Err() == nil
 	}

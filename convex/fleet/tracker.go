@@ -15,6 +15,7 @@ import (
 // before.
 type tracker struct {
 	run        Run
+	name       string // in the component that keeps it, run.Component; "" none told of it
 	seen       bool // a status was seen, so the next growth is a batch
 	last       wire.MigrationStatus
 	told       string    // state of last, in the words of Run

@@ -40,7 +40,7 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 		keep(client.Subscribe(wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"}, e.gotPush))
 	}
 	if names := e.componentNames(); len(names) > 0 {
-		keep(client.SubscribeMigrations(e.component, names, func(s []wire.MigrationStatus, err error) { e.gotStatuses(client, s, err) }))
+		keep(client.SubscribeMigrations(e.component, names, func(s []wire.MigrationStatus, err error) { e.gotFrom(client, e.component, s, err) }))
 	} else {
 		e.f.change(func() { e.statusesKnown = true })
 	}

@@ -27,12 +27,14 @@ type Definition struct {
 	Line           int
 	Source         string // text of migrateOne, for people
 	Helpers        bool   // made by convex-helpers' makeMigration, not by the component
+	Component      string // path of the component that its Migrations instance was given; "" unknown
 }
 
 // Runner is one observed runner(): Series is nil for a general one.
 type Runner struct {
 	Module, Export string
 	Series         []string // function names in order
+	Component      string   // as Definition's
 	File           string
 	Line           int
 }

@@ -95,6 +95,13 @@ func checkMigrating(t *testing.T, a *Analysis) {
 	}
 	var defs []def
 	for _, d := range a.Definitions {
+		want := "migrations"
+		if d.Export == "viaOther" || d.Table == "lost" {
+			want = "second"
+		}
+		if d.Component != want {
+			t.Errorf("%s:%s belongs to component %q", d.Module, d.Export, d.Component)
+		}
 		defs = append(defs, def{d.Module + ":" + d.Export, d.Table, d.BatchSize, d.DefaultBatch, d.CustomRange, d.Parallelize, d.Prefix, d.File, d.Line})
 	}
 	slices.SortFunc(defs, func(a, b def) int { return strings.Compare(a.name, b.name) })

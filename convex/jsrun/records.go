@@ -22,6 +22,7 @@ type record struct {
 	Line, Column             int
 	Helpers                  bool
 	Series                   []string
+	Component                string
 }
 
 // records sorts what was recorded into definitions and runners.
@@ -36,14 +37,14 @@ func (a *analyzer) records(text string) error {
 		file, line := a.place(module, frames)
 		if r.Kind == "runner" {
 			if export != "" {
-				a.out.Runners = append(a.out.Runners, Runner{Module: module, Export: export, Series: r.Series, File: file, Line: line})
+				a.out.Runners = append(a.out.Runners, Runner{Module: module, Export: export, Series: r.Series, Component: r.Component, File: file, Line: line})
 			}
 			continue
 		}
 		a.out.Definitions = append(a.out.Definitions, Definition{
 			Module: module, Export: export, Table: r.Table, BatchSize: int(r.BatchSize), DefaultBatch: int(r.DefaultBatch),
 			CustomRange: r.CustomRange, Parallelize: r.Parallelize, Prefix: r.Prefix, File: file, Line: line,
-			Source: a.p.original(r.Source, r.Line, r.Column), Helpers: r.Helpers,
+			Source: a.p.original(r.Source, r.Line, r.Column), Helpers: r.Helpers, Component: r.Component,
 		})
 		if export == "" {
 			a.report(Problem{

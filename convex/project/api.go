@@ -56,11 +56,14 @@ type Migration struct {
 	// call starts it, and it goes on by itself.
 	Continues bool `json:"continues,omitempty"`
 	// Action says that it is an action, so nothing rolls back as a whole.
-	Action bool   `json:"action,omitempty"`
-	Public bool   `json:"public,omitempty"`
-	File   string `json:"file"` // relative to Root
-	Line   int    `json:"line"`
-	Source string `json:"-"` // text of the function, for people and for advice
+	Action bool `json:"action,omitempty"`
+	Public bool `json:"public,omitempty"`
+	// Component is the path of the migrations component that keeps its state, as
+	// its Migrations instance was given; "" unknown, or none.
+	Component string `json:"component,omitempty"`
+	File      string `json:"file"` // relative to Root
+	Line      int    `json:"line"`
+	Source    string `json:"-"` // text of the function, for people and for advice
 }
 
 // GoesOn reports whether the deployment drives the migration once it is

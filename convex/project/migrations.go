@@ -33,6 +33,7 @@ func findMigrations(a *jsrun.Analysis, src *sources) []Migration {
 			Name: d.Module + ":" + d.Export, Table: d.Table, Driver: ComponentDriver,
 			BatchSize: firstPositive(d.BatchSize, d.DefaultBatch, packageBatchSize), CustomRange: d.CustomRange, Parallelize: d.Parallelize,
 			Series: []string{}, File: d.File, Line: d.Line, Source: d.Source, Public: functions[d.Module+":"+d.Export].Public,
+			Component: d.Component,
 		}
 		if d.Helpers {
 			m.Driver = HelpersDriver
@@ -47,6 +48,7 @@ func findMigrations(a *jsrun.Analysis, src *sources) []Migration {
 		m := Migration{
 			Name: r.Module + ":" + r.Export, Driver: ComponentDriver, Runner: true, Series: slices.Clone(r.Series),
 			File: r.File, Line: r.Line, Public: functions[r.Module+":"+r.Export].Public,
+			Component: r.Component,
 		}
 		if m.Series == nil {
 			m.Series = []string{}

@@ -308,7 +308,14 @@ const nameOf = (ref) =>
 
 const number = (n) => (typeof n === "number" && Number.isFinite(n) ? n : 0);
 
-function recordDefinition(fn, given, options, helpers) {
+// componentOf is the name of the component that a Migrations instance was given.
+const componentOf = (migrations) =>
+  attempt(() => {
+    const path = String(migrations.component[Symbol.for("toReferencePath")]);
+    return path.startsWith("_reference/childComponent/") ? path.slice("_reference/childComponent/".length) : "";
+  }, "");
+
+function recordDefinition(fn, given, options, helpers, component = "") {
   records.push({
     fn,
     stack: new Error().stack,
@@ -325,16 +332,17 @@ function recordDefinition(fn, given, options, helpers) {
         line: given?.migrateOne?.lineNumber ?? 0,
         column: given?.migrateOne?.columnNumber ?? 0,
         helpers,
+        component,
       }),
       { helpers },
     ),
   });
 }
 
-function recordRunner(fn, series) {
+function recordRunner(fn, series, component) {
   const names =
     series === undefined ? null : attempt(() => (Array.isArray(series) ? series : [series]).map(nameOf), null);
-  records.push({ fn, stack: new Error().stack, kind: "runner", info: { series: names } });
+  records.push({ fn, stack: new Error().stack, kind: "runner", info: { series: names, component } });
 }
 
 function observeMigrations(Base) {
@@ -342,12 +350,12 @@ function observeMigrations(Base) {
   return class Migrations extends Base {
     define(given) {
       const fn = super.define(given);
-      if (recording) recordDefinition(fn, given, this.options, false);
+      if (recording) recordDefinition(fn, given, this.options, false, componentOf(this));
       return fn;
     }
     runner(...series) {
       const fn = super.runner(...series);
-      if (recording) recordRunner(fn, series[0]);
+      if (recording) recordRunner(fn, series[0], componentOf(this));
       return fn;
     }
   };
