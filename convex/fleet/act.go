@@ -94,7 +94,8 @@ type action struct {
 	place     string                                                // the deployment it goes to
 	call      func(context.Context, wire.Call) (wire.Result, error) // of a function by hand; send but in tests
 
-	oldJob string // newest job of the migration before it was called; "" none
+	driver *driver // of a run that Strait drives batch by batch; nil else
+	oldJob string  // newest job of the migration before it was called; "" none
 
 	// Guarded by f.mu.
 	answered bool // perform is over
@@ -167,6 +168,7 @@ func (e *env) busy(c Command) []plan.Refusal {
 		if e.deploying {
 			return one("running", "a schema is being deployed to "+e.cfg.Name, "wait until it ends")
 		}
+		return e.cannotRun(c, m)
 	case plan.ActCancel:
 		if t := e.runs[c.Migration]; t != nil && t.run.State == "canceling" {
 			return one("running", c.Migration+" is already being canceled", "it stops after the batch in flight")
@@ -174,7 +176,7 @@ func (e *env) busy(c Command) []plan.Refusal {
 		if m.Driver == project.HelpersDriver {
 			return one("cannot-cancel", c.Migration+" schedules itself through convex-helpers, which Strait cannot stop", "cancel its job on the dashboard's schedules page, or call the project's own cancelMigration function")
 		}
-		if t := e.runs[c.Migration]; m.Driver != project.ComponentDriver && !m.Runner && (t == nil || t.cancel == nil) {
+		if t := e.runs[c.Migration]; !component(m) && (t == nil || t.cancel == nil) {
 			return one("cannot-cancel", c.Migration+" was not started by this Strait", "")
 		}
 	}
@@ -223,6 +225,7 @@ func (a *action) mark() {
 		if !a.byComponent() {
 			t.cancel = a.cancel
 		}
+		a.takeWheel()
 	case plan.ActCancel:
 		for _, name := range a.members() {
 			if a.migration.Runner && name == a.c.Migration {
@@ -302,7 +305,7 @@ func (a *action) carry() {
 func (a *action) entry(phase string) entry {
 	return entry{
 		At: a.f.now(), ID: a.id, Phase: phase, Action: string(a.c.Action), Env: a.c.Env, Deployment: a.place, URL: a.client.URL(),
-		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code,
+		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, FromCursor: a.c.Cursor != nil, Supervised: a.c.Supervised, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code,
 	}
 }
 
@@ -332,6 +335,7 @@ func (a *action) undo(err error) {
 		case plan.ActDryRun:
 			a.e.dryRuns[a.c.Migration] = &DryRun{Migration: a.c.Migration, At: a.f.now(), Err: newFailure(err.Error())}
 		case plan.ActRun:
+			a.letGo()
 			a.e.tracker(a.c.Migration).fail(newFailure(err.Error()), a.f.now())
 		case plan.ActCancel:
 			for _, name := range a.members() {

@@ -33,6 +33,8 @@ func (t *tracker) fail(f *Failure, now time.Time) {
 // run starts a migration, and drives it when its driver asks for that.
 func (a *action) run(answer *entry) error {
 	switch {
+	case a.byComponent() && a.c.Supervised:
+		return a.supervise(answer)
 	case a.byComponent():
 		return a.start(answer)
 	case a.migration.Driver == project.HelpersDriver:
@@ -255,13 +257,13 @@ func (a *action) processed() int64 {
 // cancelRun stops a run: the component's through lib:cancel, Strait's own after
 // the batch in flight.
 func (a *action) cancelRun() error {
-	if !a.byComponent() {
-		a.f.mu.Lock()
-		stop := a.e.tracker(a.c.Migration).cancel
-		a.f.mu.Unlock()
-		if stop != nil {
-			stop()
-		}
+	a.f.mu.Lock()
+	stop := a.e.tracker(a.c.Migration).cancel
+	a.f.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
+	if stop != nil || !a.byComponent() {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)

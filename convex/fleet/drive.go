@@ -173,11 +173,14 @@ func (a *action) drive(answer *entry) error {
 	var l *loop
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
-		if l = t.unfinished; l == nil || a.c.Reset {
+		if l = t.unfinished; l == nil || a.c.Reset || a.c.Cursor != nil {
 			l = newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
+			if a.c.Cursor != nil && *a.c.Cursor != "" {
+				l.cursor = *a.c.Cursor
+			}
 			t.restart(a.f.now())
 		}
-		l.size, t.unfinished = a.c.BatchSize, l
+		t.unfinished = l
 		t.doubt, t.settled = "", true
 		t.driven(a.f.now())
 	})
@@ -185,20 +188,21 @@ func (a *action) drive(answer *entry) error {
 	if a.migration.Continues {
 		a.oldJob = a.newestJobID()
 	}
-	for !l.done && err == nil && a.ctx.Err() == nil {
+	for !l.done && err == nil && a.mayGo() {
 		err = a.page(l)
 	}
 	if a.migration.Continues && l.done && err == nil {
 		a.f.change(func() {
 			t := a.e.tracker(a.c.Migration)
-			t.cancel, t.unfinished = nil, nil
+			t.unfinished = nil
+			a.letGo()
 		})
 		return a.trail(nil, answer, "it schedules its own next batches; none of them is waiting, and the last one ended without an error")
 	}
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
 		now := a.f.now()
-		t.cancel = nil
+		a.letGo()
 		answer.Processed = t.run.Processed
 		switch {
 		case mayHaveRun(err):
@@ -247,7 +251,10 @@ func (t *tracker) driven(now time.Time) {
 // page runs one page. The call itself is not ended by a cancel, nor by the end
 // of the fleet: it is one transaction, whose answer is waited for.
 func (a *action) page(l *loop) error {
-	a.f.change(func() { a.e.inFlight++ })
+	a.f.change(func() {
+		a.e.inFlight++
+		l.size = a.size()
+	})
 	defer a.f.change(func() { a.e.inFlight-- })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), 5*time.Minute)
 	defer cancel()
@@ -259,6 +266,7 @@ func (a *action) page(l *loop) error {
 	n := handled(res.Value)
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
+		a.batchOver()
 		t.log(logEntries(now, res.LogLines)...)
 		if f := functionError(err); f != nil {
 			t.log(logEntries(now, f.LogLines)...)
@@ -276,7 +284,7 @@ func (a *action) page(l *loop) error {
 // send calls a function of the root by its type: mutations over the WebSocket,
 // which runs them once, actions over HTTP.
 func (a *action) send(ctx context.Context, call wire.Call) (wire.Result, error) {
-	if f, ok := a.function(call.Path); ok && f.Type == jsrun.Action {
+	if f, ok := a.function(call.Path); ok && call.Component == "" && f.Type == jsrun.Action {
 		return a.client.Function(ctx, call)
 	}
 	return a.client.Mutate(ctx, call)

@@ -34,6 +34,8 @@ type entry struct {
 	Migration  string    `json:"migration,omitempty"`
 	BatchSize  int       `json:"batchSize,omitempty"`
 	Reset      bool      `json:"reset,omitempty"`
+	FromCursor bool      `json:"fromCursor,omitempty"` // it begins at a given place; a cursor holds values of documents
+	Supervised bool      `json:"supervised,omitempty"` // driven batch by batch
 	By         string    `json:"by,omitempty"`
 	Typed      bool      `json:"typed,omitempty"`    // the environment's name was typed
 	Override   string    `json:"override,omitempty"` // reason

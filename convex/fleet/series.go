@@ -16,7 +16,7 @@ func (e *env) showSeries(m project.Migration) Run {
 	r := Run{Migration: m.Name, Total: -1, Series: m.Series}
 	t := e.runs[m.Name]
 	if t != nil {
-		r.Mine, r.Log, r.Started, r.Heard = t.run.Mine, t.run.Log, t.since, t.run.Heard
+		r.Mine, r.Log, r.Started, r.Heard, r.Control = t.run.Mine, t.run.Log, t.since, t.run.Heard, t.shown()
 		// A start that failed here says nothing of what others started since.
 		since := slices.ContainsFunc(m.Series, func(n string) bool { return e.show(n).Heard.After(t.run.Heard) })
 		if t.run.State == "starting" || t.run.State == "failed" && !since {

@@ -29,6 +29,8 @@ type tracker struct {
 	settled    bool      // a call was made, so what the journal says is old
 	peak       int64     // most documents its table held during the run
 	cancel     func()    // stops a loop that Strait drives; nil for the component's
+	driver     *driver   // of a run that Strait drives batch by batch; nil else
+	stood      string    // how the last such run ended here, while the component knows no more than "unknown"
 	failures   int       // so that a late look-up does not land on another failure
 	batches    int       // ever observed
 	logged     int       // lines ever logged
@@ -61,7 +63,7 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 	if grown := s.Processed - r.Processed; grown > 0 && t.seen {
 		t.batch(Batch{At: now, Documents: grown}, now)
 	}
-	told := s.State
+	told := t.reading(s)
 	if invented {
 		told = ""
 	}
@@ -182,7 +184,7 @@ func (e *env) show(name string) Run {
 		return Run{Migration: name, Total: -1}
 	}
 	r := t.run
-	r.Total, r.Range = -1, m.CustomRange
+	r.Total, r.Range, r.Control = -1, m.CustomRange, t.shown()
 	r.BatchSize = cmpOr(r.BatchSize, m.BatchSize)
 	if n, ok := e.tables[m.Table]; ok && m.Table != "" && e.tablesKnown {
 		// A migration that deletes makes its table smaller as it goes.

@@ -87,7 +87,7 @@ func (w *watcher) fate() string {
 	switch {
 	case w.a.c.Action != plan.ActRun && w.a.c.Action != plan.ActCancel:
 		return "nothing was written"
-	case w.a.migration.GoesOn():
+	case w.a.migration.GoesOn() && !w.a.drives():
 		return "what runs there goes on"
 	}
 	return "the batch in flight may have run, and no other one follows it"
