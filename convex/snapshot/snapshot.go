@@ -1,20 +1,22 @@
-// Package snapshot reads export ZIPs (convex-wire.md 11.2).
+// Package snapshot reads and writes export ZIPs (convex-wire.md 11.2), and
+// reads the other files that an import takes (11.3).
 //
-// An archive is read as a stream, document by document, so that one of many
-// gigabytes needs no memory. What is wrong in it is told with file and line;
-// no document's content is repeated in an error.
+// Documents pass one by one, so that an archive of many gigabytes needs no
+// memory; only the overrides of an export of before (shape.go) are held, table
+// by table. Several goroutines may read tables of one Archive at once. What is
+// wrong in a file is told with file and line; no document's content is repeated
+// in an error.
 package snapshot
 
 import (
 	"archive/zip"
-	"bufio"
 	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
-	"iter"
 	"math"
+	"os"
 	"path"
 	"slices"
 	"strings"
@@ -31,36 +33,73 @@ type Table struct {
 
 // Archive is an open export ZIP.
 type Archive struct {
-	zip    *zip.ReadCloser
-	path   string
-	tables []Table
-	files  map[Table]*zip.File
-	floats map[Table]bool // an old export without int64: every number is a float64
+	close   func() error
+	path    string
+	tables  []Table
+	entries map[tableName]*entry
 	// Skipped names what the archive holds beyond documents of user tables.
 	Skipped []string
+	// Stored is how many stored files the archive holds.
+	Stored int
 }
 
-// maxLine bounds a line: a document has at most 1 MiB, its text some more.
-const maxLine = 16 << 20
+// tableName names a table across components.
+type tableName struct{ component, name string }
+
+// entry is what an archive holds of one table.
+type entry struct {
+	documents *zip.File // nil: _tables alone names it, it is empty
+	marker    *zip.File // generated_schema.jsonl
+	encoding  encoding
+	shape     *shape // of a legacy export
+}
+
+// encoding is how the numbers and bytes of a table are written.
+type encoding int
+
+const (
+	plain   encoding = iota // no marker: plain JSON, every number a float64
+	uniform                 // values carry their own types
+	legacy                  // clean JSON, whose types are the shape's
+)
 
 // Open opens an archive and reads its table of contents.
 func Open(file string) (*Archive, error) {
-	z, err := zip.OpenReader(file)
-	if errors.Is(err, zip.ErrFormat) {
-		return nil, fmt.Errorf("open snapshot %s: it is no ZIP; make one with npx convex export --path %s", file, path.Base(file))
-	}
+	f, err := os.Open(file)
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot: %w", err)
 	}
-	a := &Archive{zip: z, path: file, files: map[Table]*zip.File{}, floats: map[Table]bool{}}
-	if err := a.index(); err != nil {
-		return nil, errors.Join(fmt.Errorf("open snapshot %s: %w", file, err), z.Close())
+	info, err := f.Stat()
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("open snapshot: %w", err), f.Close())
+	}
+	a, err := New(f, info.Size(), file)
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	a.close = f.Close
+	return a, nil
+}
+
+// New reads the table of contents of an archive that lies in r, which the
+// caller keeps open; name is what errors call it.
+func New(r io.ReaderAt, size int64, name string) (*Archive, error) {
+	z, err := zip.NewReader(r, size)
+	if errors.Is(err, zip.ErrFormat) {
+		return nil, fmt.Errorf("open snapshot %s: it is no ZIP; make one with npx convex export --path %s", name, path.Base(name))
+	}
+	if err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", name, err)
+	}
+	a := &Archive{path: name, entries: map[tableName]*entry{}, close: func() error { return nil }}
+	if err := a.index(z.File); err != nil {
+		return nil, fmt.Errorf("open snapshot %s: %w", name, err)
 	}
 	return a, nil
 }
 
-// Close closes the file.
-func (a *Archive) Close() error { return a.zip.Close() }
+// Close closes the file that Open opened.
+func (a *Archive) Close() error { return a.close() }
 
 // Tables lists the user tables, those of the root first.
 func (a *Archive) Tables() []Table { return a.tables }
@@ -96,58 +135,73 @@ func identifier(name string) bool {
 	return len(name) <= 64 && strings.Trim(name, "_") != ""
 }
 
-func checkNames(file, component, table string) error {
+func checkNames(component, table string) error {
 	for _, name := range append(strings.Split(component, "/"), table) {
 		if !identifier(name) && (name != "" || component != "") {
-			return fmt.Errorf("%s: %q is no name of a table or a component", file, name)
+			return fmt.Errorf("%q is no name of a table or a component", name)
 		}
 	}
 	return nil
 }
 
-func (a *Archive) index() error {
+// names of the folders that are no user tables.
+const (
+	tablesTable  = "_tables"
+	storageTable = "_storage"
+)
+
+func (a *Archive) index(files []*zip.File) error {
 	numbers := map[string]map[string]uint32{}
-	seen := map[string]bool{}
-	for _, f := range a.zip.File {
+	for _, f := range files {
 		component, table, file, ok := place(f.Name)
 		switch {
-		case !ok || file != "documents.jsonl":
-		case table == "_tables":
+		case !ok:
+		case table == storageTable && file != documentsFile:
+			a.Stored++
+		case file != documentsFile:
+		case table == tablesTable:
 			n, err := readNumbers(f)
 			if err != nil {
 				return err
 			}
-			numbers[component], seen[component] = n, true
+			numbers[component] = n
 		case strings.HasPrefix(table, "_"):
 			a.Skipped = append(a.Skipped, f.Name)
 		default:
-			if err := checkNames(f.Name, component, table); err != nil {
-				return err
+			if err := checkNames(component, table); err != nil {
+				return fmt.Errorf("%s: %w", f.Name, err)
 			}
-			t := Table{Component: component, Name: table}
-			if first := a.files[t]; first != nil {
-				return fmt.Errorf("it holds table %q twice, in %s and %s", table, first.Name, f.Name)
+			at := tableName{component, table}
+			if first := a.entries[at]; first != nil {
+				return fmt.Errorf("it holds table %q twice, in %s and %s", table, first.documents.Name, f.Name)
 			}
-			a.files[t] = f
+			a.entries[at] = &entry{documents: f}
 		}
 	}
-	if len(a.files) == 0 && len(seen) == 0 {
+	if len(a.entries) == 0 && len(numbers) == 0 {
 		return errors.New("it holds no tables; is it an export of Convex?")
 	}
-	files := map[Table]*zip.File{}
-	for t, f := range a.files {
-		t.Number = numbers[t.Component][t.Name]
-		if t.Number == 0 {
-			t.Number = peekNumber(f)
+	for component, names := range numbers {
+		for name := range names {
+			if at := (tableName{component, name}); a.entries[at] == nil {
+				a.entries[at] = &entry{}
+			}
 		}
-		files[t] = f
+	}
+	if err := a.markers(files); err != nil {
+		return err
+	}
+	for at, e := range a.entries {
+		t := Table{at.component, at.name, numbers[at.component][at.name]}
+		if t.Number == 0 {
+			t.Number = peekNumber(e.documents)
+		}
 		a.tables = append(a.tables, t)
 	}
-	a.files = files
 	slices.SortFunc(a.tables, func(x, y Table) int {
 		return cmp.Or(cmp.Compare(x.Component, y.Component), cmp.Compare(x.Name, y.Name))
 	})
-	return a.markers()
+	return nil
 }
 
 // peekNumber reads a table's number off its first document's id; 0 when that
@@ -171,6 +225,7 @@ func peekNumber(f *zip.File) uint32 {
 // readNumbers reads _tables/documents.jsonl: lines {"name":…,"id":…}.
 func readNumbers(f *zip.File) (map[string]uint32, error) {
 	out := map[string]uint32{}
+	component, _, _, _ := place(f.Name)
 	for line, err := range lines(f) {
 		if err != nil {
 			return nil, err
@@ -182,127 +237,50 @@ func readNumbers(f *zip.File) (map[string]uint32, error) {
 		if err := json.Unmarshal(line.text, &row); err != nil {
 			return nil, fmt.Errorf("%s:%d: want {\"name\":…,\"id\":…}", f.Name, line.n)
 		}
+		if strings.HasPrefix(row.Name, "_") {
+			return nil, fmt.Errorf("%s:%d: %q is no name of a user table", f.Name, line.n, row.Name)
+		}
+		if err := checkNames(component, row.Name); err != nil || row.Name == "" {
+			return nil, fmt.Errorf("%s:%d: %q is no name of a table", f.Name, line.n, row.Name)
+		}
 		id, err := row.ID.Float64()
 		if err != nil || id < 1 || id > 1<<32-1 || id != math.Trunc(id) {
 			return nil, fmt.Errorf("%s:%d: the id of table %q is no table number", f.Name, line.n, row.Name)
+		}
+		if _, twice := out[row.Name]; twice {
+			return nil, fmt.Errorf("%s:%d: table %q comes twice", f.Name, line.n, row.Name)
 		}
 		out[row.Name] = uint32(id)
 	}
 	return out, nil
 }
 
-// markers reads generated_schema.jsonl of every table: "uniform" means that
-// values carry their own types. Exports of before have a shape there, which
-// says what kind of number is meant.
-func (a *Archive) markers() error {
-	for _, f := range a.zip.File {
+// markers reads the first line of every generated_schema.jsonl.
+func (a *Archive) markers(files []*zip.File) error {
+	for _, f := range files {
 		component, table, file, ok := place(f.Name)
-		if !ok || file != "generated_schema.jsonl" {
+		e := a.entries[tableName{component, table}]
+		if !ok || file != markerFile || e == nil {
 			continue
 		}
 		for line, err := range lines(f) {
 			if err != nil {
 				return err
 			}
-			i := slices.IndexFunc(a.tables, func(t Table) bool { return t.Component == component && t.Name == table })
-			switch text := string(line.text); {
-			case i < 0 || text == `"uniform"`:
-			case strings.Contains(text, "int64"):
-				return fmt.Errorf("%s: an old export with int64 values, whose numbers cannot be told apart; export again with a newer Convex", f.Name)
-			default:
-				a.floats[a.tables[i]] = true
+			var text string
+			if json.Unmarshal(line.text, &text) != nil {
+				return fmt.Errorf("%s:%d: want a string, the shape of the documents", f.Name, line.n)
 			}
+			if text == "uniform" {
+				e.encoding = uniform
+				break
+			}
+			if e.shape, err = parseShape(text); err != nil {
+				return fmt.Errorf("%s:%d: %w", f.Name, line.n, err)
+			}
+			e.encoding, e.marker = legacy, f
 			break
 		}
 	}
 	return nil
-}
-
-// Documents yields a table's documents in the order of the archive, system
-// fields included. It ends after the first error.
-func (a *Archive) Documents(t Table) iter.Seq2[value.Object, error] {
-	return func(yield func(value.Object, error) bool) {
-		f := a.files[t]
-		if f == nil {
-			yield(nil, fmt.Errorf("snapshot %s has no table %q", a.path, t.Name))
-			return
-		}
-		for line, err := range lines(f) {
-			if err != nil {
-				yield(nil, fmt.Errorf("snapshot %s: %w", a.path, err))
-				return
-			}
-			v, err := value.DecodeExport(line.text)
-			doc, ok := v.(value.Object)
-			if err == nil && !ok {
-				err = errors.New("want an object")
-			}
-			if err != nil {
-				yield(nil, fmt.Errorf("snapshot %s: %s:%d: %w", a.path, f.Name, line.n, err))
-				return
-			}
-			if a.floats[t] {
-				doc = toFloats(doc).(value.Object)
-			}
-			if !yield(doc, nil) {
-				return
-			}
-		}
-	}
-}
-
-// toFloats makes every integer a float64.
-func toFloats(v value.Value) value.Value {
-	switch v := v.(type) {
-	case int64:
-		return float64(v)
-	case value.Array:
-		out := make(value.Array, len(v))
-		for i, x := range v {
-			out[i] = toFloats(x)
-		}
-		return out
-	case value.Object:
-		out := make(value.Object, len(v))
-		for i, x := range v {
-			out[i] = value.Field{Name: x.Name, Value: toFloats(x.Value)}
-		}
-		return out
-	}
-	return v
-}
-
-type line struct {
-	n    int
-	text []byte // valid until the next line
-}
-
-// lines yields the lines of a file that are not empty.
-func lines(f *zip.File) iter.Seq2[line, error] {
-	return func(yield func(line, error) bool) {
-		r, err := f.Open()
-		if err != nil {
-			yield(line{}, fmt.Errorf("%s: %w", f.Name, err))
-			return
-		}
-		defer r.Close()
-		s := bufio.NewScanner(io.Reader(r))
-		s.Buffer(nil, maxLine)
-		n := 0
-		for s.Scan() {
-			n++
-			if len(strings.TrimSpace(s.Text())) == 0 {
-				continue
-			}
-			if !yield(line{n, s.Bytes()}, nil) {
-				return
-			}
-		}
-		switch err := s.Err(); {
-		case errors.Is(err, bufio.ErrTooLong):
-			yield(line{}, fmt.Errorf("%s:%d: the line is longer than %d MiB, no document is", f.Name, n+1, maxLine>>20))
-		case err != nil:
-			yield(line{}, fmt.Errorf("%s:%d: the archive is damaged: %w", f.Name, n+1, err))
-		}
-	}
 }

@@ -12,8 +12,8 @@ import (
 	"strait/model/value"
 )
 
-// archive writes a ZIP of some files.
-func archive(t testing.TB, files map[string]string) string {
+// pack makes a ZIP of some files.
+func pack(t testing.TB, files map[string]string) []byte {
 	t.Helper()
 	var b bytes.Buffer
 	z := zip.NewWriter(&b)
@@ -29,8 +29,14 @@ func archive(t testing.TB, files map[string]string) string {
 	if err := z.Close(); err != nil {
 		t.Fatal(err)
 	}
+	return b.Bytes()
+}
+
+// archive writes a ZIP of some files.
+func archive(t testing.TB, files map[string]string) string {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "export.zip")
-	if err := os.WriteFile(path, b.Bytes(), 0o600); err != nil {
+	if err := os.WriteFile(path, pack(t, files), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return path
@@ -90,7 +96,11 @@ func TestBadArchives(t *testing.T) {
 		{archive(t, map[string]string{"t/documents.jsonl": "", "x/t/documents.jsonl": ""}), "twice"},
 		{archive(t, map[string]string{"no table/documents.jsonl": ""}), "\"no table\" is no name"},
 		{archive(t, map[string]string{"_components/../t/documents.jsonl": ""}), "\"..\" is no name"},
-		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `"int64"`}), "export again"},
+		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `"array<int64"`}), "t/generated_schema.jsonl:1: the shape of the documents cannot be read from character 12 on"},
+		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `{"a":1}`}), "t/generated_schema.jsonl:1: want a string"},
+		{archive(t, map[string]string{"t/documents.jsonl": "", "t/generated_schema.jsonl": `"` + strings.Repeat("array<", 300) + `"`}), "nested too deeply"},
+		{archive(t, map[string]string{"_tables/documents.jsonl": `{"name":"t","id":1}` + "\n" + `{"name":"t","id":2}`}), "_tables/documents.jsonl:2: table \"t\" comes twice"},
+		{archive(t, map[string]string{"_tables/documents.jsonl": `{"name":"_storage","id":1}`}), "\"_storage\" is no name of a user table"},
 	} {
 		if _, err := Open(c.path); err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("got %v, want %q", err, c.want)
@@ -161,18 +171,36 @@ func TestDamagedArchive(t *testing.T) {
 func FuzzDocuments(f *testing.F) {
 	f.Add("t/documents.jsonl", `{"_id":"a","n":1}`, `"uniform"`)
 	f.Add("_components/a/t/documents.jsonl", `[]`, `"x"`)
+	f.Add("a/t/documents.jsonl", `{"_id":"a","n":"1"}`, `"{\"_id\": string, \"n\": unknown}"`+"\n"+`{"a":{"n":"int64"}}`)
+	f.Add("_tables/documents.jsonl", `{"name":"t","id":10001}`, ``)
 	f.Fuzz(func(t *testing.T, name, text, marker string) {
-		a, err := Open(archive(t, map[string]string{name: text, strings.Replace(name, "documents", "generated_schema", 1): marker}))
-		if err != nil {
-			return
+		if strings.HasSuffix(name, "/") || len(name) > 1000 {
+			return // packs no file
 		}
-		defer a.Close()
-		for _, table := range a.Tables() {
-			for doc, err := range a.Documents(table) {
-				if (doc == nil) == (err == nil) && err != nil {
-					t.Fatalf("both %v and %v", doc, err)
-				}
+		b := pack(t, map[string]string{name: text, strings.Replace(name, "documents", "generated_schema", 1): marker})
+		readAll(t, b)
+	})
+}
+
+// FuzzArchive feeds the reader bytes that may be no ZIP at all.
+func FuzzArchive(f *testing.F) {
+	f.Add(pack(f, map[string]string{"_tables/documents.jsonl": `{"name":"t","id":10001}`, "t/documents.jsonl": "{}\n", "t/generated_schema.jsonl": `"uniform"`}))
+	f.Fuzz(readAll)
+}
+
+func readAll(t *testing.T, b []byte) {
+	a, err := New(bytes.NewReader(b), int64(len(b)), "fuzz.zip")
+	if err != nil {
+		return
+	}
+	for _, table := range a.Tables() {
+		if err := checkNames(table.Component, table.Name); err != nil {
+			t.Fatal(err)
+		}
+		for doc, err := range a.Documents(table) {
+			if (doc == nil) == (err == nil) && err != nil {
+				t.Fatalf("both %v and %v", doc, err)
 			}
 		}
-	})
+	}
 }
