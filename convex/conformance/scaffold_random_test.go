@@ -179,7 +179,7 @@ func (s *scaffolded) push(active *schema.Schema) {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	s.write(dir, false)
-	p, err := project.Load(s.ctx, project.Options{Dir: dir, Getenv: func(string) string { return "" }})
+	p, err := project.Load(s.ctx, project.Options{Dir: dir, Lookup: func(string) (string, bool) { return "", false }})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -223,7 +223,7 @@ func (s *scaffolded) deploy() {
 	s.t.Helper()
 	dir := s.t.TempDir()
 	s.write(dir, true)
-	p, err := project.Load(s.ctx, project.Options{Dir: dir, Getenv: func(string) string { return "" }})
+	p, err := project.Load(s.ctx, project.Options{Dir: dir, Lookup: func(string) (string, bool) { return "", false }})
 	if err != nil {
 		s.t.Fatal(err)
 	}

@@ -107,32 +107,39 @@ type Env struct {
 	URL  string `toml:"url"`
 	// Deployment is the deployment's name, "happy-otter-123". strait.toml may give
 	// its type as well: "prod:happy-otter-123" becomes Deployment and Type.
-	Deployment string         `toml:"deployment"`
-	KeyEnv     string         `toml:"key_env"`
-	KeyCommand string         `toml:"key_command"`
-	Snapshot   string         `toml:"snapshot"`
-	Generate   map[string]int `toml:"generate"` // table -> number of documents
-	Seed       uint64         `toml:"seed"`
-	Documents  string         `toml:"documents"` // schema that generated documents, or those of the snapshot, follow (the old shape); default: Schema
-	Schema     string         `toml:"schema"`    // what is deployed: a file, git:REF, "target", "widened"; default "widened" when it can be, else target
-	Ran        []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
-	Overlay    string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)
-	Protected  bool           `toml:"protected"`
-	Deploy     string         `toml:"deploy"`    // the project's own command that pushes the working tree: "npx convex deploy"; a real environment only
-	Component  string         `toml:"component"` // component path of the migrations component; default: where the app has it, else "migrations"
-	Region     string         `toml:"-"`
-	Type       string         `toml:"-"` // dev, prod, preview, custom, local, anonymous; "" not said
-	Found      string         `toml:"-"` // where it was found without strait.toml: "CONVEX_DEPLOYMENT in .env.local"
+	Deployment string `toml:"deployment"`
+	KeyEnv     string `toml:"key_env"`
+	KeyCommand string `toml:"key_command"`
+	// EnvFile is a file of CLI variables, as npx convex --env-file takes it: the
+	// key is looked up in it alone, and so is the deployment when nothing else
+	// names one.
+	EnvFile   string         `toml:"env_file"`
+	Snapshot  string         `toml:"snapshot"`
+	Generate  map[string]int `toml:"generate"` // table -> number of documents
+	Seed      uint64         `toml:"seed"`
+	Documents string         `toml:"documents"` // schema that generated documents, or those of the snapshot, follow (the old shape); default: Schema
+	Schema    string         `toml:"schema"`    // what is deployed: a file, git:REF, "target", "widened"; default "widened" when it can be, else target
+	Ran       []string       `toml:"ran"`       // embedded: migrations run before it opens, in order; an entry "name@3" stops after 3 batches and cancels
+	Overlay   string         `toml:"overlay"`   // embedded: JSON lines {"table","document"} put in after generating (odd documents)
+	Protected bool           `toml:"protected"`
+	Deploy    string         `toml:"deploy"`    // the project's own command that pushes the working tree: "npx convex deploy"; a real environment only
+	Component string         `toml:"component"` // component path of the migrations component; default: where the app has it, else "migrations"
+	Region    string         `toml:"-"`
+	Type      string         `toml:"-"` // dev, prod, preview, custom, local, anonymous; "" not said
+	Found     string         `toml:"-"` // where it was found without strait.toml: "CONVEX_DEPLOYMENT in .env.local"
 
-	// root and keyFile tell ResolveKey where to look. They hold no key.
-	root    string
-	keyFile string
+	// These tell ResolveKey and ResolveURL where to look. They hold no key.
+	root    string    // of the project
+	dir     string    // where the Convex CLI would run
+	lookup  lookupEnv // os.LookupEnv when nil
+	keyFile string    // the CLI's config.json of a deployment on this machine
+	varFile string    // the one env file whose variables count; "" all
 }
 
 // Embedded reports whether the environment lives in Strait's memory: nothing
 // says how to reach a deployment.
 func (e *Env) Embedded() bool {
-	return e.URL == "" && e.Deployment == "" && e.KeyEnv == "" && e.KeyCommand == "" && e.keyFile == ""
+	return e.URL == "" && e.Deployment == "" && e.KeyEnv == "" && e.KeyCommand == "" && e.EnvFile == "" && e.keyFile == ""
 }
 
 // onDisk reports whether the Convex CLI keeps the deployment, with its address
@@ -146,6 +153,6 @@ type Options struct {
 	// Functions names the functions folder, relative to Dir, when neither
 	// convex.json nor strait.toml does.
 	Functions string
-	// Getenv reads the environment; os.Getenv when nil.
-	Getenv func(string) string
+	// Lookup reads the environment; os.LookupEnv when nil.
+	Lookup func(string) (string, bool)
 }

@@ -180,17 +180,23 @@ func (k *checker) waiver(w *Waiver, path string, envs map[string]bool) {
 // source checks that exactly one key says where the documents are.
 func (k *checker) source(e *Env, path string) {
 	var given []string
-	for _, key := range []string{"url", "deployment", "snapshot", "generate"} {
-		if k.at.has(path+"."+key) && (key != "deployment" || !k.at.has(path+".url")) { // both are one deployment
+	real := false
+	for _, key := range []string{"url", "deployment", "env_file", "snapshot", "generate"} {
+		if !k.at.has(path + "." + key) {
+			continue
+		}
+		isReal := key != "snapshot" && key != "generate"
+		if !isReal || !real { // together they tell of one deployment
 			given = append(given, key)
 		}
+		real = real || isReal
 	}
 	switch len(given) {
 	case 0:
 		k.add(path, fmt.Sprintf("environment %q does not say where its documents are", e.Name),
 			`add one of url = "https://…", deployment = "happy-otter-123", snapshot = "export.zip", generate = { "*" = 100 }`)
 	case 1:
-		if given[0] != "generate" && e.URL == "" && e.Deployment == "" && e.Snapshot == "" {
+		if given[0] != "generate" && e.URL == "" && e.Deployment == "" && e.EnvFile == "" && e.Snapshot == "" {
 			k.add(path+"."+given[0], given[0]+" is empty", "write a value or take the key away")
 		}
 	default:
@@ -262,7 +268,7 @@ func (k *checker) key(e *Env, path string) {
 	switch {
 	case envSet && commandSet:
 		k.add(path+".key_command", "key_env and key_command both say where the key is", "keep one of them")
-	case !envSet && !commandSet && !e.onDisk():
+	case !envSet && !commandSet && !e.onDisk() && e.EnvFile == "":
 		at := path + ".url"
 		if !k.at.has(at) {
 			at = path + ".deployment"

@@ -83,7 +83,7 @@ func TestConfigMistakes(t *testing.T) {
 		"unknown key in env": {env + "generate = {}\nprotect = true",
 			"strait.toml:4:1: unknown key protect\nhint: did you mean protected?"},
 		"key far from any": {env + "generate = {}\ncolour = 1",
-			"strait.toml:4:1: unknown key colour\nhint: an environment may have component, deploy, deployment, documents, generate, key_command, key_env, name, overlay, protected, ran, schema, seed, snapshot, url"},
+			"strait.toml:4:1: unknown key colour\nhint: an environment may have component, deploy, deployment, documents, env_file, generate, key_command, key_env, name, overlay, protected, ran, schema, seed, snapshot, url"},
 		"wrong type": {env + "generate = {}\nprotected = \"yes\"",
 			"strait.toml:4:1: protected must be a true or false\nhint: write protected = true"},
 		"wrong count": {env + "generate = { users = \"many\" }",
@@ -200,76 +200,6 @@ func write(t *testing.T, root string, files map[string]string) {
 		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
-	}
-}
-
-func TestFindEnvs(t *testing.T) {
-	none := func(string) string { return "" }
-	t.Run("nothing", func(t *testing.T) {
-		envs, problems := findEnvs(t.TempDir(), none)
-		if len(envs) != 1 || envs[0].Name != "local" || envs[0].Generate["*"] != 100 || len(problems) != 0 {
-			t.Fatalf("%+v %v", envs, problems)
-		}
-	})
-	t.Run("logged in", func(t *testing.T) {
-		root := t.TempDir()
-		write(t, root, map[string]string{".env.local": "CONVEX_DEPLOYMENT=dev:happy-otter-123 # team: t, project: p\nVITE_CONVEX_URL=\"https://happy-otter-123.convex.cloud\"\n"})
-		envs, _ := findEnvs(root, none)
-		if len(envs) != 2 || envs[0].Name != "local" || envs[1].Name != "dev" || envs[1].Deployment != "happy-otter-123" ||
-			envs[1].URL != "https://happy-otter-123.convex.cloud" || envs[1].Protected {
-			t.Fatalf("%+v", envs)
-		}
-		if _, err := envs[1].ResolveKey(context.Background()); err == nil || !strings.Contains(err.Error(), "CONVEX_DEPLOY_KEY") {
-			t.Errorf("missing key: %v", err)
-		}
-	})
-	t.Run("deploy key", func(t *testing.T) {
-		root := t.TempDir()
-		write(t, root, map[string]string{".env": "CONVEX_DEPLOY_KEY='prod:calm-cat-9|SECRET'\nCONVEX_URL=https://other.convex.cloud\n"})
-		envs, _ := findEnvs(root, none)
-		if len(envs) != 1 || envs[0].Name != "prod" || !envs[0].Protected || envs[0].URL != "" || envs[0].Found != "CONVEX_DEPLOY_KEY in .env" {
-			t.Fatalf("%+v", envs)
-		}
-		if key, err := envs[0].ResolveKey(context.Background()); err != nil || key != "prod:calm-cat-9|SECRET" {
-			t.Errorf("%q %v", key, err)
-		}
-	})
-	t.Run("self-hosted", func(t *testing.T) {
-		env := map[string]string{"CONVEX_SELF_HOSTED_URL": "http://127.0.0.1:3210", "CONVEX_DEPLOYMENT": "dev:x"}
-		envs, problems := findEnvs(t.TempDir(), func(k string) string { return env[k] })
-		if len(envs) != 1 || envs[0].Name != "self-hosted" || envs[0].Protected || len(problems) != 1 {
-			t.Fatalf("%+v %v", envs, problems)
-		}
-		t.Setenv("CONVEX_SELF_HOSTED_ADMIN_KEY", "")
-		_, err := envs[0].ResolveKey(context.Background())
-		if err == nil || !strings.Contains(err.Error(), "CONVEX_SELF_HOSTED_ADMIN_KEY is not set") {
-			t.Errorf("missing key: %v", err)
-		}
-	})
-	t.Run("local folder", func(t *testing.T) {
-		root := t.TempDir()
-		write(t, root, map[string]string{".convex/local/default/config.json": `{"ports":{"cloud":3999,"site":4000},"adminKey":"n|KEY","deploymentName":"local-t-p"}`,
-			".env.local": "CONVEX_DEPLOYMENT=local:local-t-p"})
-		envs, _ := findEnvs(root, none)
-		if len(envs) != 1 || envs[0].URL != "http://127.0.0.1:3999" || envs[0].Deployment != "local-t-p" {
-			t.Fatalf("%+v", envs)
-		}
-		if key, err := envs[0].ResolveKey(context.Background()); err != nil || key != "n|KEY" {
-			t.Errorf("%q %v", key, err)
-		}
-	})
-}
-
-// An environment whose address is still to be asked for is no embedded one.
-func TestEmbedded(t *testing.T) {
-	envs, _ := findEnvs(t.TempDir(), func(name string) string {
-		return map[string]string{"CONVEX_DEPLOY_KEY": "preview:team:project|secret"}[name]
-	})
-	if len(envs) != 1 || envs[0].URL != "" || envs[0].Embedded() {
-		t.Errorf("got %+v", envs)
-	}
-	if e := (&Env{Name: "local", Generate: map[string]int{"*": 1}}); !e.Embedded() {
-		t.Error("generated documents are embedded")
 	}
 }
 

@@ -1,22 +1,26 @@
 package project
 
 import (
-	"bufio"
-	"encoding/json"
 	"fmt"
 	"net/url"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 
 	"strait/convex/jsrun"
 )
 
-// This file finds the environments that the Convex CLI would find
-// (convex-wire.md 1.3 and 1.5), for projects without a strait.toml.
+// This file finds the deployment that the Convex CLI would select
+// (convex-wire.md 1.3), for projects without a strait.toml and for env_file.
+// The order is that of the CLI's own code: what the process has set stays, even
+// where it is set to nothing; .env.local comes next, then .env.
 
-// envFiles are read in this order; the process's environment comes last.
+// envFiles are read in this order, after the process's environment.
 var envFiles = []string{".env.local", ".env"}
+
+// lookupEnv is os.LookupEnv, or a test's environment.
+type lookupEnv func(name string) (string, bool)
 
 // setting is a variable's value and where it stands.
 type setting struct {
@@ -27,92 +31,143 @@ type setting struct {
 
 // settings are the variables that the Convex CLI would see.
 type settings struct {
-	root   string
-	getenv func(string) string
-	files  []map[string]string // as envFiles
+	dir    string // where the CLI would run
+	lookup lookupEnv
+	files  []envFile
+	only   bool // the files alone, as with the CLI's --env-file
 }
 
-func readSettings(root string, getenv func(string) string) *settings {
-	if getenv == nil {
-		getenv = os.Getenv
-	}
-	s := &settings{root: root, getenv: getenv}
-	for _, name := range envFiles {
-		text, _ := os.ReadFile(filepath.Join(root, name)) // a file that is not there has no variables
-		s.files = append(s.files, parseDotenv(string(text)))
+type envFile struct {
+	path, shown string
+	vars        map[string]string
+}
+
+// readSettings reads the env files of each folder, nearest first.
+func readSettings(lookup lookupEnv, dirs ...string) *settings {
+	s := &settings{dir: dirs[0], lookup: lookup}
+	for i, dir := range dirs {
+		for _, name := range envFiles {
+			path := filepath.Join(dir, name)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				continue // a file that is not there has no variables
+			}
+			shown := name
+			if i > 0 {
+				shown = path
+			}
+			s.files = append(s.files, envFile{path, shown, parseDotenv(string(text))})
+		}
 	}
 	return s
 }
 
-// get returns the first setting of a variable, as the CLI orders them.
+// get returns the setting that counts. A variable that is set to nothing hides
+// the ones behind it.
 func (s *settings) get(name string) (setting, bool) {
-	for i, vars := range s.files {
-		if v := vars[name]; v != "" {
-			return setting{v, envFiles[i], filepath.Join(s.root, envFiles[i])}, true
+	if !s.only {
+		if v, ok := s.lookup(name); ok {
+			return setting{v, "the environment", ""}, v != ""
 		}
 	}
-	if v := s.getenv(name); v != "" {
-		return setting{v, "the environment", ""}, true
+	for _, f := range s.files {
+		if v, ok := f.vars[name]; ok {
+			return setting{v, f.shown, f.path}, v != ""
+		}
 	}
 	return setting{}, false
 }
 
-// parseDotenv reads the KEY=VALUE lines of an env file, with export, quotes
-// and comments.
-func parseDotenv(text string) map[string]string {
-	vars := map[string]string{}
-	lines := bufio.NewScanner(strings.NewReader(text))
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		line := strings.TrimPrefix(strings.TrimSpace(lines.Text()), "export ")
-		name, value, ok := strings.Cut(line, "=")
-		name = strings.TrimSpace(name)
-		if !ok || !variableName.MatchString(name) {
+// resolveEnvs completes the environments of a strait.toml by what lies around
+// it; without any it finds those of the Convex CLI.
+func resolveEnvs(envs []Env, root, functions string, lookup lookupEnv) ([]Env, []jsrun.Problem) {
+	if lookup == nil {
+		lookup = os.LookupEnv
+	}
+	dir := cliFolderOf(root, functions)
+	if len(envs) == 0 {
+		return findEnvs(root, dir, lookup)
+	}
+	var problems []jsrun.Problem
+	for i := range envs {
+		e := &envs[i]
+		e.root, e.dir, e.lookup = root, dir, lookup
+		if e.Embedded() {
 			continue
 		}
-		value = strings.TrimSpace(value)
-		if value != "" && strings.ContainsRune("\"'`", rune(value[0])) {
-			if end := strings.IndexByte(value[1:], value[0]); end >= 0 {
-				vars[name] = value[1 : end+1]
-				continue
-			}
+		e.Found = configName
+		if err := e.complete(); err != nil {
+			why, hint, _ := strings.Cut(err.Error(), "\nhint: ")
+			problems = append(problems, jsrun.Problem{File: configName, Message: why, Hint: hint})
 		}
-		if i := strings.IndexByte(value, '#'); i == 0 {
-			value = ""
-		} else if i := strings.Index(value, " #"); i >= 0 {
-			value = strings.TrimSpace(value[:i])
-		}
-		vars[name] = value
 	}
-	return vars
+	return envs, problems
+}
+
+// complete finds what strait.toml only points to: an env file, or a deployment
+// on this machine.
+func (e *Env) complete() error {
+	if e.EnvFile != "" {
+		return e.fromFile()
+	}
+	if e.onDisk() && e.URL == "" {
+		if path, c, ok := findDisk(e.dir, e.lookup, e.Deployment); ok {
+			e.place(path, c)
+		}
+	}
+	return nil
+}
+
+// cliFolderOf is where the Convex CLI would run: the nearest folder at or above
+// the functions that has a package.json or a convex.json, not above the root.
+func cliFolderOf(root, functions string) string {
+	for d := functions; strings.HasPrefix(d, root) && len(d) >= len(root); d = filepath.Dir(d) {
+		if isFile(filepath.Join(d, "package.json")) || isFile(filepath.Join(d, "convex.json")) {
+			return d
+		}
+		if filepath.Dir(d) == d {
+			break
+		}
+	}
+	return root
 }
 
 // findEnvs lists the environments that the CLI's variables and files name.
 // Without any that has a key, an embedded one comes first, so that a newcomer
 // sees something.
-func findEnvs(root string, getenv func(string) string) ([]Env, []jsrun.Problem) {
-	s := readSettings(root, getenv)
+func findEnvs(root, dir string, lookup lookupEnv) ([]Env, []jsrun.Problem) {
+	s := readSettings(lookup, dir)
 	var envs []Env
-	var problems []jsrun.Problem
-	if e, ok := s.localFolder(); ok {
+	path := projectDisk(dir)
+	if c, ok := readDiskConfig(path); ok {
+		e := Env{Name: "local", Found: ".convex/local/default/config.json"}
+		e.place(path, c)
 		envs = append(envs, e)
 	}
-	e, problem, ok := s.selected(len(envs) > 0)
-	if ok {
-		envs = append(envs, e)
-	}
-	if problem != nil {
-		problems = append(problems, *problem)
+	e, problem := s.selected()
+	switch {
+	case e == nil:
+	case e.keyFile == path && len(envs) > 0: // the deployment in the project's folder is selected
+		envs[0].Found += ", selected by " + e.Found
+	default:
+		if len(envs) > 0 && e.Name == envs[0].Name {
+			e.Name += "-2"
+		}
+		envs = append(envs, *e)
 	}
 	keyed := false
 	for i := range envs {
-		envs[i].root = root
+		envs[i].root, envs[i].dir, envs[i].lookup = root, dir, lookup
 		keyed = keyed || envs[i].KeyEnv != "" || envs[i].keyFile != ""
+	}
+	var problems []jsrun.Problem
+	if problem != nil {
+		problems = append(problems, *problem)
 	}
 	if keyed {
 		return envs, problems
 	}
-	local := Env{Name: "local", Generate: map[string]int{"*": newcomerDocuments}, Seed: 1, root: root,
+	local := Env{Name: "local", Generate: map[string]int{"*": newcomerDocuments}, Seed: 1, root: root, dir: dir, lookup: lookup,
 		Found: "nothing: there is no strait.toml, so its documents are generated"}
 	return append([]Env{local}, envs...), problems
 }
@@ -120,75 +175,130 @@ func findEnvs(root string, getenv func(string) string) ([]Env, []jsrun.Problem) 
 // newcomerDocuments is how many documents a table gets when nothing is said.
 const newcomerDocuments = 100
 
-// selected is what the CLI would select: a deploy key, a self-hosted pair, or
-// CONVEX_DEPLOYMENT.
-func (s *settings) selected(haveLocal bool) (Env, *jsrun.Problem, bool) {
-	deployment, hasDeployment := s.get("CONVEX_DEPLOYMENT")
-	deployment.value, _, _ = strings.Cut(deployment.value, " #")
-	deployment.value = strings.TrimSpace(deployment.value)
-	for _, name := range []string{"CONVEX_DEPLOY_KEY", "CONVEX_DEPLOYMENT_TOKEN"} {
-		if key, ok := s.get(name); ok && !strings.HasPrefix(key.value, "<") {
-			return s.deployKey(name, key), nil, true
-		}
+// The CLI's variables.
+const (
+	varDeployKey  = "CONVEX_DEPLOY_KEY"
+	varToken      = "CONVEX_DEPLOYMENT_TOKEN"
+	varDeployment = "CONVEX_DEPLOYMENT"
+	varHostedURL  = "CONVEX_SELF_HOSTED_URL"
+	varHostedKey  = "CONVEX_SELF_HOSTED_ADMIN_KEY"
+	varProvision  = "CONVEX_PROVISION_HOST"
+)
+
+// missingKey is the deploy key's placeholder that carries a message.
+var missingKey = regexp.MustCompile(`^<missing_deploy_key:(.+)>$`)
+
+// selected is what the CLI would select: a deploy key's deployment, the
+// self-hosted pair's, or CONVEX_DEPLOYMENT's; nil when it would select none,
+// with a problem where it would refuse to choose.
+func (s *settings) selected() (*Env, *jsrun.Problem) {
+	variable := varDeployKey
+	key, ok := s.get(varDeployKey)
+	if !ok {
+		variable = varToken
+		key, ok = s.get(varToken)
 	}
-	if u, ok := s.get("CONVEX_SELF_HOSTED_URL"); ok {
-		e := Env{Name: "self-hosted", URL: u.value, KeyEnv: "CONVEX_SELF_HOSTED_ADMIN_KEY", Found: "CONVEX_SELF_HOSTED_URL in " + u.where}
-		if parsed, err := url.Parse(u.value); err != nil || !isLoopback(parsed.Hostname()) {
+	if m := missingKey.FindStringSubmatch(key.value); ok && m != nil {
+		return nil, conflict(key, variable+" says that a deploy key is missing: "+m[1], "set it to a deploy key (dashboard: Settings, Deploy Keys)")
+	}
+	if ok && key.value != "<ignore_deploy_key>" {
+		return s.deployKey(variable, key), nil
+	}
+	deployment, named := s.get(varDeployment)
+	address, hasURL := s.get(varHostedURL)
+	_, hasKey := s.get(varHostedKey)
+	switch {
+	case hasURL && hasKey && named:
+		return nil, conflict(deployment, "CONVEX_DEPLOYMENT stands beside CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY", "the Convex CLI refuses that: keep the one or the other two")
+	case hasURL && hasKey:
+		e := &Env{Name: "self-hosted", URL: strings.TrimSuffix(address.value, "/"), KeyEnv: varHostedKey, Found: varHostedURL + " in " + address.where, varFile: s.onlyFile()}
+		if u, err := url.Parse(address.value); err != nil || !isLoopback(u.Hostname()) {
 			e.Protected = true
 		}
-		var problem *jsrun.Problem
-		if hasDeployment {
-			problem = &jsrun.Problem{File: fileOr(deployment.file, u.file), Warning: true,
-				Message: "CONVEX_SELF_HOSTED_URL and CONVEX_DEPLOYMENT are both set", Hint: "the Convex CLI refuses that: keep one of them"}
+		return e, nil
+	case named && (hasURL || hasKey):
+		return nil, conflict(deployment, "CONVEX_DEPLOYMENT stands beside one of CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY", "the Convex CLI refuses that: keep the one or the other two")
+	case named:
+		return s.deployment(deployment)
+	case hasURL != hasKey:
+		missing := varHostedKey
+		if hasKey {
+			missing = varHostedURL
 		}
-		return e, problem, true
+		p := conflict(address, "of CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY only one is set, so there is no self-hosted deployment", "set "+missing+" as well")
+		p.Warning = true
+		return nil, p
 	}
-	if !hasDeployment || deployment.value == "" {
-		return Env{}, nil, false
-	}
-	kind, name, ok := strings.Cut(deployment.value, ":")
-	if !ok {
-		kind, name = "dev", deployment.value
-	}
-	if kind == "local" || kind == "anonymous" {
-		if haveLocal { // the folder in the project is this deployment
-			return Env{}, nil, false
-		}
-		e, ok := legacyLocal(kind, name)
-		return e, nil, ok
-	}
-	return Env{Name: kind, Deployment: name, URL: s.urlOf(name), Protected: kind != "dev", Found: "CONVEX_DEPLOYMENT in " + deployment.where}, nil, true
+	return nil, nil
 }
 
-func fileOr(path, other string) string {
-	if path == "" {
-		path = other
+// conflict is a problem of a variable; its value is not told.
+func conflict(at setting, message, hint string) *jsrun.Problem {
+	p := &jsrun.Problem{Message: message, Hint: hint}
+	if at.file != "" {
+		p.File = filepath.Base(at.file)
 	}
-	if path == "" {
-		return ""
+	return p
+}
+
+// deployment makes an environment of CONVEX_DEPLOYMENT.
+func (s *settings) deployment(at setting) (*Env, *jsrun.Problem) {
+	value, _, _ := strings.Cut(at.value, " #")
+	parts := strings.Split(strings.TrimSpace(value), ":")
+	kind, name := parts[0], parts[len(parts)-1]
+	found := varDeployment + " in " + at.where
+	if len(parts) == 1 || kind != "prod" && kind != "preview" && kind != "local" && kind != "custom" {
+		kind = "dev"
 	}
-	return filepath.Base(path)
+	if strings.HasPrefix(name, "anonymous-") {
+		kind = "anonymous"
+		if v, _ := s.get("CONVEX_ALLOW_ANONYMOUS"); v.value == "false" {
+			return nil, nil
+		}
+	}
+	if !deploymentName.MatchString(name) {
+		return nil, conflict(at, varDeployment+" names no deployment", `it looks like "dev:happy-otter-123"; npx convex dev writes it`)
+	}
+	if kind != "local" && kind != "anonymous" {
+		return &Env{Name: kind, Deployment: name, Type: kind, URL: s.urlOf(name), Protected: kind != "dev", Found: found}, nil
+	}
+	path, c, ok := findDisk(s.dir, s.lookup, name)
+	if !ok {
+		return nil, &jsrun.Problem{Warning: true, Message: fmt.Sprintf("%s names %s, a deployment on this machine, and there is none", varDeployment, name),
+			Hint: "npx convex dev makes and starts it"}
+	}
+	e := &Env{Name: "local", Deployment: name, Found: found}
+	e.place(path, c)
+	return e, nil
 }
 
 // deployKey makes an environment of a deploy key without keeping the key:
 // only its public half, the type and name in front of the "|".
-func (s *settings) deployKey(variable string, key setting) Env {
-	kind, name := "prod", "" // a key without a type is an old production key
-	if public, _, ok := strings.Cut(key.value, "|"); ok {
-		name = public
-		if k, rest, ok := strings.Cut(public, ":"); ok {
-			kind, name = k, rest
-		}
+func (s *settings) deployKey(variable string, at setting) *Env {
+	e := &Env{Name: "deployment", KeyEnv: variable, Protected: true, Found: variable + " in " + at.where, varFile: s.onlyFile()}
+	k, err := ParseKey(strings.TrimSpace(at.value))
+	if err != nil {
+		return e // ResolveKey says what is wrong with it
 	}
-	e := Env{Name: kind, Deployment: name, URL: s.urlOf(name), KeyEnv: variable, Protected: kind != "dev",
-		Found: variable + " in " + key.where, keyFile: key.file}
-	if !envName.MatchString(e.Name) {
-		e.Name = "deployment"
+	kind := k.Type
+	if kind == "" {
+		kind = "prod" // as the CLI takes it
 	}
-	if strings.Contains(name, ":") || kind == "project" { // preview:TEAM:PROJECT and project keys name no deployment
-		e.Deployment, e.URL = "", ""
+	if envName.MatchString(kind) {
+		e.Name = kind
 	}
+	e.Deployment, e.Type, e.URL = k.Deployment, k.Type, s.urlOf(k.Deployment)
+	e.Protected = kind != "dev"
 	return e
+}
+
+// onlyFile is the one file that the variables come from; "" when the process's
+// environment and more files count.
+func (s *settings) onlyFile() string {
+	if s.only && len(s.files) == 1 {
+		return s.files[0].path
+	}
+	return ""
 }
 
 // urlOf finds the address that the project's own variables give for a
@@ -197,66 +307,55 @@ func (s *settings) urlOf(deployment string) string {
 	if deployment == "" {
 		return ""
 	}
-	names := map[string]bool{}
-	for _, vars := range s.files {
-		for name := range vars {
+	names := map[string]bool{"CONVEX_URL": true}
+	for _, f := range s.files {
+		for name := range f.vars {
 			names[name] = true
 		}
 	}
-	names["CONVEX_URL"] = true
 	for _, name := range sortedKeys(names) {
 		if !strings.HasSuffix(name, "CONVEX_URL") && name != "CONVEX_CLOUD_URL" {
 			continue
 		}
 		v, _ := s.get(name)
-		if u, err := url.Parse(v.value); err == nil && u.Scheme == "https" && strings.HasPrefix(u.Hostname(), deployment+".") {
+		if u, err := url.Parse(v.value); err == nil && u.Scheme == "https" && u.User == nil && strings.HasPrefix(u.Hostname(), deployment+".") && strings.HasSuffix(u.Hostname(), ".convex.cloud") {
 			return strings.TrimSuffix(v.value, "/")
 		}
 	}
 	return ""
 }
 
-// localConfig is the CLI's config.json of a deployment on this machine,
-// without its keys.
-type localConfig struct {
-	Ports struct {
-		Cloud int `json:"cloud"`
-	} `json:"ports"`
-	DeploymentName string `json:"deploymentName"`
-}
-
-// localFolder finds PROJECT/.convex/local/default/config.json.
-func (s *settings) localFolder() (Env, bool) {
-	return localEnv(filepath.Join(s.root, ".convex", "local", "default", "config.json"), ".convex/local/default/config.json", "local")
-}
-
-// legacyLocal finds a local or anonymous deployment in the home folder.
-func legacyLocal(kind, name string) (Env, bool) {
-	home, err := os.UserHomeDir()
-	if err != nil || strings.ContainsAny(name, `/\`) || name == ".." {
-		return Env{}, false
+// fromFile fills in an environment whose env_file says where its deployment
+// is: what the CLI would select with --env-file.
+func (e *Env) fromFile() error {
+	path := e.EnvFile
+	if !filepath.IsAbs(path) {
+		path = filepath.Join(e.root, filepath.FromSlash(path))
 	}
-	folder := "convex-backend-state"
-	if kind == "anonymous" {
-		folder = "anonymous-convex-backend-state"
-	}
-	path := filepath.Join(home, ".convex", folder, name, "config.json")
-	return localEnv(path, path, name)
-}
-
-func localEnv(path, shown, name string) (Env, bool) {
 	text, err := os.ReadFile(path)
 	if err != nil {
-		return Env{}, false
+		return fmt.Errorf("env_file of environment %s: %w", e.Name, err)
 	}
-	var c localConfig
-	if json.Unmarshal(text, &c) != nil || c.Ports.Cloud == 0 {
-		return Env{}, false
+	e.varFile = path
+	if e.KeyEnv != "" && (e.URL != "" || e.Deployment != "") {
+		return nil
 	}
-	if c.DeploymentName != "" {
-		name = c.DeploymentName
+	s := &settings{dir: e.dir, lookup: e.lookup, only: true, files: []envFile{{path, e.EnvFile, parseDotenv(string(text))}}}
+	found, problem := s.selected()
+	if problem != nil {
+		return fmt.Errorf("env_file of environment %s, %s: %s\nhint: %s", e.Name, e.EnvFile, problem.Message, problem.Hint)
 	}
-	return Env{Name: "local", Deployment: name, URL: fmt.Sprintf("http://127.0.0.1:%d", c.Ports.Cloud), Found: shown, keyFile: path}, true
+	if found == nil {
+		return fmt.Errorf("env_file of environment %s, %s: it names no deployment\nhint: set CONVEX_DEPLOY_KEY in it, or CONVEX_SELF_HOSTED_URL and CONVEX_SELF_HOSTED_ADMIN_KEY", e.Name, e.EnvFile)
+	}
+	if e.URL == "" && e.Deployment == "" {
+		e.URL, e.Deployment, e.Type, e.keyFile = found.URL, found.Deployment, found.Type, found.keyFile
+	}
+	e.Found, e.varFile = found.Found, path
+	if e.KeyEnv == "" && e.KeyCommand == "" {
+		e.KeyEnv = found.KeyEnv
+	}
+	return nil
 }
 
 // expandGenerate replaces "*" by the tables that are not named.

@@ -4,23 +4,37 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"time"
 )
 
 // ResolveKey fetches the environment's admin or deploy key: from the variable
-// KeyEnv (the process, then the project's .env.local and .env), from
-// KeyCommand, or from the file where the Convex CLI keeps it. The error says
-// what to set. The key must not be printed, logged or stored.
+// KeyEnv (the process, then the env files of the project), from KeyCommand, or
+// from the file where the Convex CLI keeps it. A key that belongs to another
+// deployment than the environment is refused here, before anything is sent. The
+// error says what to set. The key must not be printed, logged or stored.
 func (e Env) ResolveKey(ctx context.Context) (string, error) {
+	key, err := e.rawKey(ctx)
+	if err != nil {
+		return "", err
+	}
+	k, err := ParseKey(key)
+	if err != nil {
+		return "", fmt.Errorf("environment %s: %w", e.Name, err)
+	}
+	if _, err := e.Check(k); err != nil {
+		return "", err
+	}
+	return key, nil
+}
+
+func (e Env) rawKey(ctx context.Context) (string, error) {
 	switch {
 	case e.KeyCommand != "":
 		return e.keyFromCommand(ctx)
@@ -28,30 +42,65 @@ func (e Env) ResolveKey(ctx context.Context) (string, error) {
 		return e.keyFromVariable()
 	case e.keyFile != "":
 		return e.keyFromConfig()
+	case e.onDisk():
+		return "", fmt.Errorf("environment %s: there is no deployment %s on this machine\nhint: npx convex dev makes and starts it", e.Name, e.Deployment)
 	}
 	what := "environment " + e.Name
 	if e.Deployment != "" {
 		what += " (deployment " + e.Deployment + ")"
 	}
-	return "", fmt.Errorf("%s has no key: the Convex CLI is logged in with an account, which Strait does not use\nhint: make a deploy key in the dashboard (Settings, Deploy Keys) and set CONVEX_DEPLOY_KEY in .env.local, or name the environment in %s with key_env", what, configName)
+	why := ""
+	if loggedIn(e.getenv()) {
+		why = ": the Convex CLI is logged in with an account, whose token Strait does not use"
+	}
+	return "", fmt.Errorf("%s has no key%s\nhint: make a deploy key in the dashboard (Settings, Deploy Keys) and set CONVEX_DEPLOY_KEY in .env.local, or name the environment in %s with key_env", what, why, configName)
+}
+
+// getenv looks variables up as the project was loaded with.
+func (e Env) getenv() lookupEnv {
+	if e.lookup == nil {
+		return os.LookupEnv
+	}
+	return e.lookup
+}
+
+// settings are the variables among which key_env is looked up: those of the
+// project's root, and of the folder where the CLI runs; of env_file alone when
+// there is one.
+func (e Env) settings() (*settings, error) {
+	if e.varFile != "" {
+		text, err := os.ReadFile(e.varFile)
+		if err != nil {
+			return nil, fmt.Errorf("environment %s: %w", e.Name, err)
+		}
+		return &settings{lookup: e.getenv(), only: true, files: []envFile{{e.varFile, filepath.Base(e.varFile), parseDotenv(string(text))}}}, nil
+	}
+	var dirs []string
+	for _, dir := range []string{e.dir, e.root} {
+		if dir != "" && !slices.Contains(dirs, dir) {
+			dirs = append(dirs, dir)
+		}
+	}
+	if dirs == nil {
+		return &settings{lookup: e.getenv()}, nil
+	}
+	return readSettings(e.getenv(), dirs...), nil
 }
 
 func (e Env) keyFromVariable() (string, error) {
-	if e.keyFile == "" {
-		if key := strings.TrimSpace(os.Getenv(e.KeyEnv)); key != "" {
-			return key, nil
-		}
+	s, err := e.settings()
+	if err != nil {
+		return "", err
 	}
-	if e.root != "" {
-		for _, name := range envFiles {
-			text, err := os.ReadFile(filepath.Join(e.root, name))
-			if err != nil {
-				continue
-			}
-			if key := parseDotenv(string(text))[e.KeyEnv]; key != "" {
-				return key, nil
-			}
-		}
+	v, ok := s.get(e.KeyEnv)
+	key := strings.TrimSpace(v.value)
+	switch {
+	case ok && key != "":
+		return key, nil
+	case v.where != "":
+		return "", fmt.Errorf("environment %s has no key: the variable %s is set to nothing in %s, which hides any other\nhint: unset it there, or set it to a deploy key of this deployment (dashboard: Settings, Deploy Keys)", e.Name, e.KeyEnv, v.where)
+	case s.only:
+		return "", fmt.Errorf("environment %s has no key: %s does not set %s\nhint: add it there: a deploy key of this deployment (dashboard: Settings, Deploy Keys)", e.Name, s.files[0].shown, e.KeyEnv)
 	}
 	return "", fmt.Errorf("environment %s has no key: the variable %s is not set\nhint: export %s=… with a deploy key of this deployment (dashboard: Settings, Deploy Keys), or put it into .env.local", e.Name, e.KeyEnv, e.KeyEnv)
 }
@@ -110,50 +159,4 @@ func (e Env) keyFromConfig() (string, error) {
 		return "", fmt.Errorf("key of the local deployment %s: %s has no adminKey\nhint: npx convex dev writes it", e.Deployment, e.keyFile)
 	}
 	return c.AdminKey, nil
-}
-
-// ResolveURL is URL, or where Convex says that the deploy key's deployment
-// lives (convex-wire.md 1.4); a cloud deployment's address must not be made
-// up from its name.
-func (e Env) ResolveURL(ctx context.Context, key string) (string, error) {
-	if e.URL != "" {
-		return e.URL, nil
-	}
-	host := os.Getenv("CONVEX_PROVISION_HOST")
-	if host == "" {
-		host = "https://api.convex.dev"
-	}
-	address, err := askURL(ctx, host, key)
-	if err != nil {
-		return "", fmt.Errorf("address of environment %s: %w\nhint: write its url into %s", e.Name, err, configName)
-	}
-	return address, nil
-}
-
-func askURL(ctx context.Context, host, key string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Second)
-	defer cancel()
-	body, err := json.Marshal(map[string]string{"deployKey": key})
-	if err != nil {
-		return "", err
-	}
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(host, "/")+"/api/deployment/url_for_key", bytes.NewReader(body))
-	if err != nil {
-		return "", errors.New("the provision host is not an address")
-	}
-	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Authorization", "Bearer "+key)
-	res, err := http.DefaultClient.Do(req)
-	if err != nil {
-		return "", err
-	}
-	defer res.Body.Close()
-	if res.StatusCode != http.StatusOK {
-		return "", fmt.Errorf("%s answered %s", req.URL.Host, res.Status)
-	}
-	var address string
-	if err := json.NewDecoder(io.LimitReader(res.Body, 64<<10)).Decode(&address); err != nil || !strings.HasPrefix(address, "http") {
-		return "", fmt.Errorf("%s gave no address", req.URL.Host)
-	}
-	return address, nil
 }

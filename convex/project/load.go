@@ -81,24 +81,16 @@ func (l *loader) config(o Options) error {
 	text, err := os.ReadFile(path)
 	switch {
 	case errors.Is(err, os.ErrNotExist):
-		var problems []jsrun.Problem
-		l.p.Config.Envs, problems = findEnvs(l.p.Root, o.Getenv)
-		l.p.Problems = append(l.p.Problems, problems...)
-		return nil
 	case err != nil:
 		return fmt.Errorf("read %s: %w", path, err)
+	default:
+		if l.p.Config, l.places, err = parseConfig(path, text); err != nil {
+			return err
+		}
 	}
-	l.p.Config, l.places, err = parseConfig(path, text)
-	if err != nil {
-		return err
-	}
-	for i := range l.p.Config.Envs {
-		l.p.Config.Envs[i].root = l.p.Root
-	}
-	if len(l.p.Config.Envs) == 0 {
-		envs, problems := findEnvs(l.p.Root, o.Getenv)
-		l.p.Config.Envs, l.p.Problems = envs, append(l.p.Problems, problems...)
-	}
+	var problems []jsrun.Problem
+	l.p.Config.Envs, problems = resolveEnvs(l.p.Config.Envs, l.p.Root, l.p.FunctionsDir, o.Lookup)
+	l.p.Problems = append(l.p.Problems, problems...)
 	return nil
 }
 

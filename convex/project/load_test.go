@@ -15,7 +15,7 @@ import (
 
 func load(t *testing.T, dir string) *Project {
 	t.Helper()
-	p, err := Load(context.Background(), Options{Dir: dir, Getenv: func(string) string { return "" }})
+	p, err := Load(context.Background(), Options{Dir: dir, Lookup: func(string) (string, bool) { return "", false }})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func (p *places) mistake(path, message, hint string) *ConfigError {
 // keyTypes are the keys of strait.toml and the types of their values.
 var keyTypes = map[string]string{
 	"target": "text", "functions": "text", "env": "list of tables", "variables": "table of texts", "variables.*": "text",
-	"env.name": "text", "env.url": "text", "env.deployment": "text", "env.deploy": "text", "env.key_env": "text", "env.key_command": "text",
+	"env.name": "text", "env.url": "text", "env.deployment": "text", "env.deploy": "text", "env.key_env": "text", "env.key_command": "text", "env.env_file": "text",
 	"env.snapshot": "text", "env.generate": "table", "env.generate.*": "number", "env.seed": "number",
 	"env.documents": "text", "env.schema": "text", "env.ran": "list of texts", "env.ran.*": "text",
 	"env.overlay": "text", "env.protected": "true or false", "env.component": "text",
