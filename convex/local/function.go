@@ -135,10 +135,14 @@ func (f *function) checkArgs(args string) *FunctionError {
 func (f *function) checkResult(result string) (int, *FunctionError) {
 	limit := f.run.d.limits.ResultBytes
 	unchecked := f.fn.Return == nil || f.fn.Return.Kind == schema.Any
-	if unchecked && len(result)*5 < limit*8/10 { // "1," takes 9 bytes by Convex's count
+	// "1," takes 9 bytes by Convex's count; and no list or object is too long.
+	if unchecked && len(result)*5 < limit*8/10 && strings.Count(result, ",") < value.MaxFields {
 		return 0, nil
 	}
 	v, err := value.Decode([]byte(result))
+	if err == nil {
+		err = value.CheckValue(v)
+	}
 	if err != nil {
 		return 0, failure(fmt.Sprintf("Function %s return value invalid: %v", filePath(f.fn.Path()), err))
 	}

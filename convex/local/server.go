@@ -23,6 +23,7 @@ type front struct {
 	ctx      context.Context // ends with the deployment
 	cancel   context.CancelFunc
 	sessions sessions
+	tests    testQueries
 	conns    sync.WaitGroup // open WebSockets and mutations that outlived theirs
 
 	memory sync.Once // of the in-memory listener
@@ -79,6 +80,7 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_batch", d.queryBatch)
 	mux.HandleFunc("POST /api/query_ts", d.queryTS)
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
+	mux.HandleFunc("POST /api/run_test_function", d.runTestFunction)
 	for _, prefix := range []string{"/api/", "/api/app_metrics/"} {
 		mux.HandleFunc("GET "+prefix+"stream_function_logs", d.streamFunctionLogs)
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)

@@ -82,10 +82,14 @@ var errNoProvider = &httpError{http.StatusUnauthorized, "NoAuthProvider",
 func (d *Deployment) requireAdmin(r *http.Request) (identity, error) {
 	id, err := d.authenticate(r)
 	if err == nil && !id.admin {
-		err = &httpError{http.StatusForbidden, "BadDeployKey", "The provided deploy key was invalid for deployment '" + d.Name() +
-			"'. Double check that the environment this key was generated for matches the desired deployment."}
+		err = d.noAdmin()
 	}
 	return id, err
+}
+
+func (d *Deployment) noAdmin() error {
+	return &httpError{http.StatusForbidden, "BadDeployKey", "The provided deploy key was invalid for deployment '" + d.Name() +
+		"'. Double check that the environment this key was generated for matches the desired deployment."}
 }
 
 // allOps are the operations that the admin key of an embedded deployment may

@@ -1,0 +1,56 @@
+package local_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"strait/convex/internal/npmtest"
+	"strait/model/value"
+)
+
+// convex run --inline-query of the official CLI, at the root and in a component.
+func TestOfficialInlineQuery(t *testing.T) {
+	t.Parallel()
+	npm := npmtest.Dir(t)
+	d := deploy(t, nil)
+	var docs []value.Object
+	for i := range 3 {
+		docs = append(docs, object("text", fmt.Sprint("n", i)))
+	}
+	if _, err := d.Insert(t.Context(), "", "notes", docs); err != nil {
+		t.Fatal(err)
+	}
+	if r := ask(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`, "Authorization", "Convex "+d.AdminKey()); !strings.Contains(r.Body.String(), "success") {
+		t.Fatal(r.Body)
+	}
+	url := served(t, d)
+	const names = `export default query({ handler: async (ctx) => { return (await ctx.db.query("notes").order("desc").collect()).map((n) => n.text); } });`
+	steps := []struct {
+		query  string
+		args   []string
+		stdout string
+		stderr string
+		code   int
+	}{
+		{`(await ctx.db.query("notes").take(2)).map((n) => n.text)`, nil, "[\n  \"n0\",\n  \"n1\"\n]\n", "", 0},
+		{`const n = await ctx.db.query("notes").first(); console.log("first", n.text); return { text: n.text, big: 5n };`, nil, `"text": "n0"`, "[LOG] 'first' 'n0'", 0},
+		{names, nil, "[\n  \"n2\",\n  \"n1\",\n  \"n0\"\n]\n", "", 0},
+		{`(await ctx.db.query("migrations").collect()).map((m) => m.name)`, []string{"--component", "migrations"}, `"migrations:finish"`, "", 0},
+		{`await ctx.db.query("migrations").paginate({ cursor: null, numItems: 1 })`, []string{"--component", "migrations"}, "", "paginate() is only supported in the app", 1},
+		{`throw new Error("boom")`, nil, "", "Uncaught Error: boom", 1},
+		{`await ctx.db.insert("notes", { text: "x" })`, nil, "", "Uncaught TypeError", 1},
+		{`1 +`, nil, "", "Could not analyze the given module", 1},
+	}
+	for _, s := range steps {
+		t.Run(s.query, func(t *testing.T) {
+			stdout, stderr, code := cli(t, npm, url, d.AdminKey(), append([]string{"run", "--inline-query", s.query}, s.args...)...)
+			if code != s.code || !strings.Contains(stdout, s.stdout) || !strings.Contains(stderr, s.stderr) {
+				t.Errorf("exit %d\nstdout: %s\nstderr: %s\nwant exit %d, %q and %q", code, stdout, stderr, s.code, s.stdout, s.stderr)
+			}
+		})
+	}
+	if _, stderr, code := cli(t, npm, url, "fixture|wrong", "run", "--inline-query", "1"); code == 0 || !strings.Contains(stderr, "BadAdminKey") {
+		t.Errorf("wrong key: exit %d, %s", code, stderr)
+	}
+}
