@@ -79,6 +79,7 @@ type syncConn struct {
 	finished *update     // ran, and is not sent yet
 	answered *sessionRun // the mutation answered last
 	wantTS   uint64      // the client waits for a Transition up to here
+	owed     bool        // and none was sent since it was told so
 	newest   uint64      // commit heard of
 	checked  uint64      // commit for which no query had changed
 	actions  int
@@ -153,7 +154,7 @@ func (c *syncConn) answer(a answerMessage) {
 	if a.Success && a.Type == "MutationResponse" {
 		ts := encodeTS(a.ts)
 		a.TS = &ts
-		c.wantTS = max(c.wantTS, a.ts)
+		c.wantTS, c.owed = max(c.wantTS, a.ts), true
 	}
 	if a.run != nil {
 		c.answered = a.run
@@ -380,7 +381,7 @@ func (c *syncConn) startUpdate() {
 
 // behind reports whether the client's state is not the newest.
 func (c *syncConn) behind() bool {
-	if c.receivedQuerySet != c.current.QuerySet || c.receivedIdentity != c.current.Identity || c.wantTS > c.ts {
+	if c.receivedQuerySet != c.current.QuerySet || c.receivedIdentity != c.current.Identity || c.owed {
 		return true
 	}
 	if c.newest <= c.checked {
@@ -512,6 +513,7 @@ func (c *syncConn) finishUpdate() {
 		}
 	}
 	c.current, c.ts = end, u.ts
+	c.owed = c.owed && u.ts < c.wantTS
 	c.out.add(t, true)
 }
 

@@ -366,6 +366,28 @@ func TestSyncRemembersMutations(t *testing.T) {
 }
 
 // Mutations of a connection run in their order, actions beside them.
+// An answer that was lost is given again, and a Transition after it, although
+// the client saw the write before: only that one completes its mutation.
+func TestSyncCompletesAnAnswerGivenAgain(t *testing.T) {
+	d := deploy(t, nil)
+	const add = `{"type":"Mutation","requestId":0,"udfPath":"notes:add","args":[{"text":"once"}]}`
+	p := hello(t, d, "s", "")
+	p.send(add)
+	first := p.expect("MutationResponse")
+	q := hello(t, d, "s", "")
+	q.query(0)
+	if seen := q.reached(1); compareTS(t, seen.EndVersion["ts"], *first.TS) < 0 {
+		t.Fatalf("the new connection is at %v, before the write at %v", seen.EndVersion["ts"], *first.TS)
+	}
+	q.send(add)
+	if again := q.expect("MutationResponse"); *again.TS != *first.TS {
+		t.Errorf("first %v, again %v", *first.TS, *again.TS)
+	}
+	if m := q.expect("Transition"); compareTS(t, m.EndVersion["ts"], *first.TS) < 0 {
+		t.Errorf("the transition is at %v, before %v", m.EndVersion["ts"], *first.TS)
+	}
+}
+
 func TestSyncOrder(t *testing.T) {
 	d := deploy(t, nil)
 	p := hello(t, d, "s", "")
