@@ -40,8 +40,9 @@ type Call struct {
 
 // Result is a function's answer.
 type Result struct {
-	Value    value.Value
-	LogLines []string // "[LEVEL] text", 2.3
+	Value     value.Value
+	LogLines  []string // "[LEVEL] text", 2.3
+	RequestID string   // under which the function log has it; "" unknown
 }
 
 // Update is one state of a live query.
@@ -57,7 +58,9 @@ type Update struct {
 type ConnectionState struct {
 	Connected bool
 	Since     time.Time // of Connected
+	Connects  int       // connections that stood so far
 	Retries   int       // attempts in a row that did not bring everything up to date
+	RetryAt   time.Time // when the next attempt is made; zero: none waits
 	Err       string    // why it is not connected; "" connected, or not yet asked for
 	Heard     time.Time // last message from the deployment, pings included
 	Final     bool      // it will not try again: the key was refused, or the deployment said so

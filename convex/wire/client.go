@@ -8,6 +8,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -26,16 +27,20 @@ type Client struct {
 	http   *http.Client
 	now    func() time.Time
 
+	patience patience
+	traffic  struct{ read, written atomic.Int64 }
+
 	mu      sync.Mutex
 	closed  bool
 	sess    *session // nil until something live is asked for
 	state   ConnectionState
 	watches map[*stateWatch]struct{}
+	notice  Deprecation
 }
 
 // New makes a client. It does no I/O; a bad URL is the error of every call.
 func New(o Options) *Client {
-	c := &Client{key: o.AdminKey, http: o.HTTP, now: o.Now, watches: map[*stateWatch]struct{}{}}
+	c := &Client{key: o.AdminKey, http: o.HTTP, now: o.Now, patience: usualPatience, watches: map[*stateWatch]struct{}{}}
 	if c.http == nil {
 		c.http = defaultHTTP()
 	}

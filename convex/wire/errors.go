@@ -16,13 +16,27 @@ import (
 
 // FunctionError is a function that failed on the deployment.
 type FunctionError struct {
-	Message  string // whole text, request id line included
-	Data     value.Value
-	HasData  bool
-	LogLines []string
+	Message   string // whole text, request id line included
+	Data      value.Value
+	HasData   bool
+	LogLines  []string
+	RequestID string // "" unknown
 }
 
-func (e *FunctionError) Error() string { return e.Message }
+func (e *FunctionError) Error() string {
+	if strings.Contains(e.Message, "[Request ID: ") {
+		return e.Message
+	}
+	return e.Message + requestNote(e.RequestID)
+}
+
+// requestNote names the request, by which the deployment's log finds it.
+func requestNote(id string) string {
+	if id == "" {
+		return ""
+	}
+	return " [Request ID: " + id + "]"
+}
 
 // Missing reports whether the deployment has no such function (2.5).
 func (e *FunctionError) Missing() bool {
@@ -37,6 +51,7 @@ type HTTPError struct {
 	Status    int
 	Code      string // Convex's short name; "" when the answer was not Convex's
 	Message   string
+	RequestID string // that it was sent with; "" none
 }
 
 func (e *HTTPError) Error() string {
@@ -50,7 +65,7 @@ func (e *HTTPError) Error() string {
 	if hint := e.hint(); hint != "" {
 		what += "; " + hint
 	}
-	return what
+	return what + requestNote(e.RequestID)
 }
 
 func (e *HTTPError) hint() string {
@@ -73,6 +88,12 @@ func (e *HTTPError) hint() string {
 	return ""
 }
 
+// Refused reports whether the deployment refused the key, or the key may not
+// do what was asked (1.2): no use in asking again.
+func (e *HTTPError) Refused() bool {
+	return e.Code != "" && (e.Status == http.StatusUnauthorized || e.Status == http.StatusForbidden || e.Code == "InvalidAdminKey")
+}
+
 // Temporary reports whether the same request may succeed later (2.4).
 func (e *HTTPError) Temporary() bool {
 	switch e.Status {
@@ -90,6 +111,7 @@ type TransportError struct {
 	Reason    string // the cause, for people
 	Hint      string // what to do next
 	Err       error  // the cause
+	RequestID string // that it was sent with; "" none
 }
 
 func (e *TransportError) Error() string {
@@ -97,7 +119,7 @@ func (e *TransportError) Error() string {
 	if e.Hint != "" {
 		text += "; " + e.Hint
 	}
-	return text
+	return text + requestNote(e.RequestID)
 }
 
 func (e *TransportError) Unwrap() error { return e.Err }
@@ -117,14 +139,18 @@ func (e *SessionError) Error() string {
 	return fmt.Sprintf("live session with %s ended: %s; open the environment again", e.URL, e.Text)
 }
 
-// UnknownOutcomeError is a mutation that was sent, and whose answer nobody
-// waits for any more: it may or may not have run.
+// UnknownOutcomeError is a mutation or an action that was sent, and whose
+// answer will not be seen: it may or may not have run.
 type UnknownOutcomeError struct {
-	Path string
-	Err  error // why the waiting ended
+	Action bool // else a mutation
+	Path   string
+	Err    error // why the waiting ended
 }
 
 func (e *UnknownOutcomeError) Error() string {
+	if e.Action {
+		return fmt.Sprintf("action %s: sent, but its answer was lost (%v): it may have run, in part or whole; read its status before you start it again", e.Path, e.Err)
+	}
 	return fmt.Sprintf("mutation %s: sent, but its answer was not awaited (%v): it may have run; read its status before you start it again", e.Path, e.Err)
 }
 
@@ -138,7 +164,7 @@ var ErrClosed = errors.New("client is closed")
 var ErrMissing = errors.New("the deployment has no such function")
 
 // transport explains why a request got no answer.
-func (c *Client) transport(operation string, err error) error {
+func (c *Client) transport(operation string, err error) *TransportError {
 	e := &TransportError{Operation: operation, URL: c.base, Err: err}
 	var dns *net.DNSError
 	var unknown x509.UnknownAuthorityError
@@ -174,16 +200,23 @@ func isReset(err error) bool {
 	return errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE)
 }
 
-// clean takes the key out of text that came from elsewhere, and cuts it.
+// clean makes text that came from elsewhere fit for an error: without the key,
+// without what a terminal would obey, and not too long.
 func (c *Client) clean(text string) string {
+	text = CleanText(c.redact(text))
+	if len(text) > maxForeignText {
+		text = strings.ToValidUTF8(text[:maxForeignText], "") + "…"
+	}
+	return text
+}
+
+// redact takes the key out of text that came from elsewhere.
+func (c *Client) redact(text string) string {
 	if c.key != "" {
 		text = strings.ReplaceAll(text, c.key, "…")
 		if _, secret, ok := strings.Cut(c.key, "|"); ok && len(secret) >= 8 {
 			text = strings.ReplaceAll(text, secret, "…")
 		}
-	}
-	if len(text) > maxForeignText {
-		text = strings.ToValidUTF8(text[:maxForeignText], "") + "…"
 	}
 	return text
 }

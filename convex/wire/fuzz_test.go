@@ -16,15 +16,14 @@ func FuzzServerMessages(f *testing.F) {
 	f.Add([]byte(transition(stateVersion{}, version(1, 10), `{"type":"QueryFailed","queryId":0,"errorMessage":"x","logLines":null}`)), []byte(`{}`))
 	f.Fuzz(func(t *testing.T, first, second []byte) {
 		c := New(Options{URL: "http://fake.test", AdminKey: testKey})
-		s := &session{c: c, queries: map[queryKey]*liveQuery{}, byID: map[uint32]*liveQuery{}}
+		s := newSession(c)
 		box := newMailbox(func(o *outcome) { o.update() })
 		defer box.stop()
 		s.subscribe(queryKey{path: "m:q", args: "{}"}, box)
-		if _, err := s.enqueue(Call{Path: "m:a"}); err != nil {
+		if err := s.enqueue(&pendingRequest{message: requestMessage{Type: "Mutation", UDFPath: "m:a"}, done: make(chan struct{})}); err != nil {
 			t.Fatal(err)
 		}
-		conn := &connection{wake: make(chan struct{}, 1), behind: map[uint32]struct{}{}, behindRequests: map[uint32]struct{}{}}
-		s.conn = conn
+		conn := s.open(nil)
 		for _, text := range [][]byte{first, second} {
 			m := &serverMessage{}
 			if json.Unmarshal(text, m) != nil {

@@ -17,10 +17,8 @@ import (
 )
 
 const (
-	probeTimeout    = 15 * time.Second
-	functionTimeout = 310 * time.Second // the deployment gives up after 300 s (2.4)
-	maxResponse     = 64 << 20          // a system result is at most 24 MiB before encoding
-	queryAttempts   = 3
+	maxResponse   = 64 << 20 // a system result is at most 24 MiB before encoding
+	queryAttempts = 3
 )
 
 var errTooLarge = fmt.Errorf("the answer is larger than %d MiB", maxResponse>>20)
@@ -34,7 +32,7 @@ func (c *Client) InstanceName(ctx context.Context) (string, error) {
 }
 
 func (c *Client) text(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience.probe)
 	defer cancel()
 	op := "GET " + path
 	r, err := c.retry(ctx, op, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
@@ -50,7 +48,7 @@ func (c *Client) text(ctx context.Context, path string) (string, error) {
 
 // CheckAdminKey proves the key and says what it may do, GET /api/check_admin_key.
 func (c *Client) CheckAdminKey(ctx context.Context) (Access, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience.probe)
 	defer cancel()
 	const path = "/api/check_admin_key"
 	r, err := c.retry(ctx, "GET "+path, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
@@ -76,7 +74,7 @@ func (c *Client) Query(ctx context.Context, call Call) (Result, error) {
 	}
 	const path = "/api/query"
 	body := functionBody(call)
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience.function)
 	defer cancel()
 	r, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
 	if err != nil {
@@ -89,7 +87,7 @@ func (c *Client) Query(ctx context.Context, call Call) (Result, error) {
 // once: over HTTP a mutation may have run although its answer was lost.
 func (c *Client) Function(ctx context.Context, call Call) (Result, error) {
 	const path = "/api/function"
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience.function)
 	defer cancel()
 	r, err := c.send(ctx, http.MethodPost, path, functionBody(call))
 	if err != nil {
@@ -131,47 +129,61 @@ type response struct {
 	status      int
 	contentType string
 	body        []byte
+	requestID   string // that it was sent with
 }
 
 func (r response) html() bool { return r.contentType == "text/html" }
 
 // send sends one request and reads its whole answer.
 func (c *Client) send(ctx context.Context, method, path string, body []byte) (response, error) {
-	op := method + " " + path
+	route, _, _ := strings.Cut(path, "?")
+	op := method + " " + route
 	if err := c.usable(); err != nil {
 		return response{}, fmt.Errorf("%s: %w", op, err)
 	}
+	id := newRequestID()
+	fail := func(err error) (response, error) {
+		t := c.transport(op, err)
+		t.RequestID = id
+		return response{}, t
+	}
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
 	if err != nil {
-		return response{}, c.transport(op, err)
+		return fail(err)
 	}
 	req.Header.Set("Convex-Client", clientHeader)
+	req.Header.Set("Convex-Request-Id", id)
 	if c.key != "" {
 		req.Header.Set("Authorization", "Convex "+c.key)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")
 	}
+	c.traffic.written.Add(int64(len(body)))
 	resp, err := c.http.Do(req)
 	if err != nil {
-		return response{}, c.transport(op, err)
+		return fail(err)
 	}
 	defer resp.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxResponse+1))
+	c.noteDeprecation(resp.Header)
+	text, err := io.ReadAll(io.LimitReader(&countedReader{resp.Body, &c.traffic.read}, maxResponse+1))
 	if err == nil && len(text) > maxResponse {
 		err = errTooLarge
 	}
 	if err != nil {
-		return response{}, c.transport(op, err)
+		return fail(err)
 	}
 	ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	r := response{resp.StatusCode, ct, text}
+	r := response{resp.StatusCode, ct, text, id}
 	const udfFailed = 560 // older backends: the function failed, the body says how
 	if r.status/100 != 2 && r.status != udfFailed {
 		return response{}, c.refused(op, r)
 	}
 	return r, nil
 }
+
+// newRequestID is an id of the form that deployments make themselves (1.7).
+func newRequestID() string { return fmt.Sprintf("%016x", rand.Uint64()) }
 
 func (c *Client) usable() error {
 	c.mu.Lock()
@@ -184,7 +196,7 @@ func (c *Client) usable() error {
 
 // refused reads an error body of 2.4, or says that it is none.
 func (c *Client) refused(op string, r response) error {
-	e := &HTTPError{Operation: op, URL: c.base, Status: r.status}
+	e := &HTTPError{Operation: op, URL: c.base, Status: r.status, RequestID: r.requestID}
 	var body struct{ Code, Message string }
 	if json.Unmarshal(r.body, &body) == nil && (body.Code != "" || body.Message != "") {
 		e.Code, e.Message = c.clean(body.Code), c.clean(body.Message)
@@ -195,7 +207,7 @@ func (c *Client) refused(op string, r response) error {
 }
 
 func (c *Client) notConvex(op string, r response) error {
-	return &HTTPError{Operation: op, URL: c.base, Status: r.status, Message: c.describe(r)}
+	return &HTTPError{Operation: op, URL: c.base, Status: r.status, Message: c.describe(r), RequestID: r.requestID}
 }
 
 // describe says what an answer is that is not Convex's.
@@ -220,7 +232,7 @@ func (c *Client) retry(ctx context.Context, op string, do func() (response, erro
 		if err == nil || attempt == queryAttempts || !passing(err) {
 			return r, err
 		}
-		base := 200 * time.Millisecond << (attempt - 1)
+		base := c.patience.retry << (attempt - 1)
 		select {
 		case <-ctx.Done():
 			return response{}, c.transport(op, errors.Join(ctx.Err(), err))
@@ -259,9 +271,10 @@ func (c *Client) result(op string, r response) (Result, error) {
 		if err != nil {
 			return Result{}, fmt.Errorf("%s on %s: read the value: %w", op, c.base, err)
 		}
-		return Result{Value: v, LogLines: body.LogLines}, nil
+		return Result{Value: v, LogLines: body.LogLines, RequestID: r.requestID}, nil
 	case "error":
-		return Result{LogLines: body.LogLines}, c.functionError(body.ErrorMessage, body.ErrorData, body.LogLines)
+		return Result{LogLines: body.LogLines, RequestID: r.requestID},
+			c.functionError(r.requestID, body.ErrorMessage, body.ErrorData, body.LogLines)
 	}
 	return Result{}, c.notConvex(op, r)
 }
@@ -274,8 +287,15 @@ func decode(text json.RawMessage) (value.Value, error) {
 	return value.Decode(text)
 }
 
-func (c *Client) functionError(message string, data json.RawMessage, lines []string) *FunctionError {
-	e := &FunctionError{Message: message, LogLines: lines}
+// functionError is a failure that the deployment told of; requestID is the one
+// that the request was sent with, "" unknown.
+func (c *Client) functionError(requestID, message string, data json.RawMessage, lines []string) *FunctionError {
+	e := &FunctionError{Message: message, LogLines: lines, RequestID: requestID}
+	if rest, ok := strings.CutPrefix(message, "[Request ID: "); ok {
+		if told, _, ok := strings.Cut(rest, "]"); ok {
+			e.RequestID = told
+		}
+	}
 	if len(data) > 0 && string(data) != "null" {
 		if v, err := value.Decode(data); err == nil {
 			e.Data, e.HasData = v, true
@@ -285,28 +305,28 @@ func (c *Client) functionError(message string, data json.RawMessage, lines []str
 }
 
 // logLines reads log lines as strings; some answers hold the structured form
-// of 5.3.
+// of 5.3. A line of another form is its JSON: nothing depends on it.
 type logLines []string
 
 func (l *logLines) UnmarshalJSON(text []byte) error {
 	var raw []json.RawMessage
-	if err := json.Unmarshal(text, &raw); err != nil {
-		return err
+	if json.Unmarshal(text, &raw) != nil {
+		return nil
 	}
 	for _, line := range raw {
 		var s string
-		if json.Unmarshal(line, &s) == nil {
-			*l = append(*l, s)
-			continue
-		}
 		var o struct {
 			Messages []string `json:"messages"`
 			Level    string   `json:"level"`
 		}
-		if err := json.Unmarshal(line, &o); err != nil {
-			return err
+		switch {
+		case json.Unmarshal(line, &s) == nil:
+		case json.Unmarshal(line, &o) == nil && o.Level != "":
+			s = "[" + o.Level + "] " + strings.Join(o.Messages, " ")
+		default:
+			s = string(line)
 		}
-		*l = append(*l, "["+o.Level+"] "+strings.Join(o.Messages, " "))
+		*l = append(*l, s)
 	}
 	return nil
 }

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"strait/model/value"
 )
@@ -74,7 +73,8 @@ type modification struct {
 	ComponentPath string            `json:"componentPath,omitempty"`
 }
 
-type mutationMessage struct {
+// requestMessage is a Mutation or an Action.
+type requestMessage struct {
 	Type          string            `json:"type"`
 	RequestID     uint32            `json:"requestId"`
 	UDFPath       string            `json:"udfPath"`
@@ -102,7 +102,9 @@ type serverMessage struct {
 	LogLines  logLines        `json:"logLines"`
 	ErrorData json.RawMessage `json:"errorData"`
 
-	Error string `json:"error"`
+	Error               string  `json:"error"`
+	BaseVersion         *uint32 `json:"baseVersion"`
+	AuthUpdateAttempted *bool   `json:"authUpdateAttempted"`
 }
 
 // queryChange is one modification of a Transition.
@@ -114,6 +116,33 @@ type queryChange struct {
 	ErrorData    json.RawMessage `json:"errorData"`
 	LogLines     logLines        `json:"logLines"`
 	Journal      *string         `json:"journal"`
+}
+
+// protocolError is something the deployment sent and must not have.
+type protocolError struct{ err error }
+
+func (e *protocolError) Error() string { return e.err.Error() }
+
+// known are the types of message that are acted on.
+var known = map[string]bool{
+	"Transition": true, "TransitionChunk": true, "MutationResponse": true, "ActionResponse": true, "AuthError": true, "FatalError": true,
+}
+
+// parseMessage reads a message. One of an unknown type, of a newer backend, has
+// nothing but its type.
+func parseMessage(text []byte) (*serverMessage, error) {
+	m := &serverMessage{}
+	err := json.Unmarshal(text, m)
+	if err == nil {
+		return m, nil
+	}
+	var only struct {
+		Type string `json:"type"`
+	}
+	if json.Unmarshal(text, &only) == nil && only.Type != "" && !known[only.Type] {
+		return &serverMessage{Type: only.Type}, nil
+	}
+	return nil, &protocolError{fmt.Errorf("message cannot be read: %w", err)}
 }
 
 const (
@@ -133,8 +162,8 @@ type assembler struct {
 // pieces are missing.
 func (a *assembler) add(m *serverMessage) (*serverMessage, error) {
 	if m.Type != "TransitionChunk" {
-		if a.parts > 0 {
-			return nil, fmt.Errorf("%s came between the pieces of a transition", m.Type)
+		if a.parts > 0 && m.Type == "Transition" {
+			return nil, errors.New("a transition came between the pieces of another")
 		}
 		return m, nil
 	}
@@ -169,43 +198,4 @@ func (a *assembler) add(m *serverMessage) (*serverMessage, error) {
 // wireArgs is the argument list of a call: one object.
 func wireArgs(args value.Object) []json.RawMessage {
 	return []json.RawMessage{appendArgs(nil, args)}
-}
-
-// backoffs are the first delays by the beginning of a close reason (4.5 rule 6).
-var backoffs = map[string]time.Duration{
-	"InternalServerError":          time.Second,
-	"SubscriptionsWorkerFullError": 3 * time.Second,
-	"TooManyConcurrentRequests":    3 * time.Second,
-	"CommitterFullError":           3 * time.Second,
-	"AwsTooManyRequestsException":  3 * time.Second,
-	"ExecuteFullError":             3 * time.Second,
-	"SystemTimeoutError":           3 * time.Second,
-	"ExpiredInQueue":               3 * time.Second,
-	"VectorIndexesUnavailable":     time.Second,
-	"SearchIndexesUnavailable":     time.Second,
-	"TableSummariesUnavailable":    time.Second,
-	"VectorIndexTooLarge":          3 * time.Second,
-	"SearchIndexTooLarge":          3 * time.Second,
-	"TooManyWritesInTimePeriod":    3 * time.Second,
-}
-
-const (
-	clientBackoff  = 100 * time.Millisecond // the client itself closed
-	unknownBackoff = time.Second
-	maxBackoff     = 16 * time.Second
-)
-
-// backoff is the delay before the next attempt; jitter is in [0, 1).
-func backoff(end *connectionEnd, retries int, jitter float64) time.Duration {
-	base := unknownBackoff
-	if end.byClient {
-		base = clientBackoff
-	}
-	for prefix, d := range backoffs {
-		if strings.HasPrefix(end.reason, prefix) {
-			base = d
-		}
-	}
-	d := min(base<<min(retries, 10), maxBackoff)
-	return d/2 + time.Duration(jitter*float64(d))
 }

@@ -208,14 +208,14 @@ func TestAbandonedMutation(t *testing.T) {
 // Wrong messages throw the state away and build it up again.
 func TestNonsense(t *testing.T) {
 	for name, bad := range map[string]string{
-		"version gap":       transition(version(1, 9), version(1, 11)),
-		"not JSON":          `<html>`,
-		"piece of nothing":  `{"type":"TransitionChunk","chunk":"","partNumber":0,"totalParts":0,"transitionId":"x"}`,
-		"piece too late":    `{"type":"TransitionChunk","chunk":"","partNumber":1,"totalParts":2,"transitionId":"x"}`,
-		"pieces of a ping":  `{"type":"TransitionChunk","chunk":"{\"type\":\"Ping\"}","partNumber":0,"totalParts":1,"transitionId":"x"}`,
-		"unknown change":    transition(version(1, 10), version(1, 11), `{"type":"QueryMelted","queryId":0}`),
-		"bad timestamp":     `{"type":"Transition","startVersion":{"querySet":1,"identity":1,"ts":"AA=="},"endVersion":{"querySet":1,"identity":1,"ts":"AA=="},"modifications":[]}`,
-		"bad mutation text": `{"type":"MutationResponse","requestId":0,"success":false,"result":5}`,
+		"version gap":      transition(version(1, 9), version(1, 11)),
+		"not JSON":         `<html>`,
+		"piece of nothing": `{"type":"TransitionChunk","chunk":"","partNumber":0,"totalParts":0,"transitionId":"x"}`,
+		"piece too late":   `{"type":"TransitionChunk","chunk":"","partNumber":1,"totalParts":2,"transitionId":"x"}`,
+		"pieces of a ping": `{"type":"TransitionChunk","chunk":"{\"type\":\"Ping\"}","partNumber":0,"totalParts":1,"transitionId":"x"}`,
+		"time goes back":   transition(version(1, 10), version(1, 9)),
+		"nobody's version": transition(version(1, 10), version(7, 11)),
+		"bad timestamp":    `{"type":"Transition","startVersion":{"querySet":1,"identity":1,"ts":"AA=="},"endVersion":{"querySet":1,"identity":1,"ts":"AA=="},"modifications":[]}`,
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, f *fake, c *Client) {
@@ -244,6 +244,38 @@ func TestNonsense(t *testing.T) {
 			})
 		})
 	}
+}
+
+// What a newer backend may send beyond what is known is told or passed over,
+// and the connection stays.
+func TestNewerBackend(t *testing.T) {
+	bubble(t, func(t *testing.T, f *fake, c *Client) {
+		updates := make(chan Update, 10)
+		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		a := mutate(t.Context(), c, "m:a")
+		conn := <-f.conns
+		conn.hello()
+		conn.send(`{"type":"Weather","modifications":"sunny","requestId":{}}`)
+		conn.send(`{"type":"Transition","startVersion":{"ts":"AAAAAAAAAAA=","zone":1},"endVersion":{"querySet":1,"identity":1,"ts":"` + tsText(10) + `"},
+			"modifications":[{"type":"QueryUpdated","queryId":0,"value":1,"mood":"good"}],"serverTs":1.5}`)
+		if u := <-updates; u.Value != 1.0 || u.Err != nil {
+			t.Errorf("update: %+v", u)
+		}
+		conn.send(transition(version(1, 10), version(1, 11), `{"type":"QueryMelted","queryId":0}`))
+		if u := <-updates; u.Err == nil || !strings.Contains(u.Err.Error(), `"QueryMelted": its backend is newer`) {
+			t.Errorf("update: %+v", u)
+		}
+		conn.send(transition(version(1, 11), version(1, 12), updated(0, "2")))
+		if u := <-updates; u.Value != 2.0 {
+			t.Errorf("update: %+v", u)
+		}
+		m := conn.expect("Mutation")
+		conn.send(fmt.Sprintf(`{"type":"MutationResponse","requestId":%v,"success":false,"result":{"code":5}}`, m["requestId"]))
+		if got := <-a; got.err == nil || !strings.HasPrefix(got.err.Error(), `{"code":5}`) {
+			t.Errorf("mutation: %v", got.err)
+		}
+		pending(t, f.conns, "another connection")
+	})
 }
 
 func TestChunkedTransition(t *testing.T) {
