@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	tea "charm.land/bubbletea/v2"
@@ -40,43 +41,54 @@ type action struct {
 var (
 	onFleet = []pageKind{fleetPage, detailPage}
 	onWork  = []pageKind{fleetPage, detailPage, runPage}
+	onEnv   = []pageKind{fleetPage, detailPage, runPage, envPage}
 	onPlan  = []pageKind{planPage}
 )
 
 func actionTable() []action {
 	return []action{
 		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
-		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage}, foot: 1, do: Root.goBack},
+		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage}, foot: 1, do: Root.goBack},
 		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
 		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
 		{id: "page-up", keys: []string{"pgup", "ctrl+b"}, what: "move one page up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-m.leap()), nil }},
 		{id: "page-down", keys: []string{"pgdown", "ctrl+f"}, what: "move one page down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(m.leap()), nil }},
 		{id: "first", keys: []string{"home", "g"}, what: "move to the first", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1 << 30), nil }},
 		{id: "last", keys: []string{"end", "G"}, what: "move to the last", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1 << 30), nil }},
-		{id: "left", keys: []string{"left", "h"}, what: "environment, or view of the run, to the left", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(-1), nil }},
-		{id: "right", keys: []string{"right", "l"}, what: "environment, or view of the run, to the right", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.side(1), nil }},
+		{id: "left", keys: []string{"left", "h"}, what: "environment, or view of the run, to the left", group: "move", pages: onEnv, do: func(m Root) (Root, tea.Cmd) { return m.side(-1), nil }},
+		{id: "right", keys: []string{"right", "l"}, what: "environment, or view of the run, to the right", group: "move", pages: onEnv, do: func(m Root) (Root, tea.Cmd) { return m.side(1), nil }},
 		{id: "section-left", keys: []string{"left", "h"}, what: "section of the plan to the left", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(-1) }},
 		{id: "section-right", keys: []string{"right", "l", "tab"}, label: "section", what: "section of the plan to the right", group: "move", pages: onPlan, foot: 3, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(1) }},
 		{id: "next-change", keys: []string{"]"}, label: "next change", what: "the plan of the next change", group: "move", pages: onPlan, foot: 4, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(1) }},
 		{id: "previous-change", keys: []string{"["}, what: "the plan of the change before", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(-1) }},
-		{id: "environment", keys: []string{"tab"}, label: "environment", what: "switch to the next environment", group: "move", pages: onWork, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
-		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
+		{id: "environment", keys: []string{"tab"}, label: "next env", what: "switch to the next environment", group: "move", pages: onEnv, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
+		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: onEnv, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
 		{id: "next-migration", keys: []string{"]"}, what: "pick the row's next migration", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(1), nil }},
 		{id: "previous-migration", keys: []string{"["}, what: "pick the row's migration before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(-1), nil }},
 
 		{id: "dry-run", keys: []string{"d"}, label: "dry run", what: "dry run: roll one batch back and show what would change", group: "act", danger: asks, pages: onWork, foot: 3, blocked: blockedDryRun, do: askFor(plan.ActDryRun)},
-		{id: "run", keys: []string{"r"}, label: "run", what: "run the migration here, or resume it", group: "act", danger: writes, pages: onWork, foot: 4, blocked: blockedRun, do: askFor(plan.ActRun)},
+		{id: "run", keys: []string{"r"}, label: "run", what: "run the migration here, or resume it: in the background or supervised", group: "act", danger: writes, pages: onWork, foot: 4, blocked: blockedRun, do: askFor(plan.ActRun)},
+		{id: "step", keys: []string{"s"}, label: "step", what: "run one batch under supervision, then pause", group: "act", danger: writes, pages: onWork, foot: 10, blocked: blockedStep, do: Root.step},
+		{id: "pause", keys: []string{"p"}, label: "pause", what: "pause the supervised run between two batches, or let it go on", group: "act", danger: looks, pages: onWork, foot: 11, blocked: blockedTune, do: Root.pause},
+		{id: "bigger-batch", keys: []string{"+", "="}, what: "make the next batch of the supervised run bigger", group: "act", danger: looks, pages: onWork, blocked: blockedTune, do: resize(true)},
+		{id: "smaller-batch", keys: []string{"-"}, what: "make the next batch of the supervised run smaller", group: "act", danger: looks, pages: onWork, blocked: blockedTune, do: resize(false)},
+		{id: "slower", keys: []string{">"}, what: "let the supervised run rest longer between batches", group: "act", danger: looks, pages: onWork, blocked: blockedTune, do: slowDown(true)},
+		{id: "faster", keys: []string{"<"}, what: "let the supervised run rest shorter between batches", group: "act", danger: looks, pages: onWork, blocked: blockedTune, do: slowDown(false)},
+		{id: "run-from-start", what: "run the migration from its first document again", group: "act", danger: writes, pages: onWork, blocked: blockedRun, do: Root.runFromStart},
+		{id: "run-from-cursor", what: "run the migration from a cursor", group: "act", danger: writes, pages: onWork, blocked: blockedRun, do: Root.runFromCursor},
 		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch, or the census", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: Root.cancel},
-		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onWork, foot: 6, blocked: blockedCensus, do: Root.census},
-		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onWork, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
-		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onWork, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
-		{id: "retry", keys: []string{"ctrl+r"}, label: "open again", what: "try again to reach the environment", group: "act", danger: reads, pages: onWork, blocked: blockedRetry, do: Root.retry},
+		{id: "cancel-all", keys: []string{"C"}, label: "cancel all", what: "cancel every running migration of the environment after its batch", group: "act", danger: writes, pages: onEnv, foot: 14, blocked: blockedCancelAll, do: askFor(plan.ActCancelAll)},
+		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onEnv, foot: 6, blocked: blockedCensus, do: Root.census},
+		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onEnv, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
+		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onEnv, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
+		{id: "retry", keys: []string{"ctrl+r"}, label: "open again", what: "try again to reach the environment", group: "act", danger: reads, pages: onEnv, blocked: blockedRetry, do: Root.retry},
 
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
 		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
 		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: onFleet, foot: 10, do: Root.startFilter},
 		{id: "plan", keys: []string{"P"}, label: "plan", what: "the plan: what to do, in which order, and what can go wrong", group: "look", foot: 8, blocked: noPlan, do: Root.openPlan},
 		{id: "copy-plan", keys: []string{"y"}, label: "copy", what: "copy the section's code, or its Markdown", group: "look", pages: onPlan, foot: 5, do: Root.copyPlan},
+		{id: "environment-page", keys: []string{"i"}, label: "environment", what: "the environment: deployment, key, connection, sizes, and what is being deployed", group: "look", foot: 10, blocked: noEnv, do: Root.openEnv},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
 		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},
@@ -161,7 +173,7 @@ func after(sep, s string) string {
 }
 
 func blockedDryRun(m Root) string {
-	return firstOf(m, notReady, noMigration, func(m Root) string {
+	return firstOf(m, notReady, noMigration, keyWrites, func(m Root) string {
 		f := m.focus()
 		switch {
 		case active(f.run.State):
@@ -174,7 +186,7 @@ func blockedDryRun(m Root) string {
 }
 
 func blockedRun(m Root) string {
-	return firstOf(m, notReady, noMigration, func(m Root) string {
+	return firstOf(m, notReady, noMigration, keyWrites, func(m Root) string {
 		f := m.focus()
 		if active(f.run.State) {
 			return short(f.mig) + " is already running in " + f.env.Name + "; c cancels it"
@@ -219,7 +231,7 @@ func blockedCancel(m Root) string {
 	if m.counting() {
 		return ""
 	}
-	return firstOf(m, notReady, noMigration, func(m Root) string {
+	return firstOf(m, notReady, noMigration, keyWrites, func(m Root) string {
 		f := m.focus()
 		switch {
 		case f.run.State == "canceling":
@@ -231,6 +243,10 @@ func blockedCancel(m Root) string {
 	})
 }
 
+// blockedCancelAll lets out also where nothing is seen to run: a component may
+// run what this working tree does not define.
+func blockedCancelAll(m Root) string { return firstOf(m, notReady, keyWrites) }
+
 func blockedCensus(m Root) string {
 	return firstOf(m, notReady, func(m Root) string {
 		if e := m.focus().env; e.CensusRun != nil {
@@ -241,8 +257,11 @@ func blockedCensus(m Root) string {
 }
 
 func blockedDeploy(m Root) string {
-	return firstOf(m, notReady, func(m Root) string {
+	return firstOf(m, notReady, keyDeploys, func(m Root) string {
 		f := m.focus()
+		if deploying(f.env) {
+			return "a deploy to " + m.env + " is under way; i shows it"
+		}
 		if f.envPlan == nil {
 			return "the plan of " + m.env + " is not known yet"
 		}
@@ -295,8 +314,27 @@ func (m Root) shell(cmd fleet.Command) string {
 		add("run", cmd.Migration, "--env", cmd.Env, "--dry-run")
 	case plan.ActCensus:
 		add("census", "--env", cmd.Env)
-	case plan.ActWiden, plan.ActNarrow, plan.ActCancel:
+	case plan.ActCancel:
+		add("cancel", cmd.Migration, "--env", cmd.Env)
+	case plan.ActCancelAll:
+		add("cancel", "--all", "--env", cmd.Env)
+	case plan.ActWiden, plan.ActNarrow:
 		return ""
+	}
+	if cmd.Supervised {
+		add("--supervised")
+	}
+	if cmd.Steps > 0 {
+		add("--steps", strconv.Itoa(cmd.Steps))
+	}
+	if cmd.BatchSize > 0 {
+		add("--batch-size", strconv.Itoa(cmd.BatchSize))
+	}
+	if cmd.Throttle > 0 {
+		add("--throttle", cmd.Throttle.String())
+	}
+	if cmd.Cursor != nil {
+		add("--cursor", *cmd.Cursor)
 	}
 	if cmd.Reset {
 		add("--reset")
@@ -304,7 +342,7 @@ func (m Root) shell(cmd fleet.Command) string {
 	if cmd.Override != "" {
 		add("--override", cmd.Override)
 	}
-	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && cmd.Action == plan.ActRun {
+	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && (cmd.Action == plan.ActRun || cmd.Action == plan.ActCancelAll) {
 		add("--confirm", cmd.Env)
 	}
 	if m.d.dir != "" {
@@ -348,6 +386,10 @@ func (m Root) farewell() string {
 	for _, a := range m.busy.runs {
 		if a.embedded {
 			fmt.Fprintf(&b, "%s stopped in %s: an embedded environment ends with Strait\n", clean(a.mig), clean(a.env))
+			continue
+		}
+		if a.stops {
+			fmt.Fprintf(&b, "%s stops in %s after its batch, since Strait drove it; a run there goes on from that place\n", clean(a.mig), clean(a.env))
 			continue
 		}
 		fmt.Fprintf(&b, "%s goes on in %s\n", clean(a.mig), clean(a.env))

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,7 +19,8 @@ const (
 	askNothing askKind = iota
 	askAction          // an action waits for its answer
 	askQuit
-	askHow // no question: says how to do it outside
+	askHow    // no question: says how to do it outside
+	askCursor // where a run begins is being typed
 )
 
 // quietTime is how long the keyboard must rest before a question that nobody
@@ -29,6 +31,8 @@ const quietTime = 400 * time.Millisecond
 type ask struct {
 	kind  askKind
 	cmd   fleet.Command
+	how   bool // in the background or supervised is to be chosen
+	size  bool // the batch size can be chosen
 	title string
 	facts [][2]string
 	notes []string
@@ -65,9 +69,45 @@ func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 			m.ask = m.howTo(act, f)
 			return m.check()
 		}
-		m.ask = m.question(act, f)
-		return m.check()
+		cmd := fleet.Command{Action: act, Env: f.env.Name, By: "screen"}
+		switch act {
+		case plan.ActDryRun, plan.ActRun, plan.ActCancel:
+			cmd.Migration = f.mig
+		}
+		if act == plan.ActRun && choosesHow(f.def) {
+			cmd.Supervised = m.supervise
+		}
+		return m.openAsk(cmd)
 	}
+}
+
+// openAsk opens the question before a command.
+func (m Root) openAsk(cmd fleet.Command) (Root, tea.Cmd) {
+	m.ask = m.question(cmd)
+	return m.check()
+}
+
+// focusOf is what a command is about, wherever the cursor is.
+func (m Root) focusOf(cmd fleet.Command) (f focus, ok bool) {
+	i := envIndex(m.snap, cmd.Env)
+	if i < 0 {
+		return f, false
+	}
+	f.env, f.mig, f.def = &m.snap.Envs[i], cmd.Migration, m.definition(cmd.Migration)
+	f.run, f.dry = f.env.Runs[f.mig], f.env.DryRun[f.mig]
+	return f, true
+}
+
+// reask changes what the open question would send.
+func (m Root) reask(change func(*fleet.Command)) (Root, tea.Cmd) {
+	if _, ok := m.focusOf(m.ask.cmd); !ok {
+		return m, nil
+	}
+	was := m.ask
+	change(&was.cmd)
+	m.ask = m.question(was.cmd)
+	m.ask.typed, m.ask.refused, m.ask.warned = was.typed, was.refused, was.warned
+	return m.check()
 }
 
 // checked takes what the policy says to the open question. Where Strait only
@@ -97,46 +137,36 @@ func (m Root) check() (Root, tea.Cmd) {
 	}
 }
 
-func (m Root) question(act plan.Action, f focus) ask {
+func (m Root) question(cmd fleet.Command) ask {
+	f, ok := m.focusOf(cmd)
+	if !ok {
+		return ask{}
+	}
 	e := f.env
-	a := ask{kind: askAction, prod: e.Protected}
-	a.cmd = fleet.Command{Action: act, Env: e.Name, By: "screen"}
+	a := ask{kind: askAction, prod: e.Protected, cmd: cmd}
 	add := func(k, v string) {
 		if v != "" {
 			a.facts = append(a.facts, [2]string{k, v})
 		}
 	}
 	add("target", targetOf(e))
-	if act != plan.ActWiden && act != plan.ActNarrow {
-		a.cmd.Migration = f.mig
-	}
-	switch act {
+	switch cmd.Action {
 	case plan.ActDryRun:
 		a.title, a.yes = "Dry run "+short(f.mig)+" in "+e.Name+"?", "dry run"
 		add("reads", "one batch"+tableOf(f))
 		add("writes", "nothing: the batch is rolled back")
 	case plan.ActRun:
-		a.title, a.yes = "Run "+short(f.mig)+" in "+e.Name+"?", "run"
-		if f.run.State == "failed" || f.run.State == "canceled" {
-			a.title = "Resume " + short(f.mig) + " in " + e.Name + "?"
-			add("so far", documents(f.run.Processed)+", "+f.run.State)
-		}
-		if f.run.State == "success" {
-			a.title = "Run " + short(f.mig) + " in " + e.Name + " again?"
-			a.cmd.Reset = true
-			add("so far", "success, "+documents(f.run.Processed)+"; it begins again at the first")
-		}
-		add("writes", m.estimate(f))
-		if f.def != nil && len(f.def.Series) > 0 {
-			add("series", fmt.Sprintf("%d migrations in order", len(f.def.Series)))
-		}
-		add("dry run", dryRunAge(m.now, f))
-		if e.Protected {
-			a.word = e.Name
-		}
+		m.askRun(&a, f, add)
 	case plan.ActCancel:
 		a.title, a.yes = "Cancel "+short(f.mig)+" in "+e.Name+"?", "cancel it"
 		add("after", "the batch under way is committed; a later run goes on from there")
+	case plan.ActCancelAll:
+		a.title, a.yes = "Cancel every migration that runs in "+e.Name+"?", "cancel all"
+		add("runs", m.runsIn(e))
+		add("after", "the batches under way are committed; later runs go on from there")
+		if e.Protected {
+			a.word = e.Name
+		}
 	case plan.ActWiden:
 		a.title, a.yes = "Deploy the widened schema to "+e.Name+"?", "deploy"
 		add("changes", "the schema only: no document is written")
@@ -279,8 +309,13 @@ func (m Root) askQuit(signal bool) Root {
 	a := ask{kind: askQuit, title: "Quit Strait?", yes: "quit"}
 	for _, r := range m.busy.runs {
 		fate := "goes on without Strait"
-		if r.embedded {
+		switch {
+		case r.embedded:
 			fate = "stops: an embedded environment ends with Strait"
+		case r.stops && r.still:
+			fate = "stands where it is: nothing goes on without Strait"
+		case r.stops:
+			fate = "stops after its batch: Strait drives it"
 		}
 		a.facts = append(a.facts, [2]string{r.env, short(r.mig) + " " + fate})
 	}
@@ -309,6 +344,15 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		}
 		m.ask = ask{}
 		return m, nil
+	case a.kind == askCursor:
+		return m.pressCursor(key, typed)
+	case a.how && key == "tab" && !a.reasoning:
+		m.supervise = !a.cmd.Supervised
+		return m.reask(func(c *fleet.Command) { c.Supervised = !c.Supervised })
+	case a.size && (key == "up" || key == "down") && !a.reasoning:
+		f, _ := m.focusOf(a.cmd)
+		n := climb(batchLadder, cmp.Or(a.cmd.BatchSize, nextBatch(f.run, f.def)), key == "up")
+		return m.reask(func(c *fleet.Command) { c.BatchSize = n })
 	case a.kind == askHow:
 		if key == "y" {
 			m.ask = ask{}
@@ -376,8 +420,13 @@ func (m Root) yes() (Root, tea.Cmd) {
 	case plan.ActRun:
 		m = m.openRun(progressView)
 		said = "starting " + short(cmd.Migration) + " in " + cmd.Env
+		if cmd.Supervised {
+			said += " under supervision"
+		}
 	case plan.ActCancel:
 		said = "cancelling after this batch"
+	case plan.ActCancelAll:
+		said = "cancelling everything that runs in " + cmd.Env
 	case plan.ActWiden:
 		said = "deploying the widened schema to " + cmd.Env
 	case plan.ActNarrow:
@@ -418,6 +467,7 @@ func (m Root) askView() []string {
 		}
 		p.para(l.text, 0, n)
 	}
+	m.drawHow(p, labelW)
 	if a.shell != "" && a.kind == askAction {
 		for i, line := range wrap(clean(a.shell), max(1, w-labelW)) {
 			label := "same as"
@@ -451,6 +501,9 @@ func (m Root) askView() []string {
 		p.put(l.key, out.key).put(l.text, " "+out.label+"   ")
 	}
 	switch {
+	case a.kind == askCursor:
+		p.put(l.text, "cursor: ").put(l.strong, tail(a.typed, p.room()-2)).put(l.cursor, l.g.caret).end()
+		p.put(l.key, "enter").put(l.dim, " goes on to the question   ").put(l.key, "esc").put(l.dim, " go back").end()
 	case a.reasoning:
 		p.put(l.warn, "reason to go on anyway: ").put(l.strong, a.reason).put(l.cursor, l.g.caret).end()
 		p.put(l.dim, "the journal keeps it   ").put(l.key, "enter").put(l.dim, " goes on   ").put(l.key, "esc").put(l.dim, " go back").end()
@@ -470,9 +523,13 @@ func (m Root) askView() []string {
 			p.put(l.dim, "  enter "+a.yes+"s")
 		}
 		p.end()
-		p.put(l.key, "esc").put(l.dim, " go back").end()
+		p.put(l.key, "esc").put(l.dim, " go back")
+		m.drawChoices(p)
+		p.end()
 	default:
-		p.put(l.key, "y").put(l.text, " "+a.yes+"   ").put(l.key, "n").put(l.dim, " go back").end()
+		p.put(l.key, "y").put(l.text, " "+a.yes+"   ").put(l.key, "n").put(l.dim, " go back")
+		m.drawChoices(p)
+		p.end()
 	}
 	p.blank()
 	k := l.frame

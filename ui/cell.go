@@ -10,9 +10,27 @@ import (
 // standing is where a row stands in an environment: the state to colour it by,
 // and in a word what is next for it, or what holds it up.
 type standing struct {
-	state plan.State
-	word  string
-	run   string // figures of the run that moves; "" when none does
+	state  plan.State
+	word   string
+	run    string // figures of the run that moves; "" when none does
+	step   int    // that moves: 0 widen, 1 migrate, 2 narrow
+	still  bool   // the run that moves is paused
+	others bool   // this Strait did not start it
+}
+
+// standIn tells where a row stands in an environment that is looked at: what
+// runs or is deployed there, else what stand tells.
+func standIn(r *plan.Row, c *plan.Cell, e *fleet.EnvSnapshot) standing {
+	at := stand(r, c, e.Runs)
+	i := deployStep(e, c)
+	if at.state == plan.Running || i < 0 || [3]*plan.Step{&c.Widen, &c.Migrate, &c.Narrow}[i].State == plan.Done {
+		return at
+	}
+	at = standing{state: plan.Running, word: "deploying", step: i}
+	if checking(e) {
+		at.word, at.run = "checking", checkedShare(e.Validation)
+	}
+	return at
 }
 
 // stand tells where a row stands: what runs, else what failed, else the first
@@ -20,13 +38,13 @@ type standing struct {
 func stand(r *plan.Row, c *plan.Cell, runs map[string]fleet.Run) standing {
 	for _, name := range r.Migrations {
 		if run, ok := runs[name]; ok && active(run.State) {
-			return standing{plan.Running, moving(run.State), runFigure(run)}
+			return standing{state: plan.Running, word: moving(run), run: runFigure(run), step: 1, still: standsStill(run), others: !run.Mine}
 		}
 	}
 	steps := [3]*plan.Step{&c.Widen, &c.Migrate, &c.Narrow}
 	for _, s := range steps {
 		if s.State == plan.Failed {
-			return standing{plan.Failed, "failed", ""}
+			return standing{state: plan.Failed, word: "failed"}
 		}
 	}
 	for i, s := range steps {
@@ -34,15 +52,15 @@ func stand(r *plan.Row, c *plan.Cell, runs map[string]fleet.Run) standing {
 		case plan.Done, plan.ByHand, "":
 			continue
 		case plan.Todo:
-			return standing{s.State, todoWord(i, s, runs), ""}
+			return standing{state: s.State, word: todoWord(i, s, runs)}
 		case plan.Blocked:
 			if s.Next == "deploy" { // not for what comes before it, but for code
-				return standing{s.State, "deploy", ""}
+				return standing{state: s.State, word: "deploy"}
 			}
 		}
-		return standing{s.State, string(s.State), ""}
+		return standing{state: s.State, word: string(s.State)}
 	}
-	return standing{plan.Done, "done", ""}
+	return standing{state: plan.Done, word: "done"}
 }
 
 // todoWord says what moves an open step: for migrate it depends on what ran.
@@ -85,17 +103,22 @@ func (s standing) brief() string {
 
 // ink is the colour of a standing's word.
 func (l *look) ink(s standing) ink {
+	if s.still {
+		return l.warn
+	}
 	_, _, k := l.state(s.state)
 	return k
 }
 
-// moving is the word for a run that moves.
-func moving(state string) string {
-	switch state {
-	case "starting":
+// moving is the word for a run that moves, or could.
+func moving(r fleet.Run) string {
+	switch {
+	case r.State == "starting":
 		return "starts"
-	case "canceling":
+	case r.State == "canceling":
 		return "stops"
+	case standsStill(r):
+		return "paused"
 	}
 	return "running"
 }
@@ -119,8 +142,13 @@ func (m Root) drawCell(p *pen, c *plan.Cell, at standing, g gridPlan) {
 	for i, s := range []*plan.Step{&c.Widen, &c.Migrate, &c.Narrow} {
 		glyph, word, k := l.state(s.State)
 		switch {
-		case i == 1 && at.state == plan.Running:
+		case i == at.step && at.state == plan.Running && at.still:
+			glyph, word, k = l.g.paused, at.brief(), l.warn
+		case i == at.step && at.state == plan.Running:
 			glyph, word, k = l.g.running, at.brief(), l.run
+			if at.others {
+				glyph = l.g.others
+			}
 		case open && (s.State == plan.Blocked || s.State == plan.Todo):
 			k = l.faint
 		case i == 1 && s.State == plan.Todo && at.word != stepNames[i]:

@@ -371,8 +371,16 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 	}
 	glyph, word, k := m.runGlyph(r.State)
 	switch {
+	case standsStill(r):
+		glyph, word, k = m.l.g.paused, "paused", m.l.warn
+		if r.Total > 0 {
+			word += ", " + percent(r.Processed, r.Total)
+		}
 	case active(r.State) && r.Total > 0:
 		word = percent(r.Processed, r.Total)
+		if !r.Mine {
+			glyph = m.l.g.others
+		}
 	case r.State == "success" || r.State == "failed" || r.State == "canceled":
 		word += ", " + count(r.Processed)
 	}

@@ -134,11 +134,27 @@ func (m Root) header() []string {
 }
 
 func (m Root) headerRight() string {
-	s := m.snap.Project.Name
-	if n := len(m.busy.runs); n > 0 {
-		s = m.spinner() + " " + fmt.Sprintf("%d running", n) + "  " + s
+	return m.running() + m.snap.Project.Name + " "
+}
+
+// running counts what runs anywhere: what stands paused, and what others
+// started, apart.
+func (m Root) running() string {
+	n, still, others := len(m.busy.runs), m.busy.still(), m.busy.others()
+	if n == 0 {
+		return ""
 	}
-	return s + " "
+	sign, s := m.spinner(), fmt.Sprintf("%d running", n-still)
+	switch {
+	case still == n:
+		sign, s = m.l.g.paused, fmt.Sprintf("%d paused", still)
+	case still > 0:
+		s += fmt.Sprintf(", %d paused", still)
+	}
+	if others > 0 {
+		s += fmt.Sprintf(", %d elsewhere", others)
+	}
+	return sign + " " + s + "  "
 }
 
 func (m Root) loadingWord() string {
@@ -165,7 +181,10 @@ func (m Root) headerEnv(p *pen, e *fleet.EnvSnapshot, w int) {
 	p.put(k, " "+name+" ").put(l.text, "  ")
 	lock, lockInk := m.lock(e)
 	age, ageInk := m.dataAge(e)
-	rest := width(lock) + width(age) + 6
+	rest := width(age) + 3
+	if lock != "" {
+		rest += width(lock) + 3
+	}
 	if n := w - p.used - rest; n > 8 {
 		dep := e.Deployment
 		if dep == "" {
@@ -177,12 +196,25 @@ func (m Root) headerEnv(p *pen, e *fleet.EnvSnapshot, w int) {
 		p.putMax(l.text, dep, n)
 		p.put(l.faint, " "+l.g.dot+" ")
 	}
-	p.put(lockInk, lock).put(l.faint, " "+l.g.dot+" ").put(ageInk, age)
+	if lock != "" {
+		p.put(lockInk, lock).put(l.faint, " "+l.g.dot+" ")
+	}
+	p.put(ageInk, age)
+	if word := deployWord(e); word != "" {
+		p.put(l.faint, " "+l.g.dot+" ").put(l.run, m.spinner()+" "+word)
+	}
 }
 
-// lock says whether the environment can be written to.
+// lock says whether the environment can be written to; nothing where it is not
+// connected.
 func (m Root) lock(e *fleet.EnvSnapshot) (string, ink) {
-	switch {
+	switch a := e.Facts.Access; {
+	case e.State != fleet.Ready:
+		return "", m.l.dim
+	case a != nil && a.ReadOnly:
+		return "read-only key", m.l.warn
+	case noKeyFor(e, "RunInternalMutations") != "":
+		return "limited key", m.l.warn
 	case !e.Protected:
 		return "writable", m.l.dim
 	case e.ArmedUntil.After(m.now):
@@ -196,9 +228,9 @@ func (m Root) dataAge(e *fleet.EnvSnapshot) (string, ink) {
 	case fleet.Opening:
 		return m.spinner() + " opening", m.l.run
 	case fleet.Broken:
-		return m.l.g.failed + " unreachable", m.l.bad
+		return m.l.g.failed + " unreachable" + after(", ", m.nextTry(e)), m.l.bad
 	case fleet.Lost:
-		return m.l.g.blocked + " connection lost, data " + age(m.now, e.Heard), m.l.warn
+		return m.l.g.blocked + " connection lost, data " + age(m.now, e.Heard) + after(", ", m.nextTry(e)), m.l.warn
 	}
 	if e.Heard.IsZero() {
 		return "no data yet", m.l.dim
@@ -221,6 +253,8 @@ func (m Root) body(w, h int) []string {
 		return m.rolled(w, h, m.drawDetail)
 	case m.page == planPage:
 		return m.planBody(w, h)
+	case m.page == envPage:
+		return m.envBody(w, h)
 	}
 	return m.fleetBody(w, h)
 }
@@ -258,14 +292,19 @@ func (m Root) rollEnd() int {
 		draw = m.drawMessages
 	case runPage:
 		draw = m.drawRunView
+	case envPage:
+		draw = m.drawEnvPage
 	case planPage:
 		return max(0, len(m.book.lines)-(m.bodyHeight()-planHead))
 	default:
 		return 0
 	}
 	w, h := m.w, m.bodyHeight()
-	if m.page == runPage {
-		w, h = m.w, h-runHead
+	switch m.page {
+	case runPage:
+		h -= runHead
+	case envPage:
+		h -= envHead
 	}
 	p := newPen(m.l, w, tallest)
 	draw(p)

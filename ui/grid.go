@@ -203,6 +203,8 @@ func (m Root) gridHeading(p *pen, g gridPlan) {
 			p.putMax(l.warn, l.g.blocked+" lost", g.cell-3)
 		case e.State == fleet.Broken:
 			p.putMax(l.bad, l.g.failed+" offline", g.cell-3)
+		case deployWord(e) != "":
+			p.putMax(l.run, m.spinner()+" "+strings.Fields(deployWord(e))[0], g.cell-3)
 		case g.words:
 			for s, name := range stepNames {
 				p.col(l.faint, name, wordWidths[s])
@@ -244,7 +246,7 @@ func (m Root) gridRow(p *pen, g gridPlan, r *plan.Row) {
 			} else {
 				p.to(at + 2)
 			}
-			m.drawCell(p, &r.Cells[i], stand(r, &r.Cells[i], e.Runs), g)
+			m.drawCell(p, &r.Cells[i], standIn(r, &r.Cells[i], e), g)
 		}
 		p.to(at + g.cell)
 	}
@@ -365,6 +367,12 @@ func (m Root) legend(p *pen) {
 		glyph, word, k := m.l.state(s)
 		p.put(k, glyph).put(m.l.faint, " "+word+"  ")
 	}
+	if m.busy.others() > 0 {
+		p.put(m.l.run, m.l.g.others).put(m.l.faint, " elsewhere  ")
+	}
+	if m.busy.still() > 0 {
+		p.put(m.l.warn, m.l.g.paused).put(m.l.faint, " paused  ")
+	}
 	p.end()
 }
 
@@ -410,8 +418,18 @@ func (m Root) drawEnvironments(p *pen) {
 			p.putMax(l.dim, deployment(e), depW-1).to(4 + nameW + depW)
 		}
 		p.colRight(l.text, count(e.Documents), 9).put(l.dim, " docs   ")
-		text, k := m.censusShort(e, i < len(m.snap.Plan.Envs) && m.snap.Plan.Envs[i].Narrow.State == plan.Done)
-		p.put(k, text)
+		switch word := deployWord(e); {
+		case e.State == fleet.Lost:
+			p.put(l.warn, "lost, data "+age(m.now, e.Heard)+after(", ", m.nextTry(e)))
+		case word != "":
+			p.put(l.run, m.spinner()+" "+word+" the schema")
+		default:
+			text, k := m.censusShort(e, i < len(m.snap.Plan.Envs) && m.snap.Plan.Envs[i].Narrow.State == plan.Done)
+			p.put(k, text)
+		}
+		if e.Facts.Access != nil && e.Facts.Access.ReadOnly && p.room() > 16 {
+			p.put(l.faint, "  "+l.g.dot+" ").put(l.warn, "read-only key")
+		}
 		p.end()
 	}
 }

@@ -44,6 +44,8 @@ func (m Root) paste(text string) (Root, tea.Cmd) {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	line = clean(line)
 	switch {
+	case m.ask.kind == askCursor:
+		m.ask.typed = bounded(m.ask.typed + line)
 	case m.ask.kind != askNothing:
 		return m.tell(toastWarn, "a paste answers no question: use the keys")
 	case m.menu.kind != noMenu:
@@ -55,9 +57,12 @@ func (m Root) paste(text string) (Root, tea.Cmd) {
 	return m, nil
 }
 
+// typedMax bounds typed and pasted text; cursors are the longest that is meant.
+const typedMax = 2000
+
 // bounded keeps typed text to a sane length.
 func bounded(s string) string {
-	for len(s) > 200 {
+	for len(s) > typedMax {
 		_, n := utf8.DecodeLastRuneInString(s)
 		s = s[:len(s)-n]
 	}
@@ -102,7 +107,10 @@ func (m Root) pressFilter(key, typed string) (Root, tea.Cmd) {
 
 // move moves the cursor, or rolls the page, by n lines.
 func (m Root) move(n int) Root {
-	if m.page != fleetPage {
+	switch {
+	case m.page == runPage && m.view == logView:
+		return m.moveLog(n)
+	case m.page != fleetPage:
 		m.roll = min(max(0, m.roll+n), m.rollEnd())
 		return m
 	}
@@ -137,7 +145,7 @@ func (m Root) reveal() Root {
 func (m Root) side(n int) Root {
 	if m.page == runPage {
 		m.view = runView(min(max(0, int(m.view)+n), int(runViews)-1))
-		m.roll = 0
+		m.roll, m.mark = 0, logMark{}
 		return m
 	}
 	at := min(max(0, envIndex(m.snap, m.env)+n), len(m.snap.Envs)-1)
@@ -196,7 +204,7 @@ func (m Root) bestView() runView {
 
 func (m Root) openRun(v runView) Root {
 	if m.page != runPage || m.view != v {
-		m.roll = 0
+		m.roll, m.mark = 0, logMark{}
 	}
 	if f := m.focus(); f.mig != "" {
 		m.mig = f.mig // stays on this migration whatever its state becomes
@@ -207,7 +215,7 @@ func (m Root) openRun(v runView) Root {
 
 func (m Root) goBack() (Root, tea.Cmd) {
 	switch {
-	case m.page == messagesPage, m.page == planPage:
+	case m.page == messagesPage, m.page == planPage, m.page == envPage:
 		m.page = m.from
 	case m.page == runPage && m.shape() == onePane:
 		m.page = detailPage
@@ -227,7 +235,7 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 
 // visit opens a page that esc leaves for the work it was opened from.
 func (m Root) visit(p pageKind) Root {
-	if m.page != planPage && m.page != messagesPage {
+	if m.page != planPage && m.page != messagesPage && m.page != envPage {
 		m.from = m.page
 	}
 	m.page, m.roll = p, 0

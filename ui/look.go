@@ -21,7 +21,8 @@ type look struct {
 	accent, head, key, keyOff      ink
 	ok, run, warn, bad             ink
 	add, del, name, str, num       ink
-	badge, badgeProd, tab, cursor  ink
+	badge, badgeProd, badgeWarn    ink
+	tab, cursor                    ink
 	frame, veil                    ink
 
 	g glyphs
@@ -30,6 +31,7 @@ type look struct {
 // glyphs is one set of signs, each one cell wide.
 type glyphs struct {
 	done, todo, running, blocked, failed, unknown, byHand string
+	paused, others                                        string
 	cursor, rule, bar, barHalf, barEmpty, ellipsis        string
 	dot, caret                                            string
 	boxH, boxV, boxTL, boxTR, boxBL, boxBR                string
@@ -38,7 +40,7 @@ type glyphs struct {
 }
 
 var unicodeGlyphs = glyphs{
-	done: "✓", todo: "○", running: "●", blocked: "▲", failed: "✗", unknown: "?", byHand: "✎",
+	done: "✓", todo: "○", running: "●", blocked: "▲", failed: "✗", unknown: "?", byHand: "✎", paused: "‖", others: "◎",
 	cursor: "▸", rule: "─", bar: "━", barHalf: "╸", barEmpty: "─", ellipsis: "…",
 	dot: "·", caret: "▏",
 	boxH: "─", boxV: "│", boxTL: "╭", boxTR: "╮", boxBL: "╰", boxBR: "╯",
@@ -47,7 +49,7 @@ var unicodeGlyphs = glyphs{
 }
 
 var asciiGlyphs = glyphs{
-	done: "+", todo: ".", running: ">", blocked: "!", failed: "x", unknown: "?", byHand: "h",
+	done: "+", todo: ".", running: ">", blocked: "!", failed: "x", unknown: "?", byHand: "h", paused: "=", others: "o",
 	cursor: ">", rule: "-", bar: "#", barHalf: "#", barEmpty: ".", ellipsis: "~",
 	dot: "-", caret: "_",
 	boxH: "-", boxV: "|", boxTL: "+", boxTR: "+", boxBL: "+", boxBR: "+",
@@ -90,6 +92,7 @@ func newLook(dark, ascii bool) *look {
 		frame:  mk(fg("#8c959f", "#6e7a8a")),
 		veil:   mk(fg("#b6bec7", "#4a515c")),
 	}
+	l.badgeWarn = mk(fg("#9a6700", "#e3b341").Bold().Reverse(true))
 	l.badgeProd = mk(fg("#cf222e", "#ff7b72").Bold().Reverse(true))
 	l.g = unicodeGlyphs
 	if ascii {

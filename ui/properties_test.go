@@ -23,12 +23,17 @@ func hostile() *rapid.Generator[string] {
 
 // hostileSnapshot changes a scene's names and numbers at random.
 func hostileSnapshot(t *rapid.T) *fleet.Snapshot {
-	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken"}).Draw(t, "scene"))
+	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken", "supervised", "paused", "elsewhere", "facts", "lost", "refused"}).Draw(t, "scene"))
 	text := func(name string) string { return hostile().Draw(t, name) }
 	s.Project.Name = text("project")
 	for i := range s.Envs {
 		if rapid.Bool().Draw(t, "rename") {
 			s.Envs[i].Name, s.Envs[i].Deployment, s.Envs[i].Err, s.Envs[i].Opening = text("env"), text("deployment"), text("err"), text("opening")
+			s.Envs[i].URL, s.Envs[i].SchemaHash = text("url"), text("hash")
+			s.Envs[i].Facts = fleet.Facts{Version: text("version"), Components: []string{text("component")}, Migrations: []fleet.ComponentFact{{Path: text("path"), Version: text("of")}}, Retries: rapid.Int().Draw(t, "retries"),
+				Logs: fleet.LogFeed{State: text("feed"), Err: text("why")}, Access: &fleet.Access{ReadOnly: rapid.Bool().Draw(t, "read-only")}}
+			s.Envs[i].Deploy = &fleet.DeployRun{Command: text("command"), Output: []fleet.LogEntry{{Level: text("level"), Text: text("line")}}, Err: text("deploy")}
+			s.Envs[i].Validation = &fleet.Validation{Checked: rapid.Int64().Draw(t, "checked"), Total: rapid.Int64().Draw(t, "of all"), Err: text("refusal"), Component: text("in")}
 		}
 		s.Envs[i].State = rapid.SampledFrom([]fleet.EnvState{fleet.Opening, fleet.Ready, fleet.Lost, fleet.Broken, ""}).Draw(t, "state")
 		s.Envs[i].Documents = rapid.Int64().Draw(t, "documents")
@@ -60,7 +65,11 @@ func hostileRun(t *rapid.T, name string) fleet.Run {
 		Processed: rapid.Int64().Draw(t, "processed"), Total: rapid.Int64Range(-1, 1<<40).Draw(t, "total"), Rate: rapid.Float64().Draw(t, "rate"),
 		ETA: time.Duration(rapid.Int64().Draw(t, "eta")), Started: noon.Add(-time.Hour), Log: []fleet.LogEntry{{Text: text("log"), Level: text("level")}}}
 	for range rapid.IntRange(0, 5).Draw(t, "batches") {
-		r.Batches = append(r.Batches, fleet.Batch{At: noon, Documents: rapid.Int64().Draw(t, "documents"), Took: time.Duration(rapid.Int64().Draw(t, "took"))})
+		u := &fleet.Usage{Execution: time.Duration(rapid.Int64().Draw(t, "execution")), ReadBytes: rapid.Int64().Draw(t, "read"), WrittenDocuments: rapid.Int64().Draw(t, "written"), Conflicts: rapid.Int().Draw(t, "conflicts")}
+		r.Batches = append(r.Batches, fleet.Batch{Usage: u, At: noon, Documents: rapid.Int64().Draw(t, "documents"), Took: time.Duration(rapid.Int64().Draw(t, "took"))})
+	}
+	if rapid.Bool().Draw(t, "steered") {
+		r.Control = &fleet.Control{Paused: rapid.Bool().Draw(t, "paused"), Steps: rapid.Int().Draw(t, "left"), Batch: rapid.Int().Draw(t, "size"), Throttle: time.Duration(rapid.Int64().Draw(t, "rest"))}
 	}
 	r.Failure = &fleet.Failure{Text: text("failure"), Summary: text("summary"), Document: text("document"), Body: value.NewObject(value.Field{Name: text("field"), Value: text("value")}, value.Field{Name: "nested", Value: value.Array{value.NewObject(value.Field{Name: text("inner"), Value: value.Bytes("x")})}})}
 	return r
@@ -70,7 +79,7 @@ func hostileRun(t *rapid.T, name string) fleet.Run {
 // hostile snapshots: nothing panics, the screen always fits, and nothing is
 // written to a protected environment without its name typed.
 func TestWhateverHappens(t *testing.T) {
-	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "漢", "ctrl+c", "q"}
+	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "+", "-", "<", ">", "i", "C", "漢", "ctrl+c", "q"}
 	rapid.Check(t, func(t *rapid.T) {
 		e := newFake(hostileSnapshot(t))
 		m := newRoot(deps{engine: e, ctx: t.Context(), now: func() time.Time { return noon }, later: noTimer, ascii: rapid.Bool().Draw(t, "ascii"), verb: "strait"})
@@ -100,7 +109,7 @@ func TestWhateverHappens(t *testing.T) {
 				m = settle(m, cmd)
 				for _, c := range e.asked()[before:] {
 					asked := typed.cmd
-					writes := c.Action == plan.ActRun || c.Action == plan.ActWiden || c.Action == plan.ActNarrow
+					writes := c.Action == plan.ActRun || c.Action == plan.ActWiden || c.Action == plan.ActNarrow || c.Action == plan.ActCancelAll
 					switch {
 					case c.Action == plan.ActCensus, c.Action == plan.ActCancel && c.Migration == "":
 					case !open || c.Action != asked.Action || c.Env != asked.Env || c.Migration != asked.Migration:

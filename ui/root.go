@@ -2,14 +2,11 @@ package ui
 
 import (
 	"context"
-	"slices"
-	"strings"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
 
 	"strait/convex/fleet"
-	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -24,6 +21,8 @@ type engine interface {
 	Check(cmd fleet.Command) (refusals, warnings []plan.Refusal)
 	// Retry opens a broken environment again at once.
 	Retry(env string) error
+	// Tune changes a supervised run between two batches.
+	Tune(env, migration string, t fleet.Tuning) error
 	// Review reviews the plan as it stands; the first time it reads the
 	// project's code.
 	Review(ctx context.Context) (plan.Plan, plan.Review, error)
@@ -49,6 +48,7 @@ const (
 	detailPage
 	runPage
 	planPage
+	envPage
 	messagesPage
 )
 
@@ -56,12 +56,13 @@ type runView int
 
 const (
 	progressView runView = iota
+	logView
 	dryRunView
 	censusView
 	runViews
 )
 
-var runViewNames = [runViews]string{"Run", "Dry run", "Census"}
+var runViewNames = [runViews]string{"Run", "Log", "Dry run", "Census"}
 
 // Root is the one model of the program. It is a value: nothing that a copy
 // shares with another is ever written to.
@@ -79,18 +80,21 @@ type Root struct {
 	fast bool // the tick is the spinner's
 	blur bool // the terminal has lost the focus
 
-	page    pageKind
-	from    pageKind // page below planPage or messagesPage
-	rows    []int    // of Plan.Rows, those that the filter leaves
-	cur     rowKey   // of the cursor's row
-	top     int      // first row shown
-	env     string
-	touched bool   // a key was pressed: what is selected was chosen
-	mig     string // picked among the row's migrations; "" the one that asks for it most
-	view    runView
-	roll    int // lines rolled up in the page's body
-	entry   entry
-	book    book
+	page      pageKind
+	from      pageKind // page below planPage, envPage or messagesPage
+	rows      []int    // of Plan.Rows, those that the filter leaves
+	cur       rowKey   // of the cursor's row
+	top       int      // first row shown
+	env       string
+	touched   bool   // a key was pressed: what is selected was chosen
+	mig       string // picked among the row's migrations; "" the one that asks for it most
+	wish      wish
+	supervise bool // how runs were last asked for
+	view      runView
+	mark      logMark // of the log view, while one has scrolled up
+	roll      int     // lines rolled up in the page's body
+	entry     entry
+	book      book
 
 	menu  menu
 	ask   ask
@@ -116,6 +120,9 @@ type busyness struct {
 type activity struct {
 	env, mig string
 	embedded bool
+	mine     bool // this Strait started it
+	stops    bool // it stops when Strait ends
+	still    bool // it is paused between two batches
 }
 
 // Messages are facts, in the past tense.
@@ -286,14 +293,14 @@ func repeated(all []fleet.Message, msg fleet.Message) bool {
 
 // lively reports whether something on the screen turns.
 func (m Root) lively() bool {
-	return m.busy.waiting || len(m.busy.runs) > 0 || m.page == planPage && m.book.asked != 0 && m.book.doc == nil
+	return m.busy.waiting || m.busy.still() < len(m.busy.runs) || m.page == planPage && m.book.asked != 0 && m.book.doc == nil
 }
 
 func ended(before, after []activity) bool {
 	for _, a := range before {
 		found := false
 		for _, b := range after {
-			found = found || a == b
+			found = found || a.env == b.env && a.mig == b.mig
 		}
 		if !found {
 			return true
@@ -326,22 +333,6 @@ func (m Root) take(s *fleet.Snapshot) Root {
 		m.seen = s.Messages[len(s.Messages)-1].ID // what was before the screen is no news
 	}
 	return m
-}
-
-// follow finds the cursor's row among new ones: itself, else the one that has
-// its migrations now. When a schema becomes known, a migration's own row
-// becomes that of the change it covers.
-func follow(rows []plan.Row, cur rowKey, was []string) rowKey {
-	next := cur
-	for i := range rows {
-		if rowID(&rows[i]) == cur {
-			return cur
-		}
-		if next == cur && len(was) > 0 && slices.Contains(rows[i].Migrations, was[0]) {
-			next = rowID(&rows[i])
-		}
-	}
-	return next
 }
 
 // firstOpen is the environment to begin with: the first that is known not to
@@ -384,14 +375,14 @@ func busyIn(s *fleet.Snapshot) busyness {
 	b := busyness{waiting: s.Loading}
 	for i := range s.Envs {
 		e := &s.Envs[i]
-		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil
+		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil || checking(e) || deploying(e)
 		for i := range s.Project.Migrations {
 			mig := &s.Project.Migrations[i]
 			if mig.Runner {
 				continue // its members are counted
 			}
 			if r, ok := e.Runs[mig.Name]; ok && active(r.State) {
-				b.runs = append(b.runs, activity{e.Name, mig.Name, e.Embedded})
+				b.runs = append(b.runs, activity{e.Name, mig.Name, e.Embedded, r.Mine, stopsWithStrait(r, mig, e.Embedded), standsStill(r)})
 			}
 		}
 		for _, d := range e.DryRun {
@@ -399,6 +390,26 @@ func busyIn(s *fleet.Snapshot) busyness {
 		}
 	}
 	return b
+}
+
+// still counts the runs that are paused.
+func (b busyness) still() (n int) {
+	for _, a := range b.runs {
+		if a.still {
+			n++
+		}
+	}
+	return n
+}
+
+// others counts the runs that this Strait did not start.
+func (b busyness) others() (n int) {
+	for _, a := range b.runs {
+		if !a.mine {
+			n++
+		}
+	}
+	return n
 }
 
 // active reports whether a run's state moves by itself.
@@ -413,157 +424,4 @@ func envIndex(s *fleet.Snapshot, name string) int {
 		}
 	}
 	return -1
-}
-
-// rowKey names a row across snapshots: the cursor follows it, not a place.
-type rowKey struct{ table, path, title string }
-
-func rowID(r *plan.Row) rowKey { return rowKey{r.Table, r.Path, r.Title} }
-
-// sift applies the filter and puts the cursor on a row that is left.
-func (m Root) sift() Root {
-	rows := m.snap.Plan.Rows
-	out := make([]int, 0, len(rows))
-	words := strings.Fields(strings.ToLower(m.entry.text))
-	found := false
-	for i := range rows {
-		if !rowMatches(&rows[i], words) {
-			continue
-		}
-		out = append(out, i)
-		found = found || rowID(&rows[i]) == m.cur
-	}
-	m.rows = out
-	if !found && len(out) > 0 {
-		m.cur, m.mig = rowID(&rows[out[min(m.top, len(out)-1)]]), ""
-		if m.top == 0 {
-			m.cur = rowID(&rows[out[0]])
-		}
-	}
-	return m.reveal()
-}
-
-func rowMatches(r *plan.Row, words []string) bool {
-	for _, w := range words {
-		hit := strings.Contains(strings.ToLower(r.Title), w) || strings.Contains(strings.ToLower(r.Table+"."+r.Path), w)
-		for _, name := range r.Migrations {
-			hit = hit || strings.Contains(strings.ToLower(name), w)
-		}
-		if !hit {
-			return false
-		}
-	}
-	return true
-}
-
-// at is the cursor's place among the rows shown; -1 without any.
-func (m Root) at() int {
-	for i, r := range m.rows {
-		if rowID(&m.snap.Plan.Rows[r]) == m.cur {
-			return i
-		}
-	}
-	return -1
-}
-
-// focus is what the cursor is on: a row, an environment, a migration.
-type focus struct {
-	row     *plan.Row
-	rowAt   int
-	env     *fleet.EnvSnapshot
-	envPlan *plan.EnvPlan
-	cell    *plan.Cell
-	mig     string
-	def     *project.Migration
-	run     fleet.Run
-	dry     *fleet.DryRun
-}
-
-func (m Root) focus() focus {
-	var f focus
-	if i := envIndex(m.snap, m.env); i >= 0 {
-		f.env = &m.snap.Envs[i]
-		if i < len(m.snap.Plan.Envs) {
-			f.envPlan = &m.snap.Plan.Envs[i]
-		}
-		f.rowAt = m.at()
-		if f.rowAt >= 0 {
-			f.row = &m.snap.Plan.Rows[m.rows[f.rowAt]]
-			if i < len(f.row.Cells) {
-				f.cell = &f.row.Cells[i]
-			}
-		}
-	}
-	if f.row == nil {
-		return f
-	}
-	f.mig = m.picked(f)
-	f.def = m.definition(f.mig)
-	f.run = f.env.Runs[f.mig]
-	f.dry = f.env.DryRun[f.mig]
-	return f
-}
-
-// definition is a migration as the working tree defines it; nil when it does not.
-func (m Root) definition(name string) *project.Migration {
-	for i := range m.snap.Project.Migrations {
-		if m.snap.Project.Migrations[i].Name == name {
-			return &m.snap.Project.Migrations[i]
-		}
-	}
-	return nil
-}
-
-// picked is the row's migration that keys act on: the one picked, else one
-// that runs, else one that failed, else the first that has not succeeded.
-func (m Root) picked(f focus) string {
-	names := m.choices(f.row)
-	if len(names) == 0 {
-		return ""
-	}
-	best, score := names[0], -1
-	for i, n := range names {
-		if n == m.mig {
-			return n
-		}
-		s := 1
-		if i >= len(f.row.Migrations) {
-			s = -1 // a series, only when nothing else asks
-		}
-		switch st := f.env.Runs[n].State; {
-		case active(st):
-			s = 3
-		case st == "failed":
-			s = 2
-		case st == "success":
-			s = 0
-		}
-		if s > score {
-			best, score = n, s
-		}
-	}
-	return best
-}
-
-// choices are the migrations of a row: its own, then the series that hold them.
-func (m Root) choices(r *plan.Row) []string {
-	names := r.Migrations
-	own := len(names)
-	for i := range m.snap.Project.Migrations {
-		d := &m.snap.Project.Migrations[i]
-		if !slices.Contains(names[:own], d.Name) {
-			continue
-		}
-		for _, s := range d.InSeries {
-			if !slices.Contains(names, s) {
-				names = append(names[:len(names):len(names)], s)
-			}
-		}
-	}
-	return names
-}
-
-// short is a migration's name without its module.
-func short(mig string) string {
-	return mig[strings.LastIndex(mig, ":")+1:]
 }

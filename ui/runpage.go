@@ -2,8 +2,6 @@ package ui
 
 import (
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"strait/convex/fleet"
@@ -16,6 +14,9 @@ const runHead = 4
 func (m Root) runBody(w, h int) []string {
 	p := newPen(m.l, w, runHead)
 	m.drawRunHead(p)
+	if m.view == logView {
+		return append(p.fill(), m.logBody(w, h-runHead)...)
+	}
 	return append(p.fill(), m.rolled(w, h-runHead, m.drawRunView)...)
 }
 
@@ -76,6 +77,8 @@ func (m Root) drawProgress(p *pen) {
 	glyph, word, k := m.runGlyph(r.State)
 	unrecorded := r.State == "" && byHand(f.def)
 	switch {
+	case standsStill(r):
+		glyph, word, k = l.g.paused, "paused", l.warn
 	case active(r.State):
 		glyph = m.spinner()
 	case unrecorded:
@@ -84,6 +87,7 @@ func (m Root) drawProgress(p *pen) {
 	p.put(k, " "+glyph+" "+word).put(l.dim, " in ").put(l.text, f.env.Name)
 	m.drawWhen(p, r, f.def != nil && f.def.Runner)
 	p.end()
+	m.drawMode(p, f)
 	if r.State == "" {
 		p.blank()
 		if unrecorded {
@@ -137,9 +141,6 @@ func (m Root) drawWhen(p *pen, r fleet.Run, runner bool) {
 			begun = "resumed "
 		}
 		p.put(l.dim, sep+begun+age(m.now, r.Since()))
-		if !r.Mine {
-			p.put(l.dim, ", not by this Strait")
-		}
 	case !r.Ended.IsZero():
 		p.put(l.dim, sep+"ended "+age(m.now, r.Ended))
 	}
@@ -242,7 +243,10 @@ func (m Root) drawFigures(p *pen, r fleet.Run) {
 		}
 	}
 	p.end()
-	m.drawSpark(p, r)
+	m.drawLimits(p, r)
+	if !steered(r) || m.bodyHeight() > 24 { // the batches are worth more there
+		m.drawSpark(p, r)
+	}
 }
 
 func (m Root) lastNews(r fleet.Run, label func(name, text string, k ink)) {
@@ -258,42 +262,6 @@ func (m Root) lastNews(r fleet.Run, label func(name, text string, k ink)) {
 		return
 	}
 	label("", "last batch "+age(m.now, last), m.l.text)
-}
-
-// drawSpark shows the rates of the batches, as many as fit. Its top is twice
-// the median, so that one odd batch does not flatten the rest.
-func (m Root) drawSpark(p *pen, r fleet.Run) {
-	l := m.l
-	rates := batchRates(r, min(60, p.w-30))
-	if len(rates) < 3 {
-		return
-	}
-	sorted := slices.Sorted(slices.Values(rates))
-	median := sorted[len(sorted)/2]
-	if median <= 0 {
-		return
-	}
-	p.to(1).put(l.dim, "rate ")
-	for _, x := range rates {
-		i := int(x / (2 * median) * float64(len(l.g.spark)))
-		p.put(l.accent, l.g.spark[min(max(0, i), len(l.g.spark)-1)])
-	}
-	p.put(l.dim, "  median "+rate(median)).end()
-}
-
-// batchRates are the rates of the last n batches, in documents a second.
-func batchRates(r fleet.Run, n int) (rates []float64) {
-	batches := r.Batches[max(0, len(r.Batches)-max(0, n)):]
-	for i, b := range batches {
-		d := b.Took
-		if d <= 0 && i > 0 {
-			d = b.At.Sub(batches[i-1].At)
-		}
-		if d > 0 && b.Documents >= 0 {
-			rates = append(rates, float64(b.Documents)/d.Seconds())
-		}
-	}
-	return rates
 }
 
 // drawFailure is why a run stopped, with the document.
@@ -325,95 +293,4 @@ func (m Root) drawFailure(p *pen, f *fleet.Failure, head string) {
 			p.para(l.dim, 3, line)
 		}
 	}
-}
-
-// drawBatchesAndLog puts the two lists side by side where there is room.
-func (m Root) drawBatchesAndLog(p *pen, r fleet.Run) {
-	h := m.bodyHeight() - runHead - len(p.lines)
-	if r.Failure != nil || h < 6 {
-		h = max(h, 12)
-	}
-	bw := 44
-	if len(r.Batches) == 0 && !active(r.State) { // it ran before, or elsewhere
-		q := newPen(m.l, p.w, h)
-		m.drawLog(q, r.Log)
-		p.lines = append(p.lines, q.lines...)
-		return
-	}
-	if p.w >= 100 {
-		a, b := newPen(m.l, bw, h), newPen(m.l, p.w-bw-1, h)
-		m.drawBatches(a, r)
-		m.drawLog(b, r.Log)
-		p.lines = append(p.lines, beside(m.l, a.fill(), b.fill())...)
-		return
-	}
-	a := newPen(m.l, p.w, max(4, h/2))
-	m.drawBatches(a, r)
-	p.lines = append(p.lines, a.lines...)
-	p.blank()
-	b := newPen(m.l, p.w, max(4, h-len(a.lines)-1))
-	m.drawLog(b, r.Log)
-	p.lines = append(p.lines, b.lines...)
-}
-
-// drawBatches lists the newest batches first.
-func (m Root) drawBatches(p *pen, r fleet.Run) {
-	l := m.l
-	p.to(1).put(l.head, "BATCHES").put(l.faint, "  newest first").end()
-	if len(r.Batches) == 0 {
-		p.put(l.dim, "   none seen yet").end()
-	}
-	no := max(r.BatchCount, len(r.Batches))
-	for i := len(r.Batches) - 1; i >= 0 && p.left() > 0; i-- {
-		b := r.Batches[i]
-		p.to(1).put(l.faint, b.At.Format("15:04:05"))
-		p.colRight(l.dim, "#"+count(int64(no)), 7)
-		no--
-		if b.Failed {
-			p.put(l.bad, "   "+l.g.failed+" failed").end()
-			continue
-		}
-		p.colRight(l.text, count(b.Documents), 8).put(l.dim, " docs")
-		if b.Took > 0 {
-			p.colRight(l.dim, span(b.Took), 9)
-		}
-		p.end()
-	}
-}
-
-// drawLog shows the newest lines, the newest last.
-func (m Root) drawLog(p *pen, log []fleet.LogEntry) {
-	l := m.l
-	p.to(1).put(l.head, "LOG").end()
-	if len(log) == 0 {
-		p.put(l.dim, "   nothing was logged").end()
-	}
-	for _, e := range log[max(0, len(log)-p.left()):] {
-		k := l.text
-		switch e.Level {
-		case "warn", "WARN":
-			k = l.warn
-		case "error", "ERROR":
-			k = l.bad
-		case "debug", "DEBUG":
-			k = l.faint
-		}
-		p.to(1).put(l.faint, e.At.Format("15:04:05")).put(k, "  "+unquoted(e.Text)).end()
-	}
-}
-
-// unquoted is a log line without the quotes that Convex puts around a text,
-// where it is all there is.
-func unquoted(line string) string {
-	if n := len(line); n > 2 && line[0] == '\'' && line[n-1] == '\'' && !strings.Contains(line, "' '") {
-		return line[1 : n-1]
-	}
-	return line
-}
-
-func batches(n int) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return count(int64(n)) + " batches"
 }

@@ -34,11 +34,12 @@ var noon = time.Date(2026, 3, 14, 12, 0, 0, 0, time.UTC)
 
 // fake is an engine that holds one snapshot and remembers what it was asked.
 type fake struct {
-	mu   sync.Mutex
-	snap *fleet.Snapshot
-	next chan *fleet.Snapshot
-	did  []fleet.Command
-	err  error
+	mu    sync.Mutex
+	snap  *fleet.Snapshot
+	next  chan *fleet.Snapshot
+	did   []fleet.Command
+	tuned []fleet.Tuning
+	err   error
 
 	refusals, warnings []plan.Refusal
 	review             plan.Review
@@ -74,6 +75,13 @@ func (f *fake) Check(cmd fleet.Command) (refusals, warnings []plan.Refusal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.refusals, f.warnings
+}
+
+func (f *fake) Tune(env, migration string, t fleet.Tuning) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.tuned = append(f.tuned, t)
+	return f.err
 }
 
 func (f *fake) Retry(env string) error { return fmt.Errorf("%s was asked to open again", env) }
@@ -215,6 +223,43 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 				s.Plan.Rows[i].Cells[1].Migrate = plan.Step{State: plan.Running, Evidence: "setDefaultPlan: 8,437 processed", At: now, Next: "cancel"}
 			}
 		}
+	case "supervised", "paused":
+		e.Embedded = false
+		r := fleet.Run{Migration: mig, State: "inProgress", Mine: true, Processed: 8437, Total: 20000, BatchSize: 100, BatchCount: 84, Batches: costly(batchesUntil(now, 84)),
+			Rate: 823, ETA: 14 * time.Second, Started: now.Add(-11 * time.Second), Heard: now, Component: "migrations",
+			Control: &fleet.Control{Steps: -1, Batch: 200, Throttle: 250 * time.Millisecond, InBatch: true}, Log: sceneLog(now, 60)}
+		if name == "paused" {
+			r.Control = &fleet.Control{Paused: true, Steps: 0, Throttle: time.Second}
+			r.Rate, r.ETA = 0, 0
+		}
+		e.Runs[mig] = r
+	case "elsewhere":
+		e.Embedded = false
+		e.Runs[mig] = fleet.Run{Migration: mig, State: "inProgress", Processed: 8437, Total: 20000, BatchSize: 100, BatchCount: 12, Batches: costly(batchesUntil(now, 12)),
+			Rate: 823, Started: now.Add(-11 * time.Second), Heard: now, Log: sceneLog(now, 3)}
+		e.Facts = sceneFacts(now)
+		e.Facts.Access = &fleet.Access{ReadOnly: true}
+	case "facts":
+		e.Embedded, e.URL, e.SchemaHash = false, "https://calm-otter-812.convex.cloud", "4c1d09be77aa"
+		e.Facts = sceneFacts(now)
+	case "lost":
+		e.Embedded, e.State, e.Err, e.Heard = false, fleet.Lost, "connection lost: read tcp: connection reset by peer", now.Add(-42*time.Second)
+		e.Facts = sceneFacts(now)
+		e.Facts.Connects, e.Facts.Retries, e.Facts.RetryAt = 3, 4, now.Add(7*time.Second)
+		e.Facts.Logs = fleet.LogFeed{State: "failing", Err: "no answer", Gaps: 1}
+	case "checking", "refused":
+		e.Embedded = false
+		e.Facts = sceneFacts(now)
+		e.Deploy = &fleet.DeployRun{Action: plan.ActNarrow, Command: "npx convex deploy --cmd 'npm run build'", Started: now.Add(-12 * time.Second)}
+		for _, line := range []string{"Running 'npm run build'...", "vite v5.4 building for production...", "✓ 118 modules transformed.", "Ran \"npm run build\" with environment variable \"VITE_CONVEX_URL\" set", "Checking that documents match your schema..."} {
+			e.Deploy.Output = append(e.Deploy.Output, fleet.LogEntry{At: now, Level: "info", Text: line})
+		}
+		e.Validation = &fleet.Validation{Checked: 16800, Total: 40000, Since: now.Add(-4 * time.Second)}
+		if name == "refused" {
+			e.Deploy.Ended, e.Deploy.Err = now.Add(-2*time.Second), "npx convex deploy ended with exit status 1"
+			e.Deploy.Output = append(e.Deploy.Output, fleet.LogEntry{At: now, Level: "error", Text: "✖ Schema validation failed."})
+			e.Validation.Err = "Document with ID \"k57a2m9d0f3h6j8\" in table \"users\" does not match the schema: Object is missing the required field `plan`."
+		}
 	case "dryrun":
 		e.DryRun[mig] = &fleet.DryRun{Migration: mig, At: now.Add(-9 * time.Second), Took: 140 * time.Millisecond, Processed: 100, More: true, Examples: []fleet.Example{
 			{ID: "k57a2m9d0f3h6j8", Before: ada, After: ada.With("plan", "free").With("profile", value.NewObject(value.Field{Name: "bio", Value: "Wrote the first program."}, value.Field{Name: "zip", Value: "1815"}))},
@@ -226,6 +271,39 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 	case "census":
 		e.CensusRun = &fleet.CensusRun{Started: now.Add(-3 * time.Second), Read: 12000, Total: 40000, Table: "orders", Found: 204}
 	}
+}
+
+// sceneFacts is what a deployment tells of itself.
+func sceneFacts(now time.Time) fleet.Facts {
+	return fleet.Facts{Version: "precompiled-2026-03-01-7a9f", Access: &fleet.Access{}, Components: []string{"billing", "billing/migrations", "migrations"},
+		Migrations: []fleet.ComponentFact{{Path: "billing/migrations", Version: "0.2.x"}, {Path: "migrations", Version: "0.3.3 or newer"}},
+		Functions:  42, LastPush: now.Add(-3 * time.Hour), Connects: 1, Logs: fleet.LogFeed{State: "following"},
+		Traffic: fleet.Traffic{Read: 3 << 20, Written: 41000, ReadPerMinute: 4200, WritePerMinute: 310},
+		Ages:    fleet.Ages{Schema: now.Add(-3 * time.Hour), Tables: now.Add(-2 * time.Second), Statuses: now.Add(-4 * time.Second), Functions: now.Add(-3 * time.Hour), Push: now.Add(-3 * time.Hour), Logs: now.Add(-time.Second)}}
+}
+
+// costly gives batches what the function log tells of them.
+func costly(batches []fleet.Batch) []fleet.Batch {
+	for i := range batches {
+		batches[i].Usage = &fleet.Usage{Execution: time.Duration(60+3*(i%7)) * time.Millisecond, ReadDocuments: 202, WrittenDocuments: 101,
+			ReadBytes: 1_900_000 + int64(i)*1000, WrittenBytes: 240_000, Conflicts: i % 40 / 39}
+	}
+	return batches
+}
+
+func sceneLog(now time.Time, n int) []fleet.LogEntry {
+	out := []fleet.LogEntry{{At: now.Add(-time.Minute), Level: "info", Text: "starting at the first document"}}
+	for i := range n {
+		e := fleet.LogEntry{At: now.Add(time.Duration(i-n) * time.Second), Level: "log", Text: fmt.Sprintf("batch %d: moved 100 profiles", i+1)}
+		switch i % 9 {
+		case 3:
+			e.Level, e.Text = "debug", fmt.Sprintf("cursor [%d,\"k57a2m9d0f3h6j8\"]", i)
+		case 7:
+			e.Level, e.Text = "warn", "Many bytes read in a single function execution (actual: 13500000, limit: 16777216). Consider using smaller limits in your queries, paginating your queries, or using indexed queries with a selective index range expressions."
+		}
+		out = append(out, e)
+	}
+	return append(out, fleet.LogEntry{At: now, Level: "error", Text: "Document failed: k57a2m9d0f3h6j8"})
 }
 
 func batchesUntil(now time.Time, n int) []fleet.Batch {

@@ -97,10 +97,29 @@ func TestGolden(t *testing.T) {
 		{"loading", "loading", "", nil},
 		{"opening", "opening", "users.plan", nil},
 		{"run", "running", "users.plan", []string{"enter", "enter"}},
+		{"supervised", "supervised", "users.plan", []string{"enter", "enter"}},
+		{"paused", "paused", "users.plan", []string{"enter", "enter"}},
+		{"paused-grid", "paused", "users.plan", nil},
+		{"elsewhere", "elsewhere", "users.plan", nil},
+		{"elsewhere-run", "elsewhere", "users.plan", []string{"enter", "enter"}},
+		{"log", "supervised", "users.plan", []string{"enter", "enter", "right"}},
+		{"log-up", "supervised", "users.plan", []string{"enter", "enter", "right", "pgup"}},
+		{"environment", "facts", "users.plan", []string{"i"}},
+		{"environment-lost", "lost", "users.plan", []string{"i"}},
+		{"environment-key", "elsewhere", "users.plan", []string{"i"}},
+		{"lost", "lost", "users.plan", nil},
+		{"checking", "checking", "users.plan", nil},
+		{"deploying", "checking", "users.plan", []string{"i"}},
+		{"refused", "refused", "users.plan", []string{"i"}},
+		{"ask-step", "idle", "users.plan", []string{"s"}},
+		{"ask-supervised", "facts", "users.plan", []string{"r", "tab", "up"}},
+		{"ask-cancel-all", "running", "users.plan", []string{"C"}},
+		{"ask-cursor", "idle", "users.plan", []string{":", "c", "u", "r", "s", "o", "r", "enter", "[", "7", "]"}},
+		{"ask-quit", "supervised", "users.plan", []string{"q"}},
 		{"failure", "idle", "orders.price", []string{"enter", "enter"}},
 		{"dry-run", "dryrun", "users.plan", []string{"enter", "enter"}},
 		{"census", "idle", "users.plan", []string{"v"}},
-		{"counting", "census", "users.plan", []string{"enter", "enter", "right", "right"}},
+		{"counting", "census", "users.plan", []string{"enter", "enter", "right", "right", "right"}},
 		{"help", "idle", "users.plan", []string{"?"}},
 		{"ask-run", "idle", "users.plan", []string{"r"}},
 		{"ask-narrow", "idle", "users.plan", []string{"n", "s", "t"}},
@@ -266,7 +285,7 @@ func TestBlockedKeysSayWhy(t *testing.T) {
 
 func TestCancelStopsTheCensusThatIsShown(t *testing.T) {
 	m, e := screen(t, scene("census"), 120, 40)
-	m = press(onRow(m, "users.plan"), "enter", "right", "right", "c")
+	m = press(onRow(m, "users.plan"), "enter", "right", "right", "right", "c")
 	if got := e.asked(); len(got) != 1 || got[0].Action != plan.ActCancel || got[0].Env != "staging" || got[0].Migration != "" || m.ask.kind != askNothing {
 		t.Fatalf("sent %+v", got)
 	}

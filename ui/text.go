@@ -185,9 +185,13 @@ func documents(n int64) string {
 	return plural(n, "document")
 }
 
-func plural(n int64, noun string) string {
-	if n == 1 {
+// plural counts a noun; many is its plural where an s does not make it.
+func plural(n int64, noun string, many ...string) string {
+	switch {
+	case n == 1:
 		return "1 " + noun
+	case len(many) > 0:
+		return count(n) + " " + many[0]
 	}
 	return count(n) + " " + noun + "s"
 }

@@ -1,0 +1,57 @@
+package ui
+
+import (
+	"slices"
+	"strings"
+
+	"strait/convex/fleet"
+)
+
+// may reports whether a key allows an operation (convex-wire.md 1.2); known is
+// false before the deployment told.
+func may(a *fleet.Access, op string) (yes, known bool) {
+	switch {
+	case a == nil:
+		return false, false
+	case len(a.Ops) > 0:
+		return slices.Contains(a.Ops, op), true
+	case a.ReadOnly:
+		return strings.HasPrefix(op, "View") || op == "DownloadBackups" || op == "RunInternalQueries" || op == "RunTestQuery", true
+	}
+	return true, true
+}
+
+// abilities are the things that Strait does, and the operation each needs.
+var abilities = []struct{ what, op string }{
+	{"watch schema, sizes and statuses", "ViewData"},
+	{"take a census", "RunTestQuery"},
+	{"follow the function log", "ViewLogs"},
+	{"dry run, run and cancel migrations", "RunInternalMutations"},
+	{"deploy a schema", "Deploy"},
+}
+
+// noKeyFor is why an environment's key does not allow an operation; "" when it
+// does, or when that is not known.
+func noKeyFor(e *fleet.EnvSnapshot, op string) string {
+	yes, known := may(e.Facts.Access, op)
+	switch {
+	case yes || !known:
+		return ""
+	case e.Facts.Access.ReadOnly:
+		return "the key of " + e.Name + " is read-only: put one that may write into its environment variable (i shows what it may)"
+	}
+	return "the key of " + e.Name + " lacks " + op + " (i shows what it may)"
+}
+
+// keyWrites blocks what calls mutations where the key may not.
+func keyWrites(m Root) string { return keyAllows(m, "RunInternalMutations") }
+
+// keyDeploys blocks what deploys where the key may not.
+func keyDeploys(m Root) string { return keyAllows(m, "Deploy") }
+
+func keyAllows(m Root, op string) string {
+	if e := m.focus().env; e != nil {
+		return noKeyFor(e, op)
+	}
+	return ""
+}

@@ -1,0 +1,361 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// envHead is the number of lines above the environment page's body.
+const envHead = 2
+
+// openEnv opens the page of the environment, or leaves it.
+func (m Root) openEnv() (Root, tea.Cmd) {
+	if m.page == envPage {
+		return m.goBack()
+	}
+	return m.visit(envPage), nil
+}
+
+func noEnv(m Root) string {
+	if m.focus().env == nil {
+		return "there is no environment: strait.toml lists them"
+	}
+	return ""
+}
+
+// envBody is the environment page: all that is known of one environment.
+func (m Root) envBody(w, h int) []string {
+	p, l := newPen(m.l, w, envHead), m.l
+	if e := m.focus().env; e != nil {
+		p.put(l.strong, " "+e.Name).put(l.dim, "  "+kindOf(e))
+		m.drawTabs(p)
+		p.end()
+	}
+	p.repeat(l.rule, l.g.rule, w)
+	return append(p.fill(), m.rolled(w, h-envHead, m.drawEnvPage)...)
+}
+
+// drawTabs names the other environments at the right, where there is room.
+func (m Root) drawTabs(p *pen) {
+	l, all := m.l, 0
+	for i := range m.snap.Envs {
+		all += width(clean(m.snap.Envs[i].Name)) + 3
+	}
+	if len(m.snap.Envs) < 2 || all+2 > p.room() {
+		return
+	}
+	p.to(p.w - all - 1)
+	for i := range m.snap.Envs {
+		k, mark := l.dim, " "
+		if m.snap.Envs[i].Name == m.env {
+			k, mark = l.tab, l.g.cursor
+		}
+		p.put(l.cursor, mark).put(k, m.snap.Envs[i].Name).put(l.text, "  ")
+	}
+}
+
+// kindOf says in a word what sort of environment it is.
+func kindOf(e *fleet.EnvSnapshot) string {
+	s := "a deployment reached with a key"
+	if e.Embedded {
+		s = "embedded: a rehearsal in memory"
+	}
+	if e.Protected {
+		s += ", protected"
+	}
+	return s
+}
+
+func (m Root) drawEnvPage(p *pen) {
+	f := m.focus()
+	if f.env == nil {
+		p.put(m.l.dim, " no environment").end()
+		return
+	}
+	left := []func(*pen, focus){m.drawConnection, m.drawDeployment, m.drawKey, m.drawComponents}
+	right := []func(*pen, focus){m.drawDeploy, m.drawValidation, m.drawEnvSteps, m.drawTables}
+	if p.w < 100 {
+		for _, draw := range slices.Concat(right[:2], left[:3], right[2:], left[3:]) {
+			draw(p, f)
+		}
+		return
+	}
+	a, b := newPen(m.l, (p.w-1)/2, p.h), newPen(m.l, p.w-(p.w-1)/2-1, p.h)
+	for _, draw := range left {
+		draw(a, f)
+	}
+	for _, draw := range right {
+		draw(b, f)
+	}
+	for len(a.lines) < max(len(b.lines), m.bodyHeight()-envHead) {
+		a.blank()
+	}
+	for len(b.lines) < len(a.lines) {
+		b.blank()
+	}
+	p.lines = append(p.lines, beside(m.l, a.lines, b.lines)...)
+}
+
+// labelled is the column where a fact's value begins.
+const labelled = 13
+
+// fact writes a label, a value on as many lines as it needs, and at the right
+// how long ago it was told.
+func (m Root) fact(p *pen, label string, k ink, value string, told time.Time) {
+	l, a := m.l, ""
+	if !told.IsZero() {
+		a = age(m.now, told)
+	}
+	if value == "" {
+		k, value = l.faint, "not known"
+	}
+	for i, line := range wrap(clean(value), max(8, p.w-labelled-width(a)-3)) {
+		if i == 0 {
+			p.to(2).put(l.dim, label)
+		}
+		p.to(labelled).put(k, line)
+		if i == 0 && a != "" {
+			p.to(p.w-width(a)-1).put(l.faint, a)
+		}
+		p.end()
+	}
+}
+
+func (m Root) section(p *pen, title, note string) {
+	p.to(1).put(m.l.head, title).put(m.l.faint, after("  ", note)).end()
+}
+
+func (m Root) drawConnection(p *pen, f focus) {
+	l, e := m.l, f.env
+	x := e.Facts
+	m.section(p, "CONNECTION", "")
+	switch e.State {
+	case fleet.Ready:
+		word := "connected"
+		if n := x.Connects; n > 1 {
+			word += ", " + plural(int64(n-1), "reconnect")
+		}
+		m.fact(p, "live", l.ok, word, e.Heard)
+	case fleet.Opening:
+		m.fact(p, "live", l.run, m.spinner()+" opening"+after(": ", e.Opening), e.Heard)
+		m.trouble(p, e)
+	case fleet.Lost:
+		m.fact(p, "live", l.warn, l.g.blocked+" lost"+after(", ", m.retryWord(e)), e.Heard)
+		m.trouble(p, e)
+	default:
+		m.fact(p, "live", l.bad, l.g.failed+" unreachable"+after(", ", m.retryWord(e)), e.Heard)
+		m.trouble(p, e)
+	}
+	switch x.Logs.State {
+	case "":
+		m.fact(p, "log", l.faint, "not followed yet", time.Time{})
+	case "following":
+		word, k := "followed", l.text
+		if n := x.Logs.Gaps; n > 0 {
+			word, k = "followed, "+plural(int64(n), "gap")+": lines may be missing", l.warn
+		}
+		m.fact(p, "log", k, word, x.Ages.Logs)
+	default:
+		m.fact(p, "log", l.warn, x.Logs.State+after(": ", firstLine(x.Logs.Err)), x.Ages.Logs)
+	}
+	if t := x.Traffic; t != (fleet.Traffic{}) {
+		m.fact(p, "traffic", l.text, fmt.Sprintf("%s read, %s written a minute", bytesWord(t.ReadPerMinute), bytesWord(t.WritePerMinute)), time.Time{})
+		m.fact(p, "", l.dim, fmt.Sprintf("%s read, %s written in all", bytesWord(t.Read), bytesWord(t.Written)), time.Time{})
+	}
+	p.blank()
+}
+
+// trouble is what an environment's error says, and how to try again.
+func (m Root) trouble(p *pen, e *fleet.EnvSnapshot) {
+	for _, line := range cleanLines(e.Err) {
+		p.para(m.l.text, labelled, line)
+	}
+	if e.State != fleet.Opening {
+		p.to(labelled).put(m.l.key, "ctrl+r").put(m.l.dim, " tries again now").end()
+	}
+}
+
+// retryWord says how often it was tried to connect, and when it is tried next.
+func (m Root) retryWord(e *fleet.EnvSnapshot) string {
+	if n := e.Facts.Retries; n > 0 {
+		return plural(int64(n), "attempt") + " failed" + after(", ", m.nextTry(e))
+	}
+	return m.nextTry(e)
+}
+
+// nextTry says when the next attempt to connect is made.
+func (m Root) nextTry(e *fleet.EnvSnapshot) string {
+	switch at := e.Facts.RetryAt; {
+	case at.IsZero():
+		return ""
+	case at.After(m.now):
+		return "next try in " + clock(at.Sub(m.now)+time.Second-1)
+	}
+	return "trying now"
+}
+
+func (m Root) drawDeployment(p *pen, f focus) {
+	l, e := m.l, f.env
+	x := e.Facts
+	m.section(p, "DEPLOYMENT", "")
+	m.fact(p, "name", l.text, e.Deployment, time.Time{})
+	if e.URL != "" || !e.Embedded {
+		m.fact(p, "url", l.text, e.URL, time.Time{})
+	}
+	m.fact(p, "backend", l.text, x.Version, time.Time{})
+	functions := ""
+	if !x.Ages.Functions.IsZero() && x.Functions >= 0 {
+		functions = count(int64(x.Functions)) + " at the root"
+	}
+	m.fact(p, "functions", l.text, functions, x.Ages.Functions)
+	push := ""
+	switch {
+	case !x.LastPush.IsZero():
+		push = x.LastPush.Local().Format("2 Jan 15:04:05") + ", " + age(m.now, x.LastPush)
+	case e.Embedded:
+		push = "when it was opened"
+	}
+	m.fact(p, "last push", l.text, push, x.Ages.Push)
+	m.fact(p, "schema", l.text, e.SchemaHash, x.Ages.Schema)
+	m.fact(p, "statuses", l.text, m.statusesWord(e), x.Ages.Statuses)
+	p.blank()
+}
+
+// statusesWord counts the migrations that ran, by how they stand.
+func (m Root) statusesWord(e *fleet.EnvSnapshot) string {
+	counts := map[string]int{}
+	for i := range m.snap.Project.Migrations {
+		if d := &m.snap.Project.Migrations[i]; !d.Runner {
+			_, word, _ := m.runGlyph(e.Runs[d.Name].State)
+			counts[word]++
+		}
+	}
+	var out []string
+	for _, word := range []string{"running", "starting", "cancelling", "failed", "canceled", "success", "never run", "unknown"} {
+		if n := counts[word]; n > 0 {
+			out = append(out, count(int64(n))+" "+word)
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (m Root) drawKey(p *pen, f focus) {
+	l, a := m.l, f.env.Facts.Access
+	note := ""
+	switch {
+	case a == nil:
+		m.section(p, "KEY", "")
+		p.to(2).put(l.faint, "what it may is not known").end()
+		p.blank()
+		return
+	case a.ReadOnly:
+		note = "read-only"
+	case len(a.Ops) > 0:
+		note = "limited to " + plural(int64(len(a.Ops)), "operation")
+	default:
+		note = "may do everything"
+	}
+	m.section(p, "KEY", note)
+	if a.ReadOnly || len(a.Ops) > 0 {
+		for _, x := range abilities {
+			sign, k, t := l.g.done, l.ok, l.text
+			yes, _ := may(a, x.op)
+			if !yes {
+				sign, k, t = l.g.failed, l.warn, l.dim
+			}
+			p.to(2).put(k, sign+" ").put(t, x.what)
+			if !yes {
+				p.put(l.faint, "  needs "+x.op)
+			}
+			p.end()
+		}
+	}
+	if e := f.env; e.Protected {
+		lock, k := m.lock(e)
+		p.to(2).put(k, lock).put(l.dim, ": its name is typed before anything is written").end()
+	}
+	p.blank()
+}
+
+func (m Root) drawComponents(p *pen, f focus) {
+	l, x := m.l, f.env.Facts
+	if x.Components == nil && len(x.Migrations) == 0 {
+		return
+	}
+	m.section(p, "COMPONENTS", "")
+	paths := slices.Clone(x.Components)
+	for _, c := range x.Migrations {
+		if !slices.Contains(paths, c.Path) {
+			paths = append(paths, c.Path)
+		}
+	}
+	if len(paths) == 0 {
+		p.to(2).put(l.dim, "none").end()
+	}
+	for _, path := range paths {
+		p.to(2).put(l.text, path)
+		if i := slices.IndexFunc(x.Migrations, func(c fleet.ComponentFact) bool { return c.Path == path }); i >= 0 {
+			p.put(l.dim, "  @convex-dev/migrations "+cmp.Or(x.Migrations[i].Version, "of unknown version"))
+		}
+		p.end()
+	}
+	p.blank()
+}
+
+// drawTables lists the tables with their sizes, the biggest first.
+func (m Root) drawTables(p *pen, f focus) {
+	l, e := m.l, f.env
+	note := ""
+	if len(e.Tables) > 0 {
+		note = plural(int64(len(e.Tables)), "table") + ", " + documents(e.Documents)
+		if at := e.Facts.Ages.Tables; !at.IsZero() {
+			note += ", told " + age(m.now, at)
+		}
+	}
+	m.section(p, "TABLES", note)
+	if len(e.Tables) == 0 {
+		p.to(2).put(l.faint, "not known").end()
+	}
+	names := make([]string, 0, len(e.Tables))
+	wide := 8
+	var most int64 = 1
+	for name, n := range e.Tables {
+		names = append(names, name)
+		wide = max(wide, width(clean(name))+2)
+		most = max(most, n)
+	}
+	slices.SortFunc(names, func(a, b string) int {
+		return cmp.Or(cmp.Compare(e.Tables[b], e.Tables[a]), cmp.Compare(a, b))
+	})
+	wide = min(wide, max(12, p.w/3))
+	for _, name := range names {
+		n := e.Tables[name]
+		p.to(2).col(l.text, name, wide).colRight(l.text, count(n), 12).put(l.text, "  ")
+		room := min(30, p.room()-2)
+		p.repeat(l.accent, l.g.bar, int(float64(n)/float64(most)*float64(room)+0.5)).end()
+	}
+	p.blank()
+}
+
+func (m Root) drawEnvSteps(p *pen, f focus) {
+	if f.envPlan == nil {
+		return
+	}
+	m.section(p, "CHECKLIST", "")
+	q := newPen(m.l, p.w-2, p.h)
+	m.drawStep(q, "widen", &f.envPlan.Widen, false)
+	m.drawStep(q, "migrate", &f.envPlan.Migrate, f.envPlan.Widen.State != plan.Done)
+	m.drawStep(q, "narrow", &f.envPlan.Narrow, f.envPlan.Migrate.State != plan.Done)
+	for _, line := range q.lines {
+		p.to(1).styled(line)
+	}
+	p.blank()
+}
