@@ -24,6 +24,7 @@ type front struct {
 	cancel   context.CancelFunc
 	sessions sessions
 	tests    testQueries
+	shapes   inferredShapes
 	conns    sync.WaitGroup // open WebSockets and mutations that outlived theirs
 
 	memory sync.Once // of the in-memory listener
@@ -81,6 +82,7 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_ts", d.queryTS)
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
 	mux.HandleFunc("POST /api/run_test_function", d.runTestFunction)
+	mux.HandleFunc("GET /api/shapes2", d.shapes2)
 	for _, prefix := range []string{"/api/", "/api/app_metrics/"} {
 		mux.HandleFunc("GET "+prefix+"stream_function_logs", d.streamFunctionLogs)
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)
