@@ -291,23 +291,38 @@ func (m Root) drawComponents(p *pen, f focus) {
 		return
 	}
 	m.section(p, "COMPONENTS", "")
+	paths := componentsOf(x)
+	if len(paths) == 0 {
+		p.to(2).put(l.dim, "none").end()
+	}
+	for _, path := range paths {
+		p.to(2).put(l.text, path)
+		p.put(l.dim, after("  @convex-dev/migrations ", migrationsIn(x, path)))
+		p.end()
+	}
+	p.blank()
+}
+
+// componentsOf are the paths of all components of a deployment.
+func componentsOf(x fleet.Facts) []string {
 	paths := slices.Clone(x.Components)
 	for _, c := range x.Migrations {
 		if !slices.Contains(paths, c.Path) {
 			paths = append(paths, c.Path)
 		}
 	}
-	if len(paths) == 0 {
-		p.to(2).put(l.dim, "none").end()
-	}
-	for _, path := range paths {
-		p.to(2).put(l.text, path)
-		if i := slices.IndexFunc(x.Migrations, func(c fleet.ComponentFact) bool { return c.Path == path }); i >= 0 {
-			p.put(l.dim, "  @convex-dev/migrations "+cmp.Or(x.Migrations[i].Version, "of unknown version"))
+	return paths
+}
+
+// migrationsIn is the version of the migrations component at a path; "" when
+// that is another one.
+func migrationsIn(x fleet.Facts, path string) string {
+	for _, c := range x.Migrations {
+		if c.Path == path {
+			return cmp.Or(c.Version, "of unknown version")
 		}
-		p.end()
 	}
-	p.blank()
+	return ""
 }
 
 // drawTables lists the tables with their sizes, the biggest first.

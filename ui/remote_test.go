@@ -112,3 +112,69 @@ func TestFateOf(t *testing.T) {
 		}
 	}
 }
+
+// A supervised run stops after so many batches, or after the batch in flight
+// when it is interrupted, and goes on there.
+func TestASupervisedRunStopsWhereItIsTold(t *testing.T) {
+	t.Parallel()
+	dir, _ := served(t, 5000)
+	stdout, stderr, code := strait(t, dir, "run", "dropAvatarUrl", "--env", "far", "--supervised", "--steps", "2", "--batch-size", "10", "--json")
+	if code != 0 || strings.Count(stdout, `"event":"batch"`) != 2 || !strings.Contains(stdout, `"status":"stopped","processed":20`) {
+		t.Fatalf("--steps 2: exit %d: %s%s", code, stdout, stderr)
+	}
+	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--supervised", "--batch-size", "10", "--throttle", "100ms", "--json", "--project", dir)
+	var errs bytes.Buffer
+	cmd.Stderr = &errs
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc, last := bufio.NewScanner(out), ""
+	for n := 0; sc.Scan(); {
+		if last = sc.Text(); strings.Contains(last, `"event":"batch"`) {
+			if n++; n == 2 {
+				if err := cmd.Process.Signal(os.Interrupt); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+	}
+	exit, _ := cmd.Wait().(*exec.ExitError)
+	var end struct {
+		Status    string
+		Processed int64
+	}
+	if err := json.Unmarshal([]byte(last), &end); err != nil && !strings.Contains(last, `"event":"error"`) {
+		t.Fatalf("the last line is %q: %v", last, err)
+	}
+	if exit == nil || exit.ExitCode() != exitInterrupted || !strings.Contains(errs.String(), "stopped after the batch in flight") || !strings.Contains(errs.String(), "goes on there") {
+		t.Fatalf("ended with %v: %s", exit, errs.String())
+	}
+	var report statusReport
+	stdout, stderr, _ = strait(t, dir, "status", "--json")
+	if err := json.Unmarshal([]byte(stdout), &report); err != nil {
+		t.Fatalf("%v: %s%s", err, stdout, stderr)
+	}
+	for _, m := range report.Environments[0].Migrations {
+		if m.Name == "migrations:dropAvatarUrl" && (m.Processed < 40 || m.Processed%10 != 0 || m.Processed > 200 || m.State == "inProgress" || m.Component == "") {
+			t.Fatalf("after the interrupt: %+v", m)
+		}
+	}
+}
+
+func TestMisusedFlagsOfRun(t *testing.T) {
+	for _, f := range []runFlags{
+		{steps: 2}, {throttle: 1}, {batch: -1}, {steps: -1, supervised: true}, {throttle: -1, supervised: true},
+		{fromCursor: true, reset: true}, {dryRun: true, supervised: true}, {dryRun: true, fromCursor: true},
+	} {
+		if f.misused() == nil {
+			t.Errorf("%+v is taken", f)
+		}
+	}
+	if err := (runFlags{supervised: true, steps: 3, throttle: 1, batch: 5, fromCursor: true}).misused(); err != nil {
+		t.Error(err)
+	}
+}

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"strings"
@@ -13,7 +12,6 @@ import (
 	"strait/convex/fleet"
 	"strait/convex/jsrun"
 	"strait/convex/project"
-	"strait/model/value"
 	"strait/plan"
 )
 
@@ -80,27 +78,42 @@ func failures(problems []jsrun.Problem) (n int) {
 type runFlags struct {
 	env, confirm, override string
 	dryRun, reset          bool
-	batch                  int
+	batch, steps           int
+	supervised             bool
+	throttle               time.Duration
+	cursor                 string
+	fromCursor             bool // cursor was given
 }
 
 func (c *cli) runVerb() *cobra.Command {
 	var f runFlags
 	cmd := &cobra.Command{
-		Use:   "run NAME --env ENV",
+		Use:   "run NAME --env ENV [--supervised]",
 		Short: "Run a migration, or make a dry run of it, and wait until it ends",
 		Long: `Run starts a migration, or resumes it where it stopped, and follows it until it
 ends: one line a batch, or one JSON object a line with --json. The last object is
-  {"event":"end","migration","environment","status":"success|failed|canceled","processed","error"?,"document"?}
+  {"event":"end","migration","environment","status":"success|failed|canceled|stopped","processed","error"?,"document"?}
+
+A migration of the component goes on in the deployment when Strait ends. With
+--supervised Strait makes its batches one by one: they can be slowed down and
+counted, and ctrl+c stops after the batch in flight. A later run goes on there.
 
 A protected environment must be named a second time with --confirm.`,
-		Example: "  strait run setDefaultPlan --env staging --dry-run\n  strait run setDefaultPlan --env prod --confirm prod --json",
+		Example: "  strait run setDefaultPlan --env staging --dry-run\n  strait run setDefaultPlan --env prod --confirm prod --json\n  strait run setDefaultPlan --env prod --confirm prod --supervised --steps 1",
 		Args:    oneArg("the name of a migration"),
-		RunE:    func(_ *cobra.Command, args []string) error { return c.run(args[0], f) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			f.fromCursor = cmd.Flags().Changed("cursor")
+			return c.run(args[0], f)
+		},
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.env, "env", "", "environment to run in")
 	fl.BoolVar(&f.dryRun, "dry-run", false, "run one batch, roll it back, show what would change")
 	fl.IntVar(&f.batch, "batch-size", 0, "documents a batch (default: the migration's own)")
+	fl.BoolVar(&f.supervised, "supervised", false, "make the batches one by one from here, and stop when strait stops")
+	fl.IntVar(&f.steps, "steps", 0, "with --supervised: stop after so many batches")
+	fl.DurationVar(&f.throttle, "throttle", 0, "with --supervised: rest so long between two batches, as 250ms")
+	fl.StringVar(&f.cursor, "cursor", "", "begin at this cursor")
 	fl.BoolVar(&f.reset, "reset", false, "begin again at the first document")
 	fl.StringVar(&f.confirm, "confirm", "", "the environment's name once more, for a protected one")
 	fl.StringVar(&f.override, "override", "", "reason for acting before the environment ahead is clean; it is recorded")
@@ -146,9 +159,31 @@ func (c *cli) completeEnv(cmd *cobra.Command, flags ...string) {
 	}
 }
 
+// misused says what is wrong with the flags; nil nothing.
+func (f runFlags) misused() error {
+	steered := f.supervised
+	switch {
+	case f.batch < 0:
+		return fmt.Errorf("--batch-size %d is not a number of documents", f.batch)
+	case f.steps < 0:
+		return fmt.Errorf("--steps %d is not a number of batches", f.steps)
+	case f.throttle < 0:
+		return fmt.Errorf("--throttle %s is no rest", f.throttle)
+	case f.steps > 0 && !steered:
+		return hint(errors.New("--steps counts the batches of a supervised run"), "add --supervised")
+	case f.throttle > 0 && !steered:
+		return hint(errors.New("--throttle slows a supervised run down"), "add --supervised")
+	case f.fromCursor && f.reset:
+		return errors.New("--cursor and --reset both say where to begin: give one")
+	case f.dryRun && (steered || f.fromCursor):
+		return errors.New("a dry run is one batch from where the run would begin: --supervised and --cursor are for runs")
+	}
+	return nil
+}
+
 func (c *cli) run(name string, fl runFlags) error {
-	if fl.batch < 0 {
-		return usage(fmt.Errorf("--batch-size %d is not a number of documents", fl.batch))
+	if err := fl.misused(); err != nil {
+		return usage(err)
 	}
 	ctx, stop := interruptible()
 	defer stop()
@@ -163,19 +198,38 @@ func (c *cli) run(name string, fl runFlags) error {
 	if fl.confirm != "" && fl.confirm != e.Name {
 		return &coded{hint(fmt.Errorf("--confirm %s does not name the environment", fl.confirm), "to run in "+e.Name+": --confirm "+e.Name), exitRefused}
 	}
-	cmd := fleet.Command{Action: plan.ActRun, Env: e.Name, Migration: m.Name, BatchSize: fl.batch, Reset: fl.reset, Typed: fl.confirm, Override: fl.override, By: "cli"}
+	cmd := fleet.Command{Action: plan.ActRun, Env: e.Name, Migration: m.Name, BatchSize: fl.batch, Reset: fl.reset, Supervised: fl.supervised, Steps: fl.steps, Throttle: fl.throttle,
+		Typed: fl.confirm, Override: fl.override, By: "cli"}
+	if fl.fromCursor {
+		cmd.Cursor = &fl.cursor
+	}
 	if fl.dryRun {
 		cmd.Action = plan.ActDryRun
 	}
 	if e.Embedded() && !fl.dryRun {
 		fmt.Fprintf(c.err, "note: %s is an embedded rehearsal, built for this run: what is written is gone when it ends\n", clean(e.Name))
 	}
-	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
+	// An interrupt ends the waiting, not the fleet: what Strait drives is then
+	// stopped in order.
+	f := fleet.Open(context.WithoutCancel(ctx), fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
 	t := &teller{cli: c, cmd: cmd, driver: m.Driver}
+	if cmd.Steps > 0 {
+		t.batch = func(n int) {
+			if n == cmd.Steps {
+				stopDriving(f, cmd) // refused when that batch was the last: then it has ended
+			}
+		}
+	}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
+		if ctx.Err() != nil && cmd.Supervised {
+			return c.stopped(f, t)
+		}
 		return c.notRun(ctx, cmd, fateOf(e, m, cmd.Action), err)
+	}
+	if out.Status == "canceled" && cmd.Steps > 0 && t.seen >= cmd.Steps {
+		out.Status = "stopped"
 	}
 	for _, w := range out.Warnings {
 		fmt.Fprintln(c.err, "warning: "+clean(w.Why))
@@ -184,12 +238,43 @@ func (c *cli) run(name string, fl runFlags) error {
 		return err
 	}
 	switch out.Status {
-	case "success":
+	case "success", "stopped":
 		return nil
 	case "canceled":
 		return &coded{errSaid, exitCanceled}
 	}
 	return &coded{errSaid, exitFailed}
+}
+
+// stopDriving ends a run that Strait drives, after the batch in flight.
+func stopDriving(f *fleet.Fleet, cmd fleet.Command) {
+	_ = f.Do(context.Background(), fleet.Command{Action: plan.ActCancel, Env: cmd.Env, Migration: cmd.Migration, By: cmd.By})
+}
+
+// inFlight is how long an interrupted run waits for the answer of its batch.
+const inFlight = time.Minute
+
+// stopped ends an interrupted supervised run after its batch, and says where
+// it stands.
+func (c *cli) stopped(f *fleet.Fleet, t *teller) error {
+	fmt.Fprintln(c.err, "strait: stopping after the batch in flight; once more ends at once")
+	ctx, cancel := context.WithTimeout(context.Background(), inFlight)
+	defer cancel()
+	cmd := t.cmd
+	resume := "strait run " + shellWord(cmd.Migration) + " --env " + shellWord(cmd.Env) + " goes on there"
+	out, err := f.Run(ctx, fleet.Command{Action: plan.ActCancel, Env: cmd.Env, Migration: cmd.Migration, By: cmd.By}, nil)
+	var refused *fleet.Refused
+	switch {
+	case errors.As(err, &refused): // it had not begun, or has ended
+		return &coded{hint(errors.New("interrupted"), "no batch is in flight; strait status --env "+shellWord(cmd.Env)+" shows how far it is"), exitInterrupted}
+	case err != nil:
+		return &coded{hint(fmt.Errorf("interrupted: the batch in flight was not answered: %w", err), "it may have been committed: strait status --env "+shellWord(cmd.Env)+" shows it"), exitInterrupted}
+	}
+	out.Status = "stopped"
+	if err := t.end(out); err != nil {
+		return err
+	}
+	return &coded{hint(errors.New("interrupted: stopped after the batch in flight"), resume), exitInterrupted}
 }
 
 // notRun says why an action did not come to its end.
@@ -238,234 +323,4 @@ func onCommandLine(cmd fleet.Command, refused *fleet.Refused) (hints []string) {
 		}
 	}
 	return hints
-}
-
-// teller writes the events of a run, as lines of text or of JSON.
-type teller struct {
-	*cli
-	cmd    fleet.Command
-	driver project.Driver
-	began  time.Time
-	failed error // of the output
-}
-
-type eventLine struct {
-	Event       string   `json:"event"`
-	At          string   `json:"at,omitempty"`
-	Migration   string   `json:"migration,omitempty"`
-	Environment string   `json:"environment"`
-	State       string   `json:"state,omitempty"`
-	Documents   *int64   `json:"documents,omitempty"`
-	Processed   *int64   `json:"processed,omitempty"`
-	Total       *int64   `json:"total,omitempty"`
-	TookMS      *float64 `json:"tookMs,omitempty"`
-	Level       string   `json:"level,omitempty"`
-	Text        string   `json:"text,omitempty"`
-	Table       string   `json:"table,omitempty"`
-	Found       *int64   `json:"found,omitempty"`
-}
-
-func (t *teller) tell(ev fleet.Event) {
-	if ev.Kind == "start" {
-		t.began = ev.At
-	}
-	if t.json {
-		t.note(t.line(eventOf(ev)))
-		return
-	}
-	switch ev.Kind {
-	case "start":
-		word := "run"
-		if t.cmd.Action == plan.ActDryRun {
-			word = "dry run of"
-		}
-		if t.cmd.Action == plan.ActCensus {
-			t.say("counting what does not fit the target in %s", ev.Env)
-			return
-		}
-		t.say("%s %s in %s%s", word, ev.Migration, ev.Env, after(", ", totalOf(ev)))
-	case "batch":
-		t.say("%s", batchText(t.cmd, ev))
-	case "log":
-		t.say("  %s %s: %s", ev.At.Format("15:04:05"), strings.ToLower(ev.Log.Level), ev.Log.Text)
-	case "progress":
-		t.say("  %s of %s read, %s do not fit so far", count(ev.Census.Read), count(ev.Census.Total), count(ev.Census.Found))
-	}
-}
-
-// note keeps the first error of the output.
-func (t *teller) note(err error) {
-	if t.failed == nil {
-		t.failed = err
-	}
-}
-
-func totalOf(ev fleet.Event) string {
-	if ev.Total <= 0 {
-		return ""
-	}
-	return documents(ev.Total) + " in the table"
-}
-
-func batchText(cmd fleet.Command, ev fleet.Event) string {
-	var b strings.Builder
-	if ev.Migration != cmd.Migration {
-		b.WriteString("  " + short(ev.Migration))
-	}
-	if ev.Batch.Failed {
-		b.WriteString("  batch failed")
-		return b.String()
-	}
-	fmt.Fprintf(&b, "  %10s", count(ev.Processed))
-	if ev.Total > 0 {
-		fmt.Fprintf(&b, " of %s  %5s", count(ev.Total), percent(ev.Processed, ev.Total))
-	}
-	fmt.Fprintf(&b, "  +%s", count(ev.Batch.Documents))
-	if ev.Batch.Took > 0 {
-		fmt.Fprintf(&b, " in %s", span(ev.Batch.Took))
-	}
-	return b.String()
-}
-
-func eventOf(ev fleet.Event) eventLine {
-	l := eventLine{Event: ev.Kind, At: ev.At.UTC().Format(time.RFC3339Nano), Migration: ev.Migration, Environment: ev.Env, State: ev.State}
-	switch ev.Kind {
-	case "log":
-		l.Level, l.Text, l.State = ev.Log.Level, ev.Log.Text, ""
-		return l
-	case "progress":
-		l.Table, l.Found = ev.Census.Table, &ev.Census.Found
-	case "batch":
-		took := float64(ev.Batch.Took.Microseconds()) / 1000
-		l.Documents, l.TookMS = &ev.Batch.Documents, &took
-	}
-	l.Processed = &ev.Processed
-	if ev.Total >= 0 {
-		l.Total = &ev.Total
-	}
-	return l
-}
-
-// endLine is the last line of strait run --json.
-type endLine struct {
-	Event       string        `json:"event"`
-	Migration   string        `json:"migration"`
-	Environment string        `json:"environment"`
-	Status      string        `json:"status"`
-	Processed   int64         `json:"processed"`
-	DryRun      bool          `json:"dryRun,omitempty"`
-	Error       string        `json:"error,omitempty"`
-	Frame       string        `json:"frame,omitempty"`
-	Table       string        `json:"table,omitempty"`
-	Document    string        `json:"document,omitempty"`
-	Examples    []exampleLine `json:"examples,omitempty"`
-}
-
-type exampleLine struct {
-	ID     string          `json:"id"`
-	Before json.RawMessage `json:"before,omitempty"`
-	After  json.RawMessage `json:"after"` // null: deleted
-	Text   string          `json:"text,omitempty"`
-}
-
-func (t *teller) end(out fleet.Outcome) error {
-	if t.json {
-		t.note(t.line(t.endOf(out)))
-		return t.failed
-	}
-	if out.DryRun != nil && out.DryRun.Err == nil {
-		t.tellDryRun(out.DryRun)
-		return t.failed
-	}
-	if out.Status == "success" && out.Processed == 0 && t.driver == project.OneshotDriver {
-		t.say("success%s: it does not tell how many documents it wrote", after(" in ", spanSince(t.began)))
-	} else {
-		t.say("%s: %s%s", out.Status, documents(out.Processed), after(" in ", spanSince(t.began)))
-	}
-	if out.Failure != nil {
-		t.tellFailure(out.Failure)
-	}
-	return t.failed
-}
-
-func spanSince(at time.Time) string {
-	if at.IsZero() {
-		return ""
-	}
-	return span(time.Since(at))
-}
-
-func (t *teller) endOf(out fleet.Outcome) endLine {
-	l := endLine{Event: "end", Migration: t.cmd.Migration, Environment: t.cmd.Env, Status: out.Status, Processed: out.Processed, DryRun: t.cmd.Action == plan.ActDryRun}
-	if f := out.Failure; f != nil {
-		l.Error, l.Frame, l.Table, l.Document = f.Summary, f.Frame, f.Table, f.Document
-	}
-	if out.DryRun != nil {
-		for _, ex := range out.DryRun.Examples {
-			e := exampleLine{ID: ex.ID, After: json.RawMessage("null"), Text: ex.Text}
-			if ex.Before != nil {
-				e.Before = value.Append(nil, ex.Before)
-			}
-			if ex.After != nil {
-				e.After = value.Append(nil, ex.After)
-			}
-			l.Examples = append(l.Examples, e)
-		}
-	}
-	return l
-}
-
-func (t *teller) tellFailure(f *fleet.Failure) {
-	t.say("error: %s", f.Summary)
-	if f.Frame != "" {
-		t.say("at %s", f.Frame)
-	}
-	if f.Document != "" {
-		t.say("document %s %s", f.Table, f.Document)
-	}
-	if len(f.Body) > 0 {
-		for _, line := range pretty(newLook(true, true), f.Body, 100, 80) {
-			t.say("  %s", textOf(line))
-		}
-	}
-}
-
-// textOf is a line without its inks.
-func textOf(line bits) string {
-	var b strings.Builder
-	for _, x := range line {
-		b.WriteString(x.text)
-	}
-	return b.String()
-}
-
-// tellDryRun writes the changed documents as a field-level diff.
-func (t *teller) tellDryRun(d *fleet.DryRun) {
-	l := newLook(true, true)
-	for _, ex := range d.Examples {
-		switch {
-		case ex.Before == nil && ex.After == nil:
-			t.say("  %s", ex.Text)
-		case ex.After == nil:
-			t.say("  %s  deleted", ex.ID)
-		case ex.Before == nil:
-			t.say("  %s  new", ex.ID)
-		default:
-			changes, same := diffDocuments(ex.Before, ex.After)
-			t.say("  %s  %s changed, %d as before", ex.ID, plural(int64(len(changes)), "field"), same)
-			for _, ch := range changes {
-				if _, gone := ch.before.(value.Undefined); !gone {
-					t.say("    - %s: %s", ch.path, textOf(inline(l, ch.before, 200)))
-				}
-				if _, gone := ch.after.(value.Undefined); !gone {
-					t.say("    + %s: %s", ch.path, textOf(inline(l, ch.after, 200)))
-				}
-			}
-		}
-	}
-	more := ""
-	if d.More {
-		more = "; more change than are shown"
-	}
-	t.say("success: %s read, %s shown%s, nothing was written", documents(d.Processed), plural(int64(len(d.Examples)), "changed document"), more)
 }
