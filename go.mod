@@ -3,6 +3,7 @@ module strait
 go 1.26.0
 
 require (
+	github.com/andybalholm/brotli v1.2.0
 	charm.land/bubbletea/v2 v2.0.10
 	charm.land/fang/v2 v2.0.1
 	charm.land/glamour/v2 v2.0.1

@@ -264,27 +264,32 @@ func (a *analyzer) children(text string) {
 		return
 	}
 	for _, c := range config.ChildComponents {
-		child := Child{Name: c.Name, Dir: c.Path, Args: map[string]json.RawMessage{}, Env: map[string]string{}, EnvRefs: map[string]string{}}
-		for name, value := range pairs(c.Args) {
-			var arg struct {
-				Type  string
-				Value string
-			}
-			if json.Unmarshal(value, &arg) == nil && arg.Type == "value" && json.Valid([]byte(arg.Value)) {
-				child.Args[name] = json.RawMessage(arg.Value)
-			}
-		}
-		for name, value := range pairs(c.Env) {
-			var v struct{ Type, Value, Name string }
-			switch err := json.Unmarshal(value, &v); {
-			case err == nil && v.Type == "value":
-				child.Env[name] = v.Value
-			case err == nil && v.Type == "envVar":
-				child.EnvRefs[name] = v.Name
-			}
-		}
-		a.out.Children = append(a.out.Children, child)
+		a.out.Children = append(a.out.Children, readChild(c.Name, c.Path, c.Args, c.Env))
 	}
+}
+
+// readChild reads one of the childComponents of a convex.config.
+func readChild(name, dir string, args, env json.RawMessage) Child {
+	child := Child{Name: name, Dir: dir, Args: map[string]json.RawMessage{}, Env: map[string]string{}, EnvRefs: map[string]string{}}
+	for name, value := range pairs(args) {
+		var arg struct {
+			Type  string
+			Value string
+		}
+		if json.Unmarshal(value, &arg) == nil && arg.Type == "value" && json.Valid([]byte(arg.Value)) {
+			child.Args[name] = json.RawMessage(arg.Value)
+		}
+	}
+	for name, value := range pairs(env) {
+		var v struct{ Type, Value, Name string }
+		switch err := json.Unmarshal(value, &v); {
+		case err == nil && v.Type == "value":
+			child.Env[name] = v.Value
+		case err == nil && v.Type == "envVar":
+			child.EnvRefs[name] = v.Name
+		}
+	}
+	return child
 }
 
 // pairs reads [[name, value], …].

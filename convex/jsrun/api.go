@@ -88,6 +88,7 @@ type Function struct {
 	Return *schema.Validator // nil without one
 	File   string            // relative to the project's root
 	Line   int               // 1-based; 0 unknown
+	Node   bool              // of a "use node" file: known, and cannot run here
 }
 
 // Path is "dir/mod:export".

@@ -13,6 +13,8 @@
 //     warnings at four fifths of them; the limits on values and documents;
 //   - the schema: its own rules, checked against stored documents by a push and
 //     against new ones by every write, with arguments and results of functions;
+//   - what the official CLI deploys: code and components as it bundles them, its
+//     schemas checked live, dry runs, two pushes at once (server_deploy*.go);
 //   - indexes, pages and their cursors, components, function handles,
 //     scheduled functions and their cancellation, live queries, the function log.
 //
@@ -29,7 +31,8 @@
 //   - The order of search results (search.go says how they are found).
 //   - Crons, HTTP actions, files that begin with "use node", file storage,
 //     fetch and users' tokens: each says so where it is asked for, except that
-//     crons never run and functions of "use node" files are not there.
+//     crons never run; functions of "use node" files are there only when
+//     the official CLI pushed them, and say so when they are called.
 //   - Durability: everything is in memory and gone with Close.
 package local
 

@@ -323,11 +323,11 @@ func TestValidationProgressLeavesQueriesAlone(t *testing.T) {
 	d := library(t, 3)
 	r := run(t, d, "core:titles", `{}`)
 	since := d.View().Timestamp()
-	d.submit(map[string]*schema.Schema{"": d.SchemaState("").Active})
+	subs := d.submit(map[string]*schema.Schema{"": d.SchemaState("").Active}, false)
 	if d.Changed(r.Reads, since) || !d.Changed(ReadSchema(""), since) {
 		t.Errorf("a submitted schema: query %v, schema %v", d.Changed(r.Reads, since), d.Changed(ReadSchema(""), since))
 	}
-	d.withdraw([]string{""})
+	d.withdraw(subs)
 	if err := d.PushSchema(context.Background(), d.SchemaState("").Active); err != nil {
 		t.Fatal(err)
 	}

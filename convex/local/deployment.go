@@ -43,8 +43,10 @@ type Deployment struct {
 	logFrom     uint64 // what changed after this timestamp is known
 	recent      []pastSnapshot
 	recentBytes int
-	news        chan struct{} // closed by the next commit
-	pending     map[string]*pendingSchema
+	news        chan struct{}          // closed by the next commit
+	pending     map[string]*submission // pending and validated schemas, by component
+	submitted   []*submission          // the last ones, whatever became of them
+	started     []*startedPush         // by the official CLI, the newest last
 
 	front front // the server's half
 	// turns are taken for reading by mutations that run side by side, and for
@@ -52,10 +54,12 @@ type Deployment struct {
 	// that cancels a migration is not overtaken by its batches for ever.
 	turns   sync.RWMutex
 	slots   chan struct{} // taken by queries and mutations that run
-	pushing sync.Mutex    // one push at a time
-	ctx     context.Context
-	stop    context.CancelFunc
-	work    sync.WaitGroup // runs and the scheduler
+	pushing sync.Mutex    // one push at a time is put in force
+	// evaluating is taken while pushed code is evaluated.
+	evaluating chan struct{}
+	ctx        context.Context
+	stop       context.CancelFunc
+	work       sync.WaitGroup // runs and the scheduler
 }
 
 // source makes random bytes; with a seed always the same.
@@ -106,7 +110,8 @@ func New(o Options) *Deployment {
 	}
 	d := &Deployment{
 		name: o.Name, adminKey: o.AdminKey, now: o.Now, limits: limits,
-		random: newSource(o.Seed), news: make(chan struct{}), slots: make(chan struct{}, maxRunning), pending: map[string]*pendingSchema{},
+		random: newSource(o.Seed), news: make(chan struct{}), slots: make(chan struct{}, maxRunning), pending: map[string]*submission{},
+		evaluating: make(chan struct{}, 1),
 	}
 	if d.adminKey == "" {
 		// The key never comes from the seed: it must not be guessable.

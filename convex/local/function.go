@@ -61,6 +61,9 @@ type function struct {
 // appended.
 func (f *function) call(ctx context.Context, args string) (string, *FunctionError) {
 	f.ctx = ctx
+	if f.fn.Node {
+		return "", failure("The function " + filePath(f.fn.Path()) + " is in a \"use node\" file, and the embedded deployment does not run Node.js: call it on a real deployment.")
+	}
 	if e := f.checkArgs(args); e != nil {
 		return "", e
 	}

@@ -6,22 +6,10 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"sync/atomic"
 
 	"strait/convex/jsrun"
 	"strait/model/schema"
 )
-
-// pendingSchema is a submitted schema while existing documents are checked
-// against it (convex-wire.md 10.4).
-type pendingSchema struct {
-	component string
-	target    *schema.Schema
-	byName    map[string]*schema.Table // of target, when it is to be enforced
-	validated atomic.Int64
-	total     int64
-	failed    *PushError // guarded by Deployment.mu
-}
 
 // maxRebuilds is how often indexes are built beside running writers before
 // the writers are made to wait.
@@ -44,15 +32,25 @@ func (d *Deployment) Push(ctx context.Context, p Push) error {
 	if p.Schema != nil {
 		targets[""] = p.Schema
 	}
-	return d.push(ctx, p.App, targets)
+	return d.push(ctx, &release{app: p.App, targets: targets})
 }
 
 // PushSchema deploys a schema of the root component and leaves the code.
 func (d *Deployment) PushSchema(ctx context.Context, s *schema.Schema) error {
-	return d.push(ctx, nil, map[string]*schema.Schema{"": s})
+	return d.push(ctx, &release{targets: map[string]*schema.Schema{"": s}})
 }
 
-func (d *Deployment) push(ctx context.Context, app *jsrun.App, targets map[string]*schema.Schema) error {
+// release is what one push puts in force.
+type release struct {
+	app     *jsrun.App                // nil leaves the code
+	targets map[string]*schema.Schema // by component; nil: none from now on
+	source  *pushedSource             // what the official CLI sent; nil for a push by Strait
+	message string
+
+	subs map[string]*submission // of the targets that are not nil
+}
+
+func (d *Deployment) push(ctx context.Context, r *release) error {
 	ctx, leave, err := d.enter(ctx)
 	if err != nil {
 		return err
@@ -60,64 +58,20 @@ func (d *Deployment) push(ctx context.Context, app *jsrun.App, targets map[strin
 	defer leave()
 	d.pushing.Lock()
 	defer d.pushing.Unlock()
-	paths := slices.Sorted(maps.Keys(targets))
-	for _, path := range paths {
-		if err := checkDefinition(path, targets[path]); err != nil {
+	for _, path := range slices.Sorted(maps.Keys(r.targets)) {
+		if err := checkDefinition(path, r.targets[path]); err != nil {
 			return err
 		}
 	}
-	d.submit(targets)
-	err = d.validate(ctx, paths)
+	r.subs = d.submit(r.targets, false)
+	err = d.validate(ctx, r.subs)
 	if err == nil {
-		err = d.activate(app, targets)
+		_, err = d.activate(r)
 	}
 	if err != nil {
-		d.withdraw(paths)
-		return err
+		d.withdraw(r.subs)
 	}
-	if app != nil {
-		d.pool.retain(app)
-	}
-	return nil
-}
-
-// submit makes the schemas pending, so that writes are checked from here on.
-func (d *Deployment) submit(targets map[string]*schema.Schema) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	latest := d.latest.Load()
-	touched := map[string]struct{}{}
-	for path, s := range targets {
-		if s == nil {
-			continue
-		}
-		p := &pendingSchema{component: path, target: s, byName: newSchemaVersion(s).byName}
-		if sp := latest.space(path); sp != nil {
-			for _, t := range sp.toCheck(s) {
-				p.total += int64(t.byID.Len())
-			}
-		}
-		d.pending[path] = p
-		touched[path] = struct{}{}
-	}
-	d.tellSchemas(touched)
-}
-
-// tellSchemas wakes who watches schemas or their progress; d.mu is held.
-func (d *Deployment) tellSchemas(components map[string]struct{}) {
-	latest := d.latest.Load()
-	d.publish(&snapshot{code: latest.code, spaces: latest.spaces}, &commit{source: "push", schemas: components}, 0)
-}
-
-func (d *Deployment) withdraw(paths []string) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	touched := map[string]struct{}{}
-	for _, path := range paths {
-		delete(d.pending, path)
-		touched[path] = struct{}{}
-	}
-	d.tellSchemas(touched)
+	return err
 }
 
 // toCheck lists the tables of which documents may not fit the new schema: not
@@ -165,27 +119,32 @@ func (s *space) sameTables(v *schema.Validator) bool {
 }
 
 // validate checks the existing documents of a snapshot taken after submit;
-// later writes are checked as they commit.
-func (d *Deployment) validate(ctx context.Context, paths []string) error {
-	snap := d.latest.Load()
-	for _, path := range paths {
-		d.mu.Lock()
-		p := d.pending[path]
-		d.mu.Unlock()
-		sp := snap.space(path)
-		if p == nil || sp == nil {
-			continue
-		}
-		for _, t := range sp.toCheck(p.target) {
-			if err := d.validateTable(ctx, p, sp, t); err != nil {
-				return err
-			}
+// later writes are checked as they commit. It ends with the first document
+// that does not fit.
+func (d *Deployment) validate(ctx context.Context, subs map[string]*submission) error {
+	for _, path := range slices.Sorted(maps.Keys(subs)) {
+		if err := d.validateOne(ctx, subs[path]); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-func (d *Deployment) validateTable(ctx context.Context, p *pendingSchema, sp *space, t *table) error {
+func (d *Deployment) validateOne(ctx context.Context, p *submission) error {
+	if err := d.stands(p); err != nil {
+		return err
+	}
+	if sp := d.latest.Load().space(p.component); sp != nil && d.stateOf(p) == schemaPending {
+		for _, t := range sp.toCheck(p.target) {
+			if err := d.validateTable(ctx, p, sp, t); err != nil {
+				return d.refuse(p, err)
+			}
+		}
+	}
+	return d.settle(p)
+}
+
+func (d *Deployment) validateTable(ctx context.Context, p *submission, sp *space, t *table) error {
 	def := p.byName[t.name]
 	every := max(min(500, p.total/20), 1)
 	var failed error
@@ -205,7 +164,10 @@ func (d *Deployment) validateTable(ctx context.Context, p *pendingSchema, sp *sp
 			}
 		}
 		if n := p.validated.Add(1); n%every == 0 {
-			if failed = ctx.Err(); failed != nil {
+			if failed = ctx.Err(); failed == nil {
+				failed = d.stands(p)
+			}
+			if failed != nil {
 				return false
 			}
 			d.mu.Lock()
@@ -225,7 +187,7 @@ func (d *Deployment) checkPending(tx *transaction, next *snapshot, c *commit) {
 	}
 	for _, w := range tx.writes {
 		p := d.pending[w.ref.component]
-		if w.new == nil || p == nil || p.failed != nil {
+		if w.new == nil || p == nil {
 			continue
 		}
 		def := p.byName[w.ref.table]
@@ -238,83 +200,102 @@ func (d *Deployment) checkPending(tx *transaction, next *snapshot, c *commit) {
 			continue
 		}
 		if bad := def.CheckDocument(withoutSystem(doc), sp); len(bad) > 0 {
-			p.failed = &PushError{
+			d.fail(p, &PushError{
 				Component: p.component, Table: w.ref.table, Document: sp.table(w.ref.table).idOf(w.new),
 				Message: fmt.Sprintf("New document in table %q does not match the schema: %s", w.ref.table, bad[0].Message),
-			}
+			})
 			c.schemas[p.component] = struct{}{}
 		}
 	}
 }
 
-// activate makes tables and indexes and puts schemas and code in force.
-func (d *Deployment) activate(app *jsrun.App, targets map[string]*schema.Schema) error {
+// activate makes tables and indexes and puts schemas and code in force, all
+// in one commit. It answers what changed. d.pushing is held.
+func (d *Deployment) activate(r *release) (*pushDiff, error) {
 	for n := 0; ; n++ {
 		base := d.latest.Load()
-		next, err := d.prepare(base, app, targets)
+		next, err := d.prepare(base, r)
 		if err != nil {
-			return err
+			return nil, err
 		}
-		done, err := d.install(base, next, targets, n >= maxRebuilds, func(latest *snapshot) (*snapshot, error) {
-			return d.prepare(latest, app, targets)
-		})
-		if done || err != nil {
-			return err
+		if next, err = d.install(base, next, r, n >= maxRebuilds); err != nil {
+			return nil, err
 		}
+		if next == nil {
+			continue
+		}
+		if r.app != nil {
+			d.pool.retain(r.app)
+		}
+		return next.diff, nil
 	}
 }
 
-// install publishes next when nothing was committed since base. With force
-// it prepares again while writers wait.
-func (d *Deployment) install(base, next *snapshot, targets map[string]*schema.Schema, force bool, again func(*snapshot) (*snapshot, error)) (bool, error) {
+// install publishes next when nothing was committed since base, else it
+// answers nil. With force it prepares again while writers wait.
+func (d *Deployment) install(base *snapshot, next *prepared, r *release, force bool) (*prepared, error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if d.closed {
-		return false, errClosed
+		return nil, errClosed
 	}
-	for path := range targets {
-		if p := d.pending[path]; p != nil && p.failed != nil {
-			return false, p.failed
+	for _, path := range slices.Sorted(maps.Keys(r.subs)) {
+		if err := r.subs[path].ready(); err != nil {
+			return nil, err
 		}
 	}
 	if latest := d.latest.Load(); latest != base {
 		if !force {
-			return false, nil
+			return nil, nil
 		}
 		var err error
-		if next, err = again(latest); err != nil {
-			return false, err
+		if next, err = d.prepare(latest, r); err != nil {
+			return nil, err
 		}
 	}
 	c := &commit{source: "push", epoch: true, schemas: map[string]struct{}{}}
-	for path := range targets {
+	for path := range r.targets {
 		c.schemas[path] = struct{}{}
-		delete(d.pending, path)
 	}
-	d.publish(next, c, 0)
-	return true, nil
+	next.snapshot.ts = d.nextTimestamp()
+	if r.app != nil {
+		next.snapshot.code.event = newPushEvent(d, next, r)
+	}
+	d.inForce(r)
+	d.publish(next.snapshot, c, 0)
+	return next, nil
+}
+
+// prepared is a snapshot to be published by a push.
+type prepared struct {
+	snapshot *snapshot
+	diff     *pushDiff
 }
 
 // prepare is base with new tables, indexes, schemas and code.
-func (d *Deployment) prepare(base *snapshot, app *jsrun.App, targets map[string]*schema.Schema) (*snapshot, error) {
+func (d *Deployment) prepare(base *snapshot, r *release) (*prepared, error) {
 	next := &snapshot{code: base.code, spaces: maps.Clone(base.spaces)}
-	if app != nil {
-		next.code = newCode(base.code.epoch+1, app)
+	if r.app != nil {
+		next.code = newCode(base.code.epoch+1, r.app)
+		next.code.source = r.source
 	}
 	frame := d.frames.Add(1)
-	for path, target := range targets {
+	for path, target := range r.targets {
 		s := next.spaces[path]
 		if s == nil {
 			s = newSpace(path)
 		}
 		own := s.copy(frame)
 		own.schema = newSchemaVersion(target)
+		if sub := r.subs[path]; sub != nil {
+			own.schema.id = sub.id
+		}
 		if err := own.shape(target, frame); err != nil {
 			return nil, err
 		}
 		next.spaces[path] = own
 	}
-	return next, nil
+	return &prepared{next, diffPush(base, next)}, nil
 }
 
 // shape makes the tables of a schema and gives all tables its indexes;
@@ -373,7 +354,7 @@ func (d *Deployment) SchemaState(component string) SchemaState {
 	if s := d.latest.Load().space(component); s != nil {
 		st.Active = s.schema.active
 	}
-	if p := d.pending[component]; p != nil && p.failed == nil {
+	if p := d.pending[component]; p != nil {
 		st.InProgress, st.Validated, st.Total = p.target, p.validated.Load(), p.total
 	}
 	return st

@@ -79,7 +79,7 @@ func TestWritesWhileASchemaIsPending(t *testing.T) {
 	if err := d.PushSchema(ctx, oneTable(t, "", "a", `{"type":"any"}`)); err != nil {
 		t.Fatal(err)
 	}
-	d.submit(map[string]*schema.Schema{"": oneTable(t, "", "a", numberType)})
+	subs := d.submit(map[string]*schema.Schema{"": oneTable(t, "", "a", numberType)}, false)
 	if st := d.SchemaState(""); st.InProgress == nil {
 		t.Fatal("the schema is not pending")
 	}
@@ -99,11 +99,11 @@ func TestWritesWhileASchemaIsPending(t *testing.T) {
 	if st := d.SchemaState(""); st.InProgress != nil {
 		t.Error("a write that does not fit left the schema pending")
 	}
-	err := d.activate(nil, map[string]*schema.Schema{"": oneTable(t, "", "a", numberType)})
+	_, err := d.activate(&release{targets: map[string]*schema.Schema{"": subs[""].target}, subs: subs})
 	if err == nil || !strings.HasPrefix(err.Error(), "New document in table \"t\" does not match the schema: Value does not match validator.") {
 		t.Errorf("activate: %v", err)
 	}
-	d.withdraw([]string{""})
+	d.withdraw(subs)
 	if len(scanAll(d, "", "t")) != 2 {
 		t.Error("the write is gone")
 	}

@@ -87,11 +87,12 @@ func (d *Deployment) Handler() http.Handler {
 		mux.HandleFunc("GET "+prefix+"stream_function_logs", d.streamFunctionLogs)
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)
 	}
+	d.deployRoutes(mux)
 	mux.HandleFunc("GET /api/sync", d.sync)
 	mux.HandleFunc("GET /api/{version}/sync", d.sync)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		writeError(w, &httpError{http.StatusNotFound, "NotFound", fmt.Sprintf(
-			"No such route on this embedded deployment: %s %s. It answers the functions API, WebSocket sync and log streaming; code is deployed to it by Strait, not by `npx convex deploy`.", r.Method, r.URL.Path)})
+			"No such route on this embedded deployment: %s %s. It answers the functions API, WebSocket sync, log streaming and `npx convex deploy`.", r.Method, r.URL.Path)})
 	})
 	return d.outer(mux)
 }
@@ -184,7 +185,7 @@ func (d *Deployment) outer(next http.Handler) http.Handler {
 			writeError(w, &httpError{http.StatusBadRequest, "InvalidClientVersion", fmt.Sprintf("Failed to parse client version: %q", v)})
 			return
 		}
-		if err := limitBody(w, r); err != nil {
+		if err := d.limitBody(w, r); err != nil {
 			writeError(w, err)
 			return
 		}

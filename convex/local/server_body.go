@@ -8,6 +8,8 @@ import (
 	"io"
 	"net/http"
 	"strings"
+
+	"github.com/andybalholm/brotli"
 )
 
 // maxBody bounds the body of a function call (2.4).
@@ -47,19 +49,32 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(text)
 }
 
-// limitBody bounds a request's body, unpacked when it came compressed.
-func limitBody(w http.ResponseWriter, r *http.Request) error {
+// maxPushBody bounds the body of a push, unpacked (10.1).
+const maxPushBody = 200 << 20
+
+// limitBody bounds a request's body, unpacked when it came compressed. The
+// official CLI compresses what it pushes with brotli.
+func (d *Deployment) limitBody(w http.ResponseWriter, r *http.Request) error {
+	limit := int64(maxBody)
+	if strings.HasPrefix(r.URL.Path, "/api/deploy2/") {
+		// Only those who hold the key may make us read so much.
+		if id, err := d.authenticate(r); err == nil && id.admin {
+			limit = maxPushBody
+		}
+	}
 	switch enc := r.Header.Get("Content-Encoding"); enc {
 	case "", "identity":
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+		r.Body = http.MaxBytesReader(w, r.Body, limit)
 	case "gzip":
-		zr, err := gzip.NewReader(http.MaxBytesReader(w, r.Body, maxBody))
+		zr, err := gzip.NewReader(http.MaxBytesReader(w, r.Body, limit))
 		if err != nil {
 			return badRequest("InvalidBody", "The request's body is no gzip: %v", err)
 		}
-		r.Body = http.MaxBytesReader(w, zr, maxBody)
+		r.Body = http.MaxBytesReader(w, zr, limit)
+	case "br":
+		r.Body = http.MaxBytesReader(w, io.NopCloser(brotli.NewReader(http.MaxBytesReader(w, r.Body, limit))), limit)
 	default:
-		return &httpError{http.StatusUnsupportedMediaType, "UnsupportedEncoding", fmt.Sprintf("Content-Encoding %q: send the body plain or gzip", enc)}
+		return &httpError{http.StatusUnsupportedMediaType, "UnsupportedEncoding", fmt.Sprintf("Content-Encoding %q: send the body plain, gzip or br", enc)}
 	}
 	return nil
 }

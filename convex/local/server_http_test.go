@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/andybalholm/brotli"
+
 	"strait/convex/local"
 	"strait/model/value"
 )
@@ -183,8 +185,22 @@ func TestHTTPCompression(t *testing.T) {
 	if w := ask(d, "POST", "/api/query", body.String(), "Content-Encoding", "gzip"); w.Code != 413 {
 		t.Errorf("bomb: %d %.100s", w.Code, w.Body)
 	}
-	if w := ask(d, "POST", "/api/query", "{}", "Content-Encoding", "br"); w.Code != 415 {
-		t.Errorf("brotli: %d", w.Code)
+	body.Reset()
+	bw := brotli.NewWriter(&body)
+	io.WriteString(bw, `{"path":"notes:count","args":{}}`)
+	bw.Close()
+	if w := ask(d, "POST", "/api/query", body.String(), "Content-Encoding", "br"); w.Code != 200 || !strings.Contains(w.Body.String(), "success") {
+		t.Errorf("brotli: %d %s", w.Code, w.Body)
+	}
+	body.Reset()
+	bw = brotli.NewWriter(&body)
+	io.CopyN(bw, zeros{}, 64<<20)
+	bw.Close()
+	if w := ask(d, "POST", "/api/query", body.String(), "Content-Encoding", "br"); w.Code != 413 {
+		t.Errorf("brotli bomb: %d %.100s", w.Code, w.Body)
+	}
+	if w := ask(d, "POST", "/api/query", "{}", "Content-Encoding", "zstd"); w.Code != 415 {
+		t.Errorf("zstd: %d", w.Code)
 	}
 }
 

@@ -221,6 +221,7 @@ type space struct {
 // schemaVersion is what a component's schema is in one version.
 type schemaVersion struct {
 	active *schema.Schema
+	id     string                   // of the submission that became active; "" without a schema
 	byName map[string]*schema.Table // of active, when it is enforced
 }
 
@@ -343,6 +344,8 @@ type code struct {
 	app     *jsrun.App
 	handles map[string]functionAddress // handle id -> function
 	ids     map[functionAddress]string
+	source  *pushedSource // what the official CLI pushed; nil for a push by Strait
+	event   *pushEvent    // of the last push of code; nil before the first
 }
 
 // functionAddress is a function of a component.

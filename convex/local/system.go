@@ -279,11 +279,21 @@ func backendState(c *systemCall) (any, error) {
 	return map[string]string{"system": "none", "usage_limit": "none", "user": user}, nil
 }
 
-// pushedVersion is the npm version of the last push; Strait pushes, not npm.
-func pushedVersion(*systemCall) (any, error) { return nil, nil }
+// pushedVersion is the npm version that pushed the code; null for Strait.
+func pushedVersion(c *systemCall) (any, error) {
+	if s := c.view.snapshot.code.source; s != nil {
+		return s.version, nil
+	}
+	return nil, nil
+}
 
-// lastPushEvent is null: the embedded deployment keeps no audit log.
-func lastPushEvent(*systemCall) (any, error) { return nil, nil }
+// lastPushEvent is the audit log's entry of the last push of code.
+func lastPushEvent(c *systemCall) (any, error) {
+	if e := c.view.snapshot.code.event; e != nil {
+		return e, nil
+	}
+	return nil, nil
+}
 
 func environment(c *systemCall) (any, error) {
 	rows := []map[string]string{}
