@@ -105,42 +105,52 @@ func (tx *transaction) made(component, name string) {
 
 // load writes one document without checks of the schema.
 func (tx *transaction) load(component string, t *table, doc value.Object) (value.ID, error) {
+	id, stored, full, err := tx.d.loaded(t, doc, tx.nextTime)
+	if err != nil {
+		return id, err
+	}
+	if tx.space(component).table(t.name).get(id.Internal) != nil {
+		return id, fmt.Errorf("its _id %s is taken", id)
+	}
+	tx.apply(component, t.name, nil, nil, stored, full)
+	return id, nil
+}
+
+// loaded makes a stored document of one that may bring its _id and
+// _creationTime; now makes the time of one that brings none.
+func (d *Deployment) loaded(t *table, doc value.Object, now func() float64) (value.ID, *document, value.Object, error) {
 	id := value.ID{Table: t.number}
 	if v, ok := doc.Get("_id"); ok {
 		text, _ := v.(string)
 		given, err := value.ParseID(text)
 		if err != nil {
-			return id, fmt.Errorf("its _id: %w", err)
+			return id, nil, nil, fmt.Errorf("its _id: %w", err)
 		}
 		if given.Table != t.number {
-			return id, fmt.Errorf("its _id %s belongs to table number %d, the table has %d", text, given.Table, t.number)
+			return id, nil, nil, fmt.Errorf("its _id %s belongs to table number %d, the table has %d", text, given.Table, t.number)
 		}
 		id = given
-		if tx.space(component).table(t.name).get(id.Internal) != nil {
-			return id, fmt.Errorf("its _id %s is taken", text)
-		}
 	} else {
-		id.Internal = tx.d.newID()
+		id.Internal = d.newID()
 	}
 	created, ok := 0.0, false
 	if v, given := doc.Get("_creationTime"); given {
 		if created, ok = v.(float64); !ok {
-			return id, fmt.Errorf("its _creationTime is no number")
+			return id, nil, nil, fmt.Errorf("its _creationTime is no number")
 		}
 	}
 	if !ok {
-		created = tx.nextTime()
+		created = now()
 	}
 	fields := doc.Without("_id").Without("_creationTime")
 	if err := checkUserFields(fields); err != nil {
-		return id, err
+		return id, nil, nil, err
 	}
 	full := withSystem(fields, id, created)
 	if err := value.CheckLimits(full); err != nil {
-		return id, err
+		return id, nil, nil, err
 	}
-	tx.apply(component, t.name, nil, nil, encodeDocument(id, created, full), full)
-	return id, nil
+	return id, encodeDocument(id, created, full), full, nil
 }
 
 // DefineTable creates an empty table with a number of the caller's choice

@@ -25,7 +25,9 @@ type front struct {
 	sessions sessions
 	tests    testQueries
 	shapes   inferredShapes
-	conns    sync.WaitGroup // open WebSockets and mutations that outlived theirs
+	conns    sync.WaitGroup // open WebSockets, mutations that outlived theirs, exports, imports
+	exports  exports
+	imports  imports
 
 	memory sync.Once // of the in-memory listener
 	ln     *memoryListener
@@ -51,6 +53,8 @@ func (d *Deployment) stopServing() {
 		f.ln.Close()
 	}
 	f.conns.Wait()
+	f.exports.close()
+	f.imports.close()
 }
 
 // Handler answers everything that a deployment answers. It may be used by any
@@ -88,6 +92,8 @@ func (d *Deployment) Handler() http.Handler {
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)
 	}
 	d.deployRoutes(mux)
+	d.exportRoutes(mux)
+	d.importRoutes(mux)
 	mux.HandleFunc("GET /api/sync", d.sync)
 	mux.HandleFunc("GET /api/{version}/sync", d.sync)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {

@@ -124,7 +124,7 @@ func (c *compressor) WriteHeader(status int) {
 func (c *compressor) Write(b []byte) (int, error) {
 	if !c.began {
 		c.began = true
-		if len(b) >= compressFrom {
+		if len(b) >= compressFrom && c.Header().Get("Content-Length") == "" { // a length told is that of the plain bytes
 			c.Header().Set("Content-Encoding", "gzip")
 			c.Header().Add("Vary", "Accept-Encoding")
 			c.zip = gzip.NewWriter(c.ResponseWriter)
