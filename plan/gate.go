@@ -3,6 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -42,6 +43,10 @@ func Gate(a Ask) (refusals, warnings []Refusal) {
 	case ActCancel:
 		if p := a.Env.Progress[a.Migration]; p.State != "inProgress" {
 			g.refuse("not-running", fmt.Sprintf("%s is not running in %s", a.Migration, a.Env.Env), "")
+		}
+	case ActCancelAll:
+		if !slices.ContainsFunc(slices.Collect(maps.Values(a.Env.Progress)), func(p Progress) bool { return p.State == "inProgress" }) {
+			g.refuse("not-running", "no migration is running in "+a.Env.Env, "")
 		}
 	case ActWiden:
 		g.widen()

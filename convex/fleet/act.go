@@ -173,10 +173,7 @@ func (e *env) busy(c Command) []plan.Refusal {
 		if t := e.runs[c.Migration]; t != nil && t.run.State == "canceling" {
 			return one("running", c.Migration+" is already being canceled", "it stops after the batch in flight")
 		}
-		if m.Driver == project.HelpersDriver {
-			return one("cannot-cancel", c.Migration+" schedules itself through convex-helpers, which Strait cannot stop", "cancel its job on the dashboard's schedules page, or call the project's own cancelMigration function")
-		}
-		if t := e.runs[c.Migration]; !component(m) && (t == nil || t.cancel == nil) {
+		if t := e.runs[c.Migration]; !component(m) && !m.GoesOn() && (t == nil || t.cancel == nil) {
 			return one("cannot-cancel", c.Migration+" was not started by this Strait", "")
 		}
 	}
@@ -228,10 +225,16 @@ func (a *action) mark() {
 		a.takeWheel()
 	case plan.ActCancel:
 		for _, name := range a.members() {
-			if a.migration.Runner && name == a.c.Migration {
+			if a.migration.Runner && name == a.c.Migration && a.e.tracker(name).driver == nil {
 				continue // its state is that of its members
 			}
 			if t := a.e.runs[name]; t != nil && t.run.active() {
+				t.run.State = "canceling"
+			}
+		}
+	case plan.ActCancelAll:
+		for _, t := range a.e.runs {
+			if t.run.State == "inProgress" {
 				t.run.State = "canceling"
 			}
 		}
@@ -276,6 +279,10 @@ func (a *action) perform() {
 }
 
 func (a *action) carry() {
+	if err := a.permitted(); err != nil {
+		a.undo(err)
+		return
+	}
 	asked := a.entry("asked")
 	if err := a.f.journal.write(asked); err != nil {
 		if !a.e.embedded && a.c.Action != plan.ActCensus {
@@ -317,6 +324,8 @@ func (a *action) act(answer *entry) error {
 		return a.run(answer)
 	case plan.ActCancel:
 		return a.cancelRun()
+	case plan.ActCancelAll:
+		return a.cancelAll()
 	case plan.ActCensus:
 		return a.takeCensus(answer)
 	case plan.ActWiden, plan.ActNarrow:
@@ -340,6 +349,12 @@ func (a *action) undo(err error) {
 		case plan.ActCancel:
 			for _, name := range a.members() {
 				if t := a.e.runs[name]; t != nil && t.run.State == "canceling" {
+					t.run.State = "inProgress"
+				}
+			}
+		case plan.ActCancelAll:
+			for _, t := range a.e.runs {
+				if t.run.State == "canceling" {
 					t.run.State = "inProgress"
 				}
 			}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"strait/convex/project"
@@ -80,7 +79,7 @@ func (a *action) start(answer *entry) error {
 	}
 	text := ""
 	if o, ok := res.Value.(value.Object); ok {
-		text, _ = textOf(o, "Status")
+		text, _ = textOf(o, "Status") // lib:migrate itself answers none
 	}
 	if err := a.settle(res.LogLines); err != nil {
 		return fmt.Errorf("it was started, but its status cannot be read: %w", err)
@@ -98,57 +97,8 @@ func (a *action) start(answer *entry) error {
 		})
 	}
 	answer.Processed = a.processed()
+	a.f.spawn(a.recordEnd)
 	return nil
-}
-
-// startCall is the call that starts the migration in its environment's version
-// of the component (convex-wire.md 13.4, 13.5).
-func (a *action) startCall() (wire.Call, error) {
-	args := value.Object{}
-	if a.c.BatchSize > 0 {
-		args = args.With("batchSize", float64(a.c.BatchSize))
-	}
-	if a.c.Reset {
-		args = args.With("reset", true)
-	}
-	call := wire.Call{Path: a.c.Migration}
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	if !a.migration.Runner && a.e.indirect(a.c.Migration) {
-		runner := a.e.generalRunner()
-		if runner == "" {
-			return call, fmt.Errorf("the @convex-dev/migrations deployed in %s is older than 0.3.4: it starts migrations through a runner only, and the project has no general one; add `export const run = migrations.runner()` and deploy", a.c.Env)
-		}
-		call.Path, args = runner, args.With("fn", a.c.Migration)
-	}
-	if a.c.Reset && !a.e.takes(call.Path, "reset") {
-		return call, fmt.Errorf("the @convex-dev/migrations deployed in %s is older than 0.3.3: it cannot reset", a.c.Env)
-	}
-	call.Args = args
-	return call, nil
-}
-
-// indirect reports whether the deployed migration cannot be called to start
-// itself: its arguments are those of an older component. f.mu is held.
-func (e *env) indirect(name string) bool {
-	return e.argsOf[name] != nil && !(e.takes(name, "oneBatchOnly") && e.takes(name, "reset"))
-}
-
-// takes reports whether a deployed function takes an argument, as far as that
-// is known. f.mu is held.
-func (e *env) takes(name, arg string) bool {
-	v := e.argsOf[name]
-	return v == nil || v.Field(arg) != nil
-}
-
-// generalRunner is a deployed runner of any migration. f.mu is held.
-func (e *env) generalRunner() string {
-	for _, m := range e.f.project.Migrations {
-		if m.Runner && len(m.Series) == 0 && e.functions[m.Name] {
-			return m.Name
-		}
-	}
-	return ""
 }
 
 // notRunning reads the status first: starting what somebody else started is
@@ -252,88 +202,6 @@ func (a *action) processed() int64 {
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
 	return a.e.show(a.c.Migration).Processed
-}
-
-// cancelRun stops a run: the component's through lib:cancel, Strait's own after
-// the batch in flight.
-func (a *action) cancelRun() error {
-	a.f.mu.Lock()
-	stop := a.e.tracker(a.c.Migration).cancel
-	a.f.mu.Unlock()
-	if stop != nil {
-		stop()
-	}
-	if stop != nil || !a.byComponent() {
-		return nil
-	}
-	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
-	defer cancel()
-	for {
-		var failed error
-		for _, name := range a.members() {
-			if a.memberRuns(name) {
-				failed = errors.Join(failed, a.cancelOne(name))
-			}
-		}
-		if failed != nil || !a.migration.Runner {
-			return failed
-		}
-		// A member may have ended by itself meanwhile, and the next one has not
-		// begun: there is nothing to cancel until it has.
-		if over, err := a.nextMember(ctx); over || err != nil {
-			return err
-		}
-	}
-}
-
-// memberRuns reports whether a migration that the action is about runs; the
-// runner itself does not.
-func (a *action) memberRuns(name string) bool {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	t := a.e.runs[name]
-	return t != nil && t.run.active() && !(name == a.c.Migration && a.migration.Runner)
-}
-
-// nextMember waits until a member of the series runs, or the series is over.
-func (a *action) nextMember(ctx context.Context) (over bool, err error) {
-	err = a.f.wait(ctx, func() bool {
-		r := a.e.showSeries(a.migration)
-		over = !r.active()
-		return over || slices.ContainsFunc(a.migration.Series, func(n string) bool { x := a.e.show(n); return x.active() })
-	})
-	if err != nil {
-		return false, fmt.Errorf("cancel %s: its next member did not begin, so there is nothing to cancel yet: %w", a.c.Migration, err)
-	}
-	return over, nil
-}
-
-func (a *action) cancelOne(name string) error {
-	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
-	defer cancel()
-	component, known := a.home(name)
-	res, err := a.client.Mutate(ctx, wire.Call{
-		Component: component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: known}),
-	})
-	now := a.f.now()
-	lines := res.LogLines
-	if f := functionError(err); f != nil {
-		lines = f.LogLines
-	}
-	a.f.change(func() {
-		t := a.e.tracker(name)
-		t.log(logEntries(now, lines)...)
-		if t.run.State == "canceling" {
-			t.run.State = t.told
-		}
-	})
-	if err != nil {
-		return fmt.Errorf("cancel %s: %w", name, err)
-	}
-	if s, err := wire.ReadMigrationStatus(res.Value); err == nil {
-		a.e.gotFrom(a.client, component, []wire.MigrationStatus{s}, nil)
-	}
-	return nil
 }
 
 func functionError(err error) *wire.FunctionError {

@@ -475,7 +475,7 @@ func TestJournal(t *testing.T) {
 	}
 	var got []string
 	newJournal(root).read(func(e entry) { got = append(got, e.Action+" "+e.Phase+" "+e.Outcome) })
-	want := []string{"dry-run asked ", "dry-run answered ok", "run asked ", "run answered ok"}
+	want := []string{"dry-run asked ", "dry-run answered ok", "run asked ", "run answered ok", "run ended failed"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %q, want %q", got, want)
 	}

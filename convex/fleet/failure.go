@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"strait/convex/wire"
@@ -75,7 +76,12 @@ func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun
 	e.f.mu.Lock()
 	size := cmpOr(r.status.BatchSize, e.show(r.status.Name).BatchSize)
 	e.f.mu.Unlock()
-	for size = max(size, 1); size <= maxProbe; size *= 4 {
+	ctx, cancel := context.WithTimeout(ctx, probeFor)
+	defer cancel()
+	for size = max(size, 1); size <= maxProbe && ctx.Err() == nil; size *= 4 {
+		e.f.change(func() {
+			e.tracker(r.status.Name).log(LogEntry{At: e.f.now(), Level: "INFO", Text: fmt.Sprintf("looking for the document that failed: a dry run of the batch, %s documents", thousands(int64(size)))})
+		})
 		args := value.NewObject(value.Field{Name: "dryRun", Value: true}, value.Field{Name: "batchSize", Value: float64(size)})
 		res, err := client.Function(ctx, wire.Call{Path: r.status.Name, Args: args})
 		lines := res.LogLines
@@ -96,8 +102,12 @@ func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun
 }
 
 // maxProbe is the largest batch of a dry run that looks for a failing
-// document: a dry run reads every document twice, within Convex's limits.
-const maxProbe = 4096
+// document: it reads every document twice, unasked, so it stays well within
+// Convex's limits. Together they read no more than twice as many.
+const maxProbe = 512
+
+// probeFor is how long a failing document is looked for.
+const probeFor = 20 * time.Second
 
 // fetchBody reads the document that a failure names.
 func (e *env) fetchBody(ctx context.Context, client *wire.Client, failure *Failure) {

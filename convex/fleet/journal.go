@@ -26,7 +26,7 @@ type journal struct {
 type entry struct {
 	At         time.Time `json:"at"`
 	ID         string    `json:"id"`
-	Phase      string    `json:"phase"` // asked, answered
+	Phase      string    `json:"phase"` // asked, answered, ended: how a run in the background ended later
 	Action     string    `json:"action"`
 	Env        string    `json:"env"`
 	Deployment string    `json:"deployment,omitempty"`

@@ -54,6 +54,9 @@ func (f *Fleet) readJournal() {
 				}
 			}
 		case plan.ActRun:
+			if x.Phase == "ended" {
+				return // how a background run ended, which its component tells as well
+			}
 			p.doubt = ""
 			open := x.Phase == "asked" || x.Outcome == "unknown"
 			if open && !e.embedded && !component(m) { // a component tells by its status; an embedded one is built anew

@@ -59,6 +59,9 @@ func (a *action) superviseAll() error {
 // steppers are the migrations to drive, in order: of a series those that are
 // not done. Everything that can be found out without a write is found out here.
 func (a *action) steppers() ([]*stepper, error) {
+	if d, err := a.dialect(); err != nil || d.known && !d.steps {
+		return nil, cmpErr(err, a.tooOld("run one batch at a time", "0.3.1", "start it without supervision"))
+	}
 	statuses, err := a.statuses()
 	if err != nil {
 		return nil, fmt.Errorf("read the status before the first batch: %w", err)
@@ -169,7 +172,8 @@ func (a *action) step(s *stepper) (wire.MigrationStatus, error) {
 	defer a.f.change(func() { a.e.inFlight-- })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), a.f.patience(batchTimeout))
 	defer cancel()
-	res, err := a.call(ctx, wire.Call{Component: a.e.component, Path: "lib:migrate", Args: args})
+	component, _ := a.home(s.name)
+	res, err := a.call(ctx, wire.Call{Component: component, Path: "lib:migrate", Args: args})
 	if mayHaveRun(err) {
 		return a.lostStep(s, err)
 	}
@@ -212,7 +216,8 @@ func (a *action) told(name string, status wire.MigrationStatus, lines []string) 
 	})
 	id := failedIn(lines, "")
 	if status.State != "failed" || id == "" {
-		a.e.gotStatuses(a.client, []wire.MigrationStatus{status}, nil)
+		component, _ := a.home(name)
+		a.e.gotFrom(a.client, component, []wire.MigrationStatus{status}, nil)
 		return
 	}
 	// The batch's own log names the document: nobody has to look for it.
@@ -237,7 +242,8 @@ func (a *action) told(name string, status wire.MigrationStatus, lines []string) 
 func (a *action) lostStep(s *stepper, lost error) (wire.MigrationStatus, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), grace)
 	defer cancel()
-	statuses, err := a.client.MigrationStatuses(ctx, a.e.component, []string{s.name})
+	component, _ := a.home(s.name)
+	statuses, err := a.client.MigrationStatuses(ctx, component, []string{s.name})
 	if err != nil || len(statuses) == 0 {
 		return wire.MigrationStatus{}, lost
 	}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -84,5 +85,83 @@ func controls(t *testing.T, f *Fleet, name string) {
 	}
 	if r := f.Now().Envs[0].Runs[name]; r.BatchCount != 6 || r.Control != nil {
 		t.Errorf("%d batches, control %+v", r.BatchCount, r.Control)
+	}
+}
+
+const twoMembers = define + `
+import { internal } from "./_generated/api";
+export const one = migrations.define({ table: "items", batchSize: 50, migrateOne: () => ({ done: true }) });
+export const two = migrations.define({ table: "items", batchSize: 50, migrateOne: () => ({ done: false }) });
+export const boom = migrations.define({ table: "items", batchSize: 50, migrateOne: async (ctx, doc) => {
+  if (doc.n === -1) throw new Error("not again");
+  return { n: -1 };
+} });
+export const greedy = migrations.define({ table: "items", batchSize: 50, migrateOne: async (ctx, doc) => {
+  for (let i = 0; i < 200; i++) await ctx.db.query("items").first();
+} });
+export const both = migrations.runner([internal.migrations.one, internal.migrations.two]);
+export const run = migrations.runner();`
+
+func TestPauseStepAndBatchSizeOfTheComponent(t *testing.T) {
+	f := own(t, map[string]string{"convex/migrations.ts": twoMembers}, "")
+	ready(t, f, "only")
+	controls(t, f, "migrations:one")
+}
+
+// A series is driven member by member under one control.
+func TestASupervisedSeries(t *testing.T) {
+	f := own(t, map[string]string{"convex/migrations.ts": twoMembers}, "")
+	ready(t, f, "only")
+	name := "migrations:both"
+	if err := f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: name, Supervised: true, Steps: 4}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, f, name, "its second member has begun", paused(170))
+	s := f.Now().Envs[0].Runs
+	if one, two := s["migrations:one"], s["migrations:two"]; one.State != "success" || two.State != "inProgress" || two.Control == nil || two.Processed != 50 {
+		t.Errorf("one %+v, two %+v", one, two)
+	}
+	tune(t, f, name, Tuning{Batch: set(10), Steps: set(1)})
+	until(t, f, name, "a smaller batch is made", paused(180))
+	if err := f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "only", Migration: name}); err != nil {
+		t.Fatal(err)
+	}
+	r := until(t, f, name, "it is canceled", func(r Run) bool { return !r.active() })
+	if r.State != "canceled" || r.Control != nil {
+		t.Errorf("%+v", r)
+	}
+	out := runIt(t, f, Command{Action: plan.ActRun, Migration: name, Supervised: true})
+	if out.Status != "success" || out.Processed != 240 {
+		t.Errorf("gone on: %+v %+v", out, out.Failure)
+	}
+	if out := runIt(t, f, Command{Action: plan.ActRun, Migration: name, Supervised: true, Reset: true}); out.Status != "success" || out.Processed != 240 {
+		t.Errorf("again: %+v %+v", out, out.Failure)
+	}
+	if r := f.Now().Envs[0].Runs["migrations:two"]; r.BatchCount != 3 {
+		t.Errorf("again, the second member took %d batches", r.BatchCount)
+	}
+}
+
+func TestASupervisedRunThatFails(t *testing.T) {
+	f := own(t, map[string]string{"convex/migrations.ts": twoMembers}, "")
+	ready(t, f, "only")
+	out := runIt(t, f, Command{Action: plan.ActRun, Migration: "greedy", Supervised: true, BatchSize: 10})
+	if out.Status != "success" || out.Processed != 120 {
+		t.Fatalf("got %+v %+v", out, out.Failure)
+	}
+	out = runIt(t, f, Command{Action: plan.ActRun, Migration: "greedy", Supervised: true, Reset: true})
+	if out.Status != "failed" || out.Failure == nil || !strings.Contains(out.Failure.Text, "Too many") {
+		t.Fatalf("a batch that dies as a whole: %+v %+v", out, out.Failure)
+	}
+	out = runIt(t, f, Command{Action: plan.ActRun, Migration: "boom", Supervised: true})
+	if out.Status != "success" {
+		t.Fatalf("got %+v %+v", out, out.Failure)
+	}
+	out = runIt(t, f, Command{Action: plan.ActRun, Migration: "boom", Supervised: true, Reset: true})
+	if out.Status != "failed" || out.Failure.Summary != "not again" || out.Failure.Document == "" || out.Failure.Body == nil {
+		t.Fatalf("got %+v %+v", out, out.Failure)
+	}
+	if r := f.Now().Envs[0].Runs["migrations:boom"]; r.Control != nil || r.State != "failed" {
+		t.Errorf("%+v", r)
 	}
 }

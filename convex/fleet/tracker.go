@@ -16,7 +16,7 @@ import (
 type tracker struct {
 	run        Run
 	name       string // in the component that keeps it, run.Component; "" none told of it
-	seen       bool // a status was seen, so the next growth is a batch
+	seen       bool   // a status was seen, so the next growth is a batch
 	last       wire.MigrationStatus
 	told       string    // state of last, in the words of Run
 	updates    uint64    // statuses taken, so that a read can tell whether it was overtaken

@@ -87,6 +87,7 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
 	mux.HandleFunc("POST /api/run_test_function", d.runTestFunction)
 	mux.HandleFunc("GET /api/shapes2", d.shapes2)
+	mux.HandleFunc("POST /api/cancel_job", d.cancelJob)
 	for _, prefix := range []string{"/api/", "/api/app_metrics/"} {
 		mux.HandleFunc("GET "+prefix+"stream_function_logs", d.streamFunctionLogs)
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)

@@ -1,0 +1,133 @@
+package fleet
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"strait/convex/wire"
+	"strait/model/schema"
+	"strait/model/value"
+)
+
+// dialect is what the deployed @convex-dev/migrations understands, as far as
+// the arguments of its lib:migrate tell (convex-wire.md 13.5).
+type dialect struct {
+	known bool
+	steps bool // oneBatchOnly: 0.3.1 and newer
+	reset bool // 0.3.3 and newer
+}
+
+// dialect reads the functions of the component that keeps the migration. What
+// cannot be read is not known, and then the component itself refuses.
+func (a *action) dialect() (dialect, error) {
+	component, _ := a.home(a.members()[0])
+	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
+	defer cancel()
+	id, found, err := componentID(ctx, a.client, component)
+	switch {
+	case err != nil:
+		return dialect{}, nil
+	case !found:
+		return dialect{}, fmt.Errorf("%s has no component %q: is @convex-dev/migrations deployed there, under that name?", a.c.Env, component)
+	}
+	functions, err := a.client.APISpec(ctx, id)
+	if err != nil {
+		return dialect{}, nil
+	}
+	for _, f := range functions {
+		if f.Path == "lib:migrate" {
+			return dialectOf(f.Args), nil
+		}
+	}
+	return dialect{}, fmt.Errorf("the component %q of %s has no function lib:migrate: it is not @convex-dev/migrations", component, a.c.Env)
+}
+
+func dialectOf(args *schema.Validator) dialect {
+	if args == nil || args.Kind != schema.Object {
+		return dialect{}
+	}
+	return dialect{known: true, steps: args.Field("oneBatchOnly") != nil, reset: args.Field("reset") != nil}
+}
+
+// componentID is the id of the component at a path.
+func componentID(ctx context.Context, client *wire.Client, path string) (id string, found bool, err error) {
+	all, err := client.Components(ctx)
+	if err != nil {
+		return "", false, err
+	}
+	for _, c := range all {
+		if c.Path == path && (c.State == "" || c.State == "active") {
+			return c.ID, true, nil
+		}
+	}
+	return "", false, nil
+}
+
+// tooOld refuses what the deployed component cannot.
+func (a *action) tooOld(what, since, instead string) error {
+	return fmt.Errorf("the @convex-dev/migrations deployed in %s is older than %s and cannot %s: nothing was sent; %s, or deploy a newer one", a.c.Env, since, what, instead)
+}
+
+func cmpErr(a, b error) error {
+	if a != nil {
+		return a
+	}
+	return b
+}
+
+// startCall is the call that starts the migration in its environment's version
+// of the component (13.4, 13.5): the migration itself from 0.3.4 on, before
+// that a general runner of the project, and where there is none the component's
+// own lib:migrate with the handle of the migration.
+func (a *action) startCall() (wire.Call, error) {
+	a.f.mu.Lock()
+	direct := a.migration.Runner || !a.e.indirect(a.c.Migration)
+	runner := a.e.generalRunner()
+	reset := a.e.takes(a.c.Migration, "reset")
+	a.f.mu.Unlock()
+	args := value.Object{}
+	if a.c.BatchSize > 0 {
+		args = args.With("batchSize", float64(a.c.BatchSize))
+	}
+	switch {
+	case direct && a.c.Reset && !reset:
+		return wire.Call{}, a.tooOld("reset a series", "0.3.3", "reset its members one by one")
+	case direct && a.c.Reset:
+		return wire.Call{Path: a.c.Migration, Args: args.With("reset", true)}, nil
+	case direct:
+		return wire.Call{Path: a.c.Migration, Args: a.beginning(args)}, nil
+	case runner != "":
+		return wire.Call{Path: runner, Args: a.beginning(args).With("fn", a.c.Migration)}, nil
+	}
+	handle, err := a.handle(a.ctx, a.c.Migration)
+	if err != nil {
+		return wire.Call{}, fmt.Errorf("the @convex-dev/migrations deployed in %s is older than 0.3.4: it starts migrations through a runner, and the project has no general one (`export const run = migrations.runner()`), or by a handle: %w", a.c.Env, err)
+	}
+	component, name := a.home(a.c.Migration)
+	args = a.beginning(args).With("name", name).With("fnHandle", handle).With("dryRun", false)
+	return wire.Call{Component: component, Path: "lib:migrate", Args: args}, nil
+}
+
+// indirect reports whether the deployed migration cannot be called to start
+// itself: its arguments are those of an older component. f.mu is held.
+func (e *env) indirect(name string) bool {
+	return e.argsOf[name] != nil && !(e.takes(name, "oneBatchOnly") && e.takes(name, "reset"))
+}
+
+// takes reports whether a deployed function takes an argument, as far as that
+// is known. f.mu is held.
+func (e *env) takes(name, arg string) bool {
+	v := e.argsOf[name]
+	return v == nil || v.Field(arg) != nil
+}
+
+// generalRunner is a deployed runner of any migration. f.mu is held.
+func (e *env) generalRunner() string {
+	for _, m := range e.f.project.Migrations {
+		if m.Runner && len(m.Series) == 0 && e.functions[m.Name] {
+			return m.Name
+		}
+	}
+	return ""
+}
