@@ -265,9 +265,13 @@ func (g *gate) narrow() {
 	g.promotion(tables)
 }
 
+// deployable wants a way to deploy: Strait's own into an embedded environment,
+// the project's command into a real one.
 func (g *gate) deployable() bool {
-	if !g.Env.Embedded {
-		g.refuse("embedded-only", "Strait deploys schemas to embedded environments only", g.s.way(g.Action))
+	ok := g.Env.Embedded || g.Env.Deploys
+	if !ok {
+		g.refuse("no-deploy-command", "strait.toml does not say how the project is deployed to "+g.Env.Env,
+			g.s.way(g.Action)+`; or let Strait run it: deploy = "npx convex deploy" below [[env]] of `+g.Env.Env)
 	}
-	return g.Env.Embedded
+	return ok
 }

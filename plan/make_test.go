@@ -202,7 +202,7 @@ func TestGate(t *testing.T) {
 		{"narrow with a certificate", ask(narrow, counted(evidence("dev", widened), census(target, 0))), "", ""},
 		{"narrow while one runs", ask(narrow, counted(evidence("dev", widened), census(target, 0)).with("migrations:setRole", Progress{State: "inProgress"})), "running", ""},
 		{"narrow what is narrow", ask(narrow, evidence("dev", target)), "nothing-to-do", ""},
-		{"narrow in the cloud", ask(narrow, remote(evidence("dev", widened))), "embedded-only", ""},
+		{"narrow in the cloud", ask(narrow, remote(evidence("dev", widened))), "no-deploy-command", ""},
 		{"narrow in prod", ask(narrow, protected(counted(evidence("prod", widened), census(target, 0)))), "protected", ""},
 		{"widen", ask(narrow, evidence("dev", oldUsers()), func(a *Ask) { a.Action = ActWiden }), "", ""},
 		{"widen twice", ask(narrow, evidence("dev", widened), func(a *Ask) { a.Action = ActWiden }), "nothing-to-do", ""},

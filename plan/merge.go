@@ -124,8 +124,9 @@ func (s *stand) busy() (out []Refusal) {
 	return out
 }
 
-// way says how a schema or a census gets there. Strait deploys to embedded
-// environments only, and those live no longer than the program.
+// way says how a schema or a census gets there: by Strait into an embedded
+// environment, which lives no longer than the program, and by the project's own
+// command into a real one.
 func (s *stand) way(act Action) string {
 	switch {
 	case act == ActCensus && s.Embedded:
@@ -136,6 +137,10 @@ func (s *stand) way(act Action) string {
 		return "deploy the widened schema there first: widen " + s.Env + ` on Strait's screen, or schema = "widened" in strait.toml`
 	case s.Embedded:
 		return "deploy the target there: narrow " + s.Env + ` on Strait's screen, or schema = "target" in strait.toml`
+	case s.Deploys && act == ActWiden:
+		return "put the widened schema (strait plan --widened) into the project's schema file and deploy it: strait widen --env " + arg(s.Env)
+	case s.Deploys:
+		return "deploy the target: strait narrow --env " + arg(s.Env)
 	case act == ActWiden:
 		return "put the widened schema (strait plan --widened) into the project's schema file and run npx convex deploy"
 	}

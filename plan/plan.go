@@ -152,6 +152,7 @@ type Evidence struct {
 	DryRuns     map[string]time.Time // newest dry run by migration, since the last push
 	Protected   bool
 	Embedded    bool
+	Deploys     bool // strait.toml names the command that deploys the project there
 	MadeUp      bool // invented for a newcomer, listed by nobody: the fleet gate looks away
 	Partial     bool // not all that is watched was told yet: the fleet gate takes it for silent
 	Armed       bool

@@ -65,7 +65,7 @@ func (a ask) overridable() bool {
 func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 	return func(m Root) (Root, tea.Cmd) {
 		f := m.focus()
-		if (act == plan.ActWiden || act == plan.ActNarrow) && !f.env.Embedded {
+		if (act == plan.ActWiden || act == plan.ActNarrow) && !f.env.Embedded && f.env.Command == "" {
 			m.ask = m.howTo(act, f)
 			return m.check()
 		}
@@ -118,7 +118,7 @@ func (m Root) checked(msg checked) Root {
 	}
 	m.ask.warned, m.ask.refused = msg.warnings, nil
 	for _, r := range msg.refusals {
-		if m.ask.kind == askHow && (r.Code == "embedded-only" || r.Code == "protected" || r.Code == "nothing-to-do") {
+		if m.ask.kind == askHow && (r.Code == "no-deploy-command" || r.Code == "protected" || r.Code == "nothing-to-do") {
 			continue
 		}
 		m.ask.refused = append(m.ask.refused, r)
@@ -169,20 +169,29 @@ func (m Root) question(cmd fleet.Command) ask {
 		}
 	case plan.ActWiden:
 		a.title, a.yes = "Deploy the widened schema to "+e.Name+"?", "deploy"
-		add("changes", "the schema only: no document is written")
+		add("changes", deployChanges(e))
 		add("accepts", "old and new documents")
+		add("runs", e.Command)
 		if e.Protected {
 			a.word = e.Name
 		}
 	case plan.ActNarrow:
 		a.title, a.yes = "Deploy the target schema to "+e.Name+"?", "narrow"
-		add("changes", "the schema only: no document is written")
+		add("changes", deployChanges(e))
 		add("refuses", "documents of the old shape, from then on")
 		add("census", censusLine(m.now, e))
+		add("runs", e.Command)
 		a.word = e.Name
 	}
 	a.shell = m.shell(a.cmd)
 	return a
+}
+
+func deployChanges(e *fleet.EnvSnapshot) string {
+	if e.Command == "" {
+		return "the schema only: no document is written"
+	}
+	return "code and schema, those of the work tree: no document is written"
 }
 
 // targetOf names where an action goes.
@@ -280,7 +289,7 @@ func (m Root) howTo(act plan.Action, f focus) ask {
 	if act == plan.ActWiden {
 		a.title = "Widen " + f.env.Name + " with the Convex CLI"
 		a.notes = []string{
-			"Strait deploys schemas to embedded environments only. Put the widened schema into " + m.schemaFile() + ":",
+			"strait.toml names no command that deploys to it. Put the widened schema into " + m.schemaFile() + ":",
 			"  " + m.d.verb + " plan --widened --env " + shellWord(f.env.Name),
 			"commit it with the code that reads and writes both shapes, then deploy with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 			"  npx convex deploy",
@@ -291,7 +300,7 @@ func (m Root) howTo(act plan.Action, f focus) ask {
 	a.title = "Narrow " + f.env.Name + " with the Convex CLI"
 	a.facts = append(a.facts, [2]string{"census", censusLine(m.now, f.env)})
 	a.notes = []string{
-		"Strait deploys schemas to embedded environments only. Once the census is zero, deploy the target in " + m.schemaFile() + " with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
+		"strait.toml names no command that deploys to it. Once the census is zero, deploy the target in " + m.schemaFile() + " with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 		"  npx convex deploy",
 		"Convex refuses it while a single document does not fit.",
 	}

@@ -49,12 +49,15 @@ func (r *Refused) Error() string {
 
 // Do starts an action and returns at once: a *Refused when the policy does not
 // let it out, else the rest shows in the snapshots. A cancel that names no
-// migration stops the census.
+// migration stops the census, or the command that deploys.
 func (f *Fleet) Do(ctx context.Context, c Command) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	if c.Action == plan.ActCancel && c.Migration == "" {
+		if f.stopDeploy(c.Env) {
+			return nil
+		}
 		return f.stopCensus(c.Env)
 	}
 	a, err := f.begin(c)

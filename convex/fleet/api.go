@@ -51,6 +51,7 @@ type EnvSnapshot struct {
 	Deployment string
 	URL        string
 	Embedded   bool
+	Command    string // the project's own command that deploys to it; "" none, or embedded
 	Protected  bool
 	ArmedUntil time.Time // zero: read-only when Protected
 	State      EnvState

@@ -61,6 +61,9 @@ type env struct {
 	stopCount      context.CancelFunc
 	writes         uint64 // grows with every sign that documents changed
 	deploying      bool
+	deploy         *DeployRun         // the newest; nil none
+	deployLines    int                // of its output, those that were dropped as well
+	stopDeploy     context.CancelFunc // of the command that runs; nil none
 	watchingWrites *writeWatch
 }
 

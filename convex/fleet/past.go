@@ -113,6 +113,10 @@ var (
 func recorded(err error) string {
 	var told *toldError
 	text := firstLine(err.Error())
+	var command *commandError
+	if errors.As(err, &command) {
+		text = firstLine(command.error.Error()) // without what it printed
+	}
 	if f := functionError(err); f != nil || errors.As(err, &told) {
 		whole := err.Error()
 		if f != nil {

@@ -24,14 +24,17 @@ type cloud struct {
 	root string
 }
 
-func newCloud(t *testing.T) *cloud {
+func newCloud(t *testing.T) *cloud { return newCloudOf(t, "staging") }
+
+// newCloudOf serves another environment of the small demo.
+func newCloudOf(t *testing.T, name string) *cloud {
 	t.Helper()
 	c := &cloud{t: t, root: copyDemo(t, small)}
 	p, err := project.Load(t.Context(), project.Options{Dir: c.root})
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.d, err = OpenEmbedded(t.Context(), p, "staging", nil); err != nil {
+	if c.d, err = OpenEmbedded(t.Context(), p, name, nil); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { c.d.Close() })
@@ -93,7 +96,7 @@ func TestRemoteDeployment(t *testing.T) {
 	if err != nil || out.Census == nil || out.Census.Offenders == 0 {
 		t.Fatalf("%+v %v", out, err)
 	}
-	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActNarrow, Env: "cloud"})); code != "embedded-only" {
+	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActNarrow, Env: "cloud"})); code != "no-deploy-command" {
 		t.Errorf("narrow: %s", code)
 	}
 }

@@ -120,6 +120,10 @@ func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, 
 	f.spawn(a.perform)
 	out, err := w.follow(ctx)
 	out.Warnings = warnings
+	var refused *Refused
+	if err == nil && errors.As(a.ended(), &refused) {
+		return out, refused // what only a look at the work tree tells
+	}
 	return out, err
 }
 

@@ -86,7 +86,7 @@ func (f *Fleet) input() plan.Input {
 // snapshot copies what the environment shows. f.mu is held.
 func (e *env) snapshot() EnvSnapshot {
 	s := EnvSnapshot{
-		Name: e.cfg.Name, Deployment: e.deployment, URL: e.url, Embedded: e.embedded, Protected: e.cfg.Protected,
+		Name: e.cfg.Name, Deployment: e.deployment, URL: e.url, Embedded: e.embedded, Command: e.cfg.Deploy, Protected: e.cfg.Protected,
 		ArmedUntil: e.armedUntil, State: e.state, Err: e.problem, Opening: e.stage, Heard: e.heard,
 		Tables: maps.Clone(e.tables), Runs: map[string]Run{}, DryRun: map[string]*DryRun{}, SchemaHash: e.hash,
 	}
@@ -116,6 +116,10 @@ func (e *env) snapshot() EnvSnapshot {
 		c := *e.counting
 		s.CensusRun = &c
 	}
+	if e.deploy != nil {
+		d := *e.deploy
+		s.Deploy = &d
+	}
 	return s
 }
 
@@ -125,7 +129,7 @@ func (e *env) evidence() plan.Evidence {
 	ev := plan.Evidence{
 		Env: e.cfg.Name, Now: now, Reachable: e.state == Ready, Problem: e.problem,
 		Active: e.active, ActiveKnown: e.activeKnown, Tables: maps.Clone(e.tables), Progress: map[string]plan.Progress{},
-		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded,
+		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded, Deploys: e.cfg.Deploy != "",
 		MadeUp: e.cfg.Embedded() && e.cfg.Found != "", Partial: !e.known(),
 		Armed: now.Before(e.armedUntil), LastPush: e.lastPush, Compared: e.compared(),
 		Sizes: maps.Clone(e.sizes),

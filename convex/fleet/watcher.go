@@ -16,6 +16,7 @@ type watcher struct {
 	batches map[string]int // told already, by migration
 	logs    map[string]int
 	counted int64
+	lines   int  // of a deploy's output, told already
 	lost    bool // told that the environment is lost
 }
 
@@ -106,6 +107,9 @@ func (w *watcher) news() []Event {
 			out = append(out, ev)
 		}
 		return out
+	}
+	if w.a.c.Action == plan.ActWiden || w.a.c.Action == plan.ActNarrow {
+		return w.deployNews(base)
 	}
 	if w.a.c.Action != plan.ActRun {
 		return nil

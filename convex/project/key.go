@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 )
@@ -75,16 +74,10 @@ func (e Env) settings() (*settings, error) {
 		}
 		return &settings{lookup: e.getenv(), only: true, files: []envFile{{e.varFile, filepath.Base(e.varFile), parseDotenv(string(text))}}}, nil
 	}
-	var dirs []string
-	for _, dir := range []string{e.dir, e.root} {
-		if dir != "" && !slices.Contains(dirs, dir) {
-			dirs = append(dirs, dir)
-		}
-	}
-	if dirs == nil {
+	if e.root == "" && e.dir == "" {
 		return &settings{lookup: e.getenv()}, nil
 	}
-	return readSettings(e.getenv(), dirs...), nil
+	return readSettings(e.getenv(), e.folders()...), nil
 }
 
 func (e Env) keyFromVariable() (string, error) {

@@ -15,21 +15,37 @@ import (
 // gitPrefix begins the name of a schema at a git revision.
 const gitPrefix = "git:"
 
+// LoadPushed evaluates the schema that a push of the work tree at root would
+// deploy: that of the functions folder, whatever the target is. It is nil
+// without one.
+func LoadPushed(ctx context.Context, root string) (s *schema.Schema, err error) {
+	defer recovered("load the project's schema", &err)
+	loc, config, err := locate(root)
+	if err != nil {
+		return nil, err
+	}
+	return evaluator{ctx: ctx, env: evaluationEnv(config)}.folder(loc)
+}
+
+func locate(root string) (loc Location, config Config, err error) {
+	if loc, err = Find(Options{Dir: root}); err != nil {
+		return loc, config, err
+	}
+	if path := filepath.Join(loc.Root, configName); exists(path) {
+		config, err = readConfig(path)
+	}
+	return loc, config, err
+}
+
 // LoadSchema evaluates a schema of the project at root: "target" (what
 // strait.toml names, else the project's schema), "git:REF" (the schema as it
 // was at that revision), or a file, relative to root. It is nil when the
 // project had no schema there. The work tree is never touched.
 func LoadSchema(ctx context.Context, root, spec string) (s *schema.Schema, err error) {
 	defer recovered("load the schema "+spec, &err)
-	loc, err := Find(Options{Dir: root})
+	loc, config, err := locate(root)
 	if err != nil {
 		return nil, err
-	}
-	config := Config{}
-	if path := filepath.Join(loc.Root, configName); exists(path) {
-		if config, err = readConfig(path); err != nil {
-			return nil, err
-		}
 	}
 	if spec == "target" || spec == "" {
 		spec = config.Target
