@@ -138,43 +138,62 @@ func (r response) html() bool { return r.contentType == "text/html" }
 func (c *Client) send(ctx context.Context, method, path string, body []byte) (response, error) {
 	route, _, _ := strings.Cut(path, "?")
 	op := method + " " + route
-	if err := c.usable(); err != nil {
-		return response{}, fmt.Errorf("%s: %w", op, err)
-	}
-	id := newRequestID()
-	fail := func(err error) (response, error) {
-		t := c.transport(op, err)
-		t.RequestID = id
-		return response{}, t
-	}
-	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	resp, id, err := c.begin(ctx, op, method, path, body)
 	if err != nil {
-		return fail(err)
-	}
-	req.Header.Set("Convex-Client", clientHeader)
-	req.Header.Set("Convex-Request-Id", id)
-	if c.key != "" {
-		req.Header.Set("Authorization", "Convex "+c.key)
-	}
-	if body != nil {
-		req.Header.Set("Content-Type", "application/json")
-	}
-	c.traffic.written.Add(int64(len(body)))
-	resp, err := c.http.Do(req)
-	if err != nil {
-		return fail(err)
+		return response{}, err
 	}
 	defer resp.Body.Close()
+	return c.readResponse(resp, op, id)
+}
+
+// begin sends one request. The caller reads the answer and closes its body.
+func (c *Client) begin(ctx context.Context, op, method, path string, body []byte) (resp *http.Response, id string, err error) {
+	if err := c.usable(); err != nil {
+		return nil, "", fmt.Errorf("%s: %w", op, err)
+	}
+	id = newRequestID()
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, bytes.NewReader(body))
+	if err == nil {
+		req.Header.Set("Convex-Client", clientHeader)
+		req.Header.Set("Convex-Request-Id", id)
+		if c.key != "" {
+			req.Header.Set("Authorization", "Convex "+c.key)
+		}
+		if body != nil {
+			req.Header.Set("Content-Type", "application/json")
+		}
+		c.traffic.written.Add(int64(len(body)))
+		resp, err = c.http.Do(req)
+	}
+	if err != nil {
+		return nil, id, c.lost(op, id, err)
+	}
 	c.noteDeprecation(resp.Header)
+	return resp, id, nil
+}
+
+// lost is transport for a request of which the id is known.
+func (c *Client) lost(op, id string, err error) error {
+	t := c.transport(op, err)
+	t.RequestID = id
+	return t
+}
+
+func contentType(resp *http.Response) string {
+	ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	return ct
+}
+
+// readResponse reads a whole answer; one that is no success is an error.
+func (c *Client) readResponse(resp *http.Response, op, id string) (response, error) {
 	text, err := io.ReadAll(io.LimitReader(&countedReader{resp.Body, &c.traffic.read}, maxResponse+1))
 	if err == nil && len(text) > maxResponse {
 		err = errTooLarge
 	}
 	if err != nil {
-		return fail(err)
+		return response{}, c.lost(op, id, err)
 	}
-	ct, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
-	r := response{resp.StatusCode, ct, text, id}
+	r := response{resp.StatusCode, contentType(resp), text, id}
 	const udfFailed = 560 // older backends: the function failed, the body says how
 	if r.status/100 != 2 && r.status != udfFailed {
 		return response{}, c.refused(op, r)
