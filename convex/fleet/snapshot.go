@@ -29,28 +29,58 @@ func (f *Fleet) Next(ctx context.Context, seq uint64) (*Snapshot, bool) {
 	}
 }
 
+// settling is how long a change waits for those that come with it: one answer
+// of a deployment tells several things.
+const settling = 2 * time.Millisecond
+
 // publish makes snapshots until the fleet ends. Nothing changes, nothing is
-// made: an idle fleet costs nothing.
+// made: an idle fleet costs nothing. What changes after a quiet moment goes out
+// at once; only in a row of changes each waits its turn.
 func (f *Fleet) publish() {
+	var turns turns
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	tick := f.changed.next()
-	for {
+	wait := func(d time.Duration) bool {
+		pause.Reset(d)
 		select {
 		case <-pause.C:
+			return true
 		case <-f.ctx.Done():
-			return
+			return false
 		}
+	}
+	tick := f.changed.next()
+	for {
 		select {
 		case <-tick:
 		case <-f.ctx.Done():
 			return
 		}
+		if !wait(max(settling, turns.take(time.Now()))) {
+			return
+		}
 		tick = f.changed.next() // before the state is read, so that no change is missed
 		f.snap.Store(f.build(f.snap.Load().Seq + 1))
 		f.published.fire()
-		pause.Reset(time.Second / snapshotsPerSecond)
 	}
+}
+
+// turns lets snapshotsPerSecond go out, a few of them in a row.
+type turns struct{ next time.Time }
+
+// atOnce is how many may follow each other after a quiet moment, so that a
+// sign of life does not hold up the change that comes after it.
+const atOnce = 3
+
+// take takes a turn at now and says how long to wait for it.
+func (t *turns) take(now time.Time) time.Duration {
+	const beat = time.Second / snapshotsPerSecond
+	if t.next.Before(now) {
+		t.next = now
+	}
+	wait := t.next.Add(-(atOnce - 1) * beat).Sub(now)
+	t.next = t.next.Add(beat)
+	return max(0, wait)
 }
 
 // build makes a snapshot of the state as it is now.
