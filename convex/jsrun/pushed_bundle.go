@@ -140,6 +140,7 @@ const stubModule = `const stub = new Proxy(function () {}, {
   get: (_, name) => (name === Symbol.toPrimitive ? () => "" : name === "then" || name === "__esModule" ? undefined : stub),
   apply: () => stub,
   construct: () => stub,
+  getPrototypeOf: () => stub, // named imports are looked up through it
 });
 module.exports = stub;
 `
