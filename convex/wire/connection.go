@@ -69,7 +69,7 @@ func (s *session) connect(ctx context.Context) *connectionEnd {
 	written := make(chan struct{})
 	go func() {
 		defer close(written)
-		conn.write(ctx, s.c.patience.write)
+		conn.write(ctx, s.c.patience.write, s.c.patience.close)
 	}()
 	defer func() { cancel(); <-written }()
 	for {
@@ -248,7 +248,7 @@ func (conn *connection) send(m any) {
 }
 
 // write writes queued messages until ctx ends or the connection breaks.
-func (conn *connection) write(ctx context.Context, timeout time.Duration) {
+func (conn *connection) write(ctx context.Context, timeout, grace time.Duration) {
 	for {
 		select {
 		case <-ctx.Done():
@@ -264,7 +264,12 @@ func (conn *connection) write(ctx context.Context, timeout time.Duration) {
 			err := conn.ws.Write(wctx, websocket.MessageText, text)
 			cancel()
 			if err != nil {
-				conn.ws.CloseNow() // the reader tells
+				// The reader tells; a close frame that says why may be on its way to it.
+				select {
+				case <-ctx.Done():
+				case <-time.After(grace):
+					conn.ws.CloseNow()
+				}
 				return
 			}
 			conn.traffic(0, len(text))

@@ -327,7 +327,7 @@ func TestPiecesWithOthersBetween(t *testing.T) {
 
 // Every error of a request names it, and the deployment learns the same name.
 func TestRequestIDs(t *testing.T) {
-	var id string
+	sent := make(chan string, 1)
 	for name, h := range map[string]http.HandlerFunc{
 		"refused":     answerWith(403, "application/json", `{"code":"OperationNotPermitted","message":"no"}`),
 		"proxy":       answerWith(502, "text/html", "<html>"),
@@ -336,8 +336,9 @@ func TestRequestIDs(t *testing.T) {
 		"breaks off":  func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) },
 		"names other": answerWith(200, "application/json", `{"status":"error","errorMessage":"[Request ID: 0123] Server Error\nboom"}`),
 	} {
-		c := serve(t, func(w http.ResponseWriter, r *http.Request) { id = r.Header.Get("Convex-Request-Id"); h(w, r) })
+		c := serve(t, func(w http.ResponseWriter, r *http.Request) { sent <- r.Header.Get("Convex-Request-Id"); h(w, r) })
 		_, err := c.Function(t.Context(), Call{Path: "m:f"})
+		id := <-sent
 		want := id
 		if name == "names other" {
 			want = "0123"
