@@ -229,42 +229,16 @@ func (b *builder) importSnapshot(ctx context.Context, d *local.Deployment) error
 		return err
 	}
 	defer a.Close()
-	for _, t := range a.Tables() {
-		if b.p.App.Component(t.Component) == nil {
-			continue
-		}
-		b.at("importing " + t.Name)
-		if err := d.DefineTable(t.Component, t.Name, t.Number); err != nil {
-			return fmt.Errorf("import %s: %w", b.cfg.Snapshot, err)
-		}
-		batch := make([]value.Object, 0, importBatch)
-		insert := func() error {
-			_, err := d.Insert(ctx, t.Component, t.Name, batch)
-			batch = batch[:0]
-			if err != nil {
-				return fmt.Errorf("import table %s of %s: %w", t.Name, b.cfg.Snapshot, err)
-			}
-			return nil
-		}
-		for doc, err := range a.Documents(t) {
-			if err != nil {
-				return err
-			}
-			if batch = append(batch, doc); len(batch) == importBatch {
-				if err := insert(); err != nil {
-					return err
-				}
-			}
-		}
-		if err := insert(); err != nil {
-			return err
-		}
+	_, err = d.Import(ctx, a, local.ImportOptions{
+		Mode:     local.RequireEmpty,
+		Only:     func(component string) bool { return b.p.App.Component(component) != nil },
+		Progress: func(text string) { b.at(strings.ToLower(text[:1]) + text[1:]) },
+	})
+	if err != nil {
+		return fmt.Errorf("import %s: %w", b.cfg.Snapshot, err)
 	}
 	return nil
 }
-
-// importBatch is how many documents go into the store at once.
-const importBatch = 1000
 
 // inRoot is a path of strait.toml, which is relative to the project's root.
 func (b *builder) inRoot(path string) string {
