@@ -222,6 +222,7 @@ func (a *action) mark() {
 	case plan.ActRun:
 		t := a.e.tracker(a.c.Migration)
 		t.begin(now, a.c.BatchSize)
+		t.afresh = a.c.Reset
 		if !a.byComponent() {
 			t.cancel = a.cancel
 		}

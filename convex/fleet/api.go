@@ -221,7 +221,8 @@ type DryRun struct {
 	Running   bool
 	Err       *Failure
 	Processed int64
-	More      bool // the first page is not all, or more examples than shown
+	More      bool   // the first page is not all, or more examples than shown
+	Cursor    string // where the next page begins, for Command.Cursor; "" at the end, or not told
 	Examples  []Example
 	Log       []LogEntry
 }

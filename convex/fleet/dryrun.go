@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"regexp"
 	"strings"
 	"time"
 
@@ -17,13 +18,14 @@ func (a *action) dryRun(answer *entry) error {
 	defer cancel()
 	began := a.f.now()
 	before, reset := a.dryRunStart()
-	res, err := a.client.Function(ctx, wire.Call{Path: a.c.Migration, Args: a.dryRunArgs(reset)})
+	res, err := a.client.Function(ctx, a.dryRunCall(ctx, reset))
 	now := a.f.now()
 	d := &DryRun{Migration: a.c.Migration, At: now, Took: now.Sub(began)}
 	lines := res.LogLines
 	rolledBack := false
+	var told *wire.MigrationStatus
 	if f := functionError(err); f != nil {
-		lines = f.LogLines
+		lines, told = f.LogLines, rolledBackStatus(f)
 		// convex-helpers ends its dry run with an error, to roll back.
 		rolledBack = strings.Contains(f.Message, "Dry run - rolling back transaction.")
 	}
@@ -31,8 +33,14 @@ func (a *action) dryRun(answer *entry) error {
 	d.Examples, d.More = examples(lines)
 	var failed error
 	switch {
-	case err != nil && !rolledBack:
+	case err != nil && !rolledBack && told == nil:
 		d.Err, failed = callFailure(err), err
+	case told != nil:
+		d.Processed, d.Cursor = max(0, told.Processed-before), told.Cursor
+		d.More = d.More || !told.IsDone
+		if told.State == "failed" || told.Error != "" {
+			d.Err = newFailure(cmpText(told.Error, "the batch failed"))
+		}
 	default:
 		d.Processed, d.Err = dryRunAnswer(res.Value, before)
 		if rolledBack {
@@ -48,6 +56,7 @@ func (a *action) dryRun(answer *entry) error {
 			failed = &toldError{d.Err.Text}
 		}
 	}
+	a.exact(ctx, d.Examples)
 	answer.Processed = d.Processed
 	a.f.change(func() {
 		a.e.dryRuns[a.c.Migration] = d
@@ -64,10 +73,76 @@ func (a *action) dryRunStart() (before int64, reset bool) {
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
 	r := a.e.show(a.c.Migration)
-	if a.c.Reset || r.State == "success" {
+	switch {
+	case a.c.Cursor != nil:
+		return 0, *a.c.Cursor == ""
+	case a.c.Reset || r.State == "success":
 		return 0, true
 	}
 	return r.Processed, false
+}
+
+// dryRunCall is the call that tries the migration. A migration of the component
+// is tried through lib:migrate, which answers its status whatever the version;
+// without its handle through itself, or before 0.3.4 through a runner.
+func (a *action) dryRunCall(ctx context.Context, reset bool) wire.Call {
+	args := a.dryRunArgs(reset)
+	call := wire.Call{Path: a.c.Migration, Args: args}
+	if a.migration.Driver != project.ComponentDriver {
+		return call
+	}
+	if handle, err := a.handle(ctx, a.c.Migration); err == nil {
+		component, name := a.home(a.c.Migration)
+		return wire.Call{Component: component, Path: "lib:migrate", Args: args.With("name", name).With("fnHandle", handle)}
+	}
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	if runner := a.e.generalRunner(); runner != "" && a.e.indirect(a.c.Migration) {
+		return wire.Call{Path: runner, Args: args.With("fn", a.c.Migration)}
+	}
+	return call
+}
+
+// rolledBackStatus is the status that lib:migrate answers of a dry run, inside
+// the error that rolls it back (13.3); nil in any other error.
+func rolledBackStatus(f *wire.FunctionError) *wire.MigrationStatus {
+	data, _ := f.Data.(value.Object)
+	if kind, _ := textOf(data, "kind"); kind != "DRY RUN" {
+		return nil
+	}
+	s, err := wire.ReadMigrationStatus(get(data, "status"))
+	if err != nil {
+		return nil
+	}
+	return &s
+}
+
+var idInText = regexp.MustCompile(`\b_id: '([0-9a-z]{31,37})'`)
+
+// exact takes the documents as they are stored in place of those that were read
+// out of a log, which may have been cut short there.
+func (a *action) exact(ctx context.Context, examples []Example) {
+	var ids []string
+	for i := range examples {
+		if found := idInText.FindStringSubmatch(examples[i].Text); examples[i].ID == "" && found != nil {
+			examples[i].ID = found[1]
+		}
+		if examples[i].ID != "" {
+			ids = append(ids, examples[i].ID)
+		}
+	}
+	docs, err := a.client.Documents(ctx, "", ids)
+	if err != nil {
+		return // the log's own text stands
+	}
+	for _, doc := range docs {
+		id, _ := textOf(doc, "_id")
+		for i := range examples {
+			if examples[i].ID == id {
+				examples[i].Before = doc
+			}
+		}
+	}
 }
 
 func (a *action) dryRunArgs(reset bool) value.Object {
@@ -83,8 +158,11 @@ func (a *action) dryRunArgs(reset bool) value.Object {
 		o = value.NewObject(value.Field{Name: "dryRun", Value: true}, value.Field{Name: "cursor", Value: nil})
 	default:
 		o = value.NewObject(value.Field{Name: "dryRun", Value: true})
-		if reset {
-			o = o.With("reset", true)
+		switch {
+		case reset:
+			o = o.With("cursor", nil)
+		case a.c.Cursor != nil:
+			o = o.With("cursor", *a.c.Cursor)
 		}
 	}
 	if a.c.BatchSize > 0 {

@@ -28,8 +28,11 @@ func (e *env) showSeries(m project.Migration) Run {
 	for _, name := range m.Series {
 		x := e.show(name)
 		state := x.State
-		if t != nil && t.chasing && state != "success" && !x.Heard.After(t.since) {
+		if t != nil && t.chasing && (state != "success" || t.afresh) && !x.Heard.After(t.since) {
 			state = "waiting"
+			if t.afresh {
+				x.Processed = 0
+			}
 		}
 		states[state]++
 		r.Processed += x.Processed

@@ -24,6 +24,7 @@ type tracker struct {
 	asked      time.Time // a start was sent at this time and is not answered; zero else
 	since      time.Time // of a runner: when its series was started
 	chasing    bool      // of a runner: its series may still go on
+	afresh     bool      // of a runner: every member begins again
 	unfinished *loop     // of a run that Strait drives: where it stopped
 	doubt      string    // why a call of its last run may have run unseen; "" when it was answered
 	settled    bool      // a call was made, so what the journal says is old
