@@ -319,7 +319,7 @@ func (m Root) shell(cmd fleet.Command) string {
 	case plan.ActCancelAll:
 		add("cancel", "--all", "--env", cmd.Env)
 	case plan.ActWiden, plan.ActNarrow:
-		return ""
+		add(string(cmd.Action), "--env", cmd.Env)
 	}
 	if cmd.Supervised {
 		add("--supervised")
@@ -342,13 +342,19 @@ func (m Root) shell(cmd fleet.Command) string {
 	if cmd.Override != "" {
 		add("--override", cmd.Override)
 	}
-	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && (cmd.Action == plan.ActRun || cmd.Action == plan.ActCancelAll) {
+	if e := envIndex(m.snap, cmd.Env); e >= 0 && m.snap.Envs[e].Protected && confirmed(cmd.Action) {
 		add("--confirm", cmd.Env)
 	}
 	if m.d.dir != "" {
 		add("--project", m.d.dir)
 	}
 	return strings.Join(w, " ")
+}
+
+// confirmed reports whether the command line wants a protected environment's
+// name once more.
+func confirmed(act plan.Action) bool {
+	return act == plan.ActRun || act == plan.ActCancelAll || act == plan.ActWiden || act == plan.ActNarrow
 }
 
 // copyCommand puts the command of what is shown on the clipboard.

@@ -438,8 +438,10 @@ func (m Root) yes() (Root, tea.Cmd) {
 		said = "cancelling everything that runs in " + cmd.Env
 	case plan.ActWiden:
 		said = "deploying the widened schema to " + cmd.Env
+		m = m.watchDeploy(cmd)
 	case plan.ActNarrow:
 		said = "deploying the target schema to " + cmd.Env
+		m = m.watchDeploy(cmd)
 	}
 	m, hush := m.tell(toastInfo, said)
 	return m, tea.Batch(hush, m.send(cmd))
@@ -534,11 +536,9 @@ func (m Root) askView() []string {
 		p.end()
 		p.put(l.key, "esc").put(l.dim, " go back")
 		m.drawChoices(p)
-		p.end()
 	default:
 		p.put(l.key, "y").put(l.text, " "+a.yes+"   ").put(l.key, "n").put(l.dim, " go back")
 		m.drawChoices(p)
-		p.end()
 	}
 	p.blank()
 	k := l.frame

@@ -84,14 +84,32 @@ func (m Root) drawHow(p *pen, labelW int) {
 	}
 }
 
-// drawChoices names the keys that change what the question would send.
+// drawChoices ends the line of answers with the keys that change what the
+// question would send, on a line of their own where they need one.
 func (m Root) drawChoices(p *pen) {
 	l := m.l
+	var keys [][2]string
 	if m.ask.how {
-		p.put(l.text, "   ").put(l.key, "tab").put(l.dim, " how")
+		keys = append(keys, [2]string{"tab", " how it runs"})
 	}
 	if m.ask.size {
-		p.put(l.text, "   ").put(l.key, "up down").put(l.dim, " batch size")
+		keys = append(keys, [2]string{"up down", " batch size"})
+	}
+	n := 0
+	for _, k := range keys {
+		n += 3 + width(k[0]) + width(k[1])
+	}
+	if n > p.room() {
+		p.end()
+	}
+	for _, k := range keys {
+		if p.used > 0 {
+			p.put(l.text, "   ")
+		}
+		p.put(l.key, k[0]).put(l.dim, k[1])
+	}
+	if p.used > 0 {
+		p.end()
 	}
 }
 

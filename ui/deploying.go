@@ -151,3 +151,12 @@ func (m Root) drawDeploy(p *pen, f focus) {
 	}
 	p.blank()
 }
+
+// watchDeploy opens the page that shows what a deploy's command writes.
+func (m Root) watchDeploy(cmd fleet.Command) Root {
+	if f, ok := m.focusOf(cmd); !ok || f.env.Command == "" || m.page == envPage {
+		return m
+	}
+	m.env = cmd.Env
+	return m.visit(envPage)
+}

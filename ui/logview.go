@@ -146,11 +146,14 @@ func (m Root) drawLog(p *pen, log []fleet.LogEntry) {
 	}
 }
 
-// unquoted is a log line without the quotes that Convex puts around a text,
-// where it is all there is.
+// unquoted is a log line without the quotes and escapes that Convex puts
+// around a text, where it is all there is.
 func unquoted(line string) string {
-	if n := len(line); n > 2 && line[0] == '\'' && line[n-1] == '\'' && !strings.Contains(line, "' '") {
-		return line[1 : n-1]
+	n := len(line)
+	if n <= 2 || line[0] != '\'' || line[n-1] != '\'' || strings.Contains(line, "' '") {
+		return line
 	}
-	return line
+	return unescape.Replace(line[1 : n-1])
 }
+
+var unescape = strings.NewReplacer(`\\`, `\`, `\'`, "'", `\n`, "\n", `\t`, "\t")

@@ -102,6 +102,7 @@ type Root struct {
 	toast toast
 	notes []fleet.Message // of the screen itself, newest last
 	seen  uint64          // newest message of the fleet that was shown
+	shown string          // the environments that the engine was told are looked at
 }
 
 // entry is the filter's line.
@@ -190,6 +191,11 @@ func (m Root) later(d time.Duration, msg tea.Msg) tea.Cmd {
 
 // Update takes one message. It never blocks.
 func (m Root) Update(msg tea.Msg) (Root, tea.Cmd) {
+	m, cmd := m.update(msg)
+	return m.lookAt(), cmd
+}
+
+func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 	switch msg := msg.(type) {
 	case tea.WindowSizeMsg:
 		first := m.w == 0

@@ -227,7 +227,9 @@ func (m Root) drawFigures(p *pen, r fleet.Run) {
 		label("", batches(r.BatchCount), l.dim)
 	}
 	if active(r.State) {
-		label("", rate(r.Rate), l.text)
+		if !standsStill(r) {
+			label("", rate(r.Rate), l.text)
+		}
 		if !r.Started.IsZero() {
 			label(" elapsed", clock(m.now.Sub(r.Since())), l.text)
 		}

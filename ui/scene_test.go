@@ -39,6 +39,7 @@ type fake struct {
 	next  chan *fleet.Snapshot
 	did   []fleet.Command
 	tuned []fleet.Tuning
+	shown [][]string
 	err   error
 
 	refusals, warnings []plan.Refusal
@@ -82,6 +83,12 @@ func (f *fake) Tune(env, migration string, t fleet.Tuning) error {
 	defer f.mu.Unlock()
 	f.tuned = append(f.tuned, t)
 	return f.err
+}
+
+func (f *fake) Show(envs ...string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.shown = append(f.shown, envs)
 }
 
 func (f *fake) Retry(env string) error { return fmt.Errorf("%s was asked to open again", env) }

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	tea "charm.land/bubbletea/v2"
+
 	"strait/convex/fleet"
 	"strait/plan"
 )
@@ -237,5 +239,22 @@ func TestDeployStep(t *testing.T) {
 		if got := deployStep(&c.e, c.cell); got != c.want {
 			t.Errorf("%+v: step %d, want %d", c.e, got, c.want)
 		}
+	}
+}
+
+// The engine is told once what is looked at, and again when that changes.
+func TestOnlyWhatIsLookedAtIsRead(t *testing.T) {
+	m, e := screen(t, scene("facts"), 120, 40)
+	m, _ = m.Update(snapped{scene("facts")})
+	m = press(m, "i")
+	m = press(m, "down", "tab")
+	m = press(m, "esc")
+	want := [][]string{{"dev", "staging", "prod"}, {"staging"}, {"prod"}, {"dev", "staging", "prod"}}
+	if !reflect.DeepEqual(e.shown, want) {
+		t.Errorf("told %v, want %v", e.shown, want)
+	}
+	m, _ = m.Update(tea.WindowSizeMsg{Width: 40, Height: 10})
+	if last := e.shown[len(e.shown)-1]; len(last) == 3 {
+		t.Errorf("a window of one column reads %v", last)
 	}
 }
