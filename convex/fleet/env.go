@@ -30,6 +30,8 @@ type env struct {
 	problem    string
 	heard      time.Time
 	retry      chan struct{} // asks live to try again at once
+	outage     outage
+	facts      facts
 
 	active         *schema.Schema
 	activeKnown    bool
@@ -46,6 +48,7 @@ type env struct {
 	tablesKnown    bool
 	tablesProblem  string          // why they are not and will not be known
 	listed         map[string]bool // the tables there are; nil unknown
+	reading        reading
 	lastPush       time.Time
 	pushedAt       float64   // what the deployment says of the last push; 0 nothing
 	armedUntil     time.Time // by the wall clock: a machine that sleeps goes on
@@ -64,6 +67,11 @@ type env struct {
 	deploy         *DeployRun         // the newest; nil none
 	deployLines    int                // of its output, those that were dropped as well
 	stopDeploy     context.CancelFunc // of the command that runs; nil none
+	validation     *Validation
+	pendingHash    string // of the root's schema that is being checked; "" none
+	traffic        traffic
+	logs           logFeed
+	cache          snapshotCache
 	watchingWrites *writeWatch
 }
 
@@ -75,6 +83,7 @@ func newEnv(f *Fleet, c project.Env) *env {
 		functions: map[string]bool{}, tables: map[string]int64{},
 		sizes: map[string]plan.Size{}, runs: map[string]*tracker{}, dryRuns: map[string]*DryRun{}, past: map[pastKey]past{},
 	}
+	e.reading.wake = make(chan struct{}, 1)
 	if e.component == "" {
 		e.component = "migrations"
 	}
@@ -84,32 +93,73 @@ func newEnv(f *Fleet, c project.Env) *env {
 // live opens the environment, watches it, and opens it again when it is lost
 // for good, until the fleet ends.
 func (e *env) live() {
-	for delay := 2 * time.Second; e.f.ctx.Err() == nil; delay = min(2*delay, time.Minute) {
-		e.f.change(func() { e.state, e.problem, e.stage = Opening, "", "connecting" })
+	for delay := firstRetry; e.f.ctx.Err() == nil; delay = min(2*delay, slowestRetry) {
+		e.f.change(func() { e.stage, e.facts.retryAt = "connecting", time.Time{} })
 		began := e.f.now()
 		err := e.once(e.f.ctx)
 		if e.f.ctx.Err() != nil {
 			break
 		}
-		e.f.change(func() {
-			e.state, e.problem = Broken, err.Error()
-			e.f.say("error", e.cfg.Name, firstLine(err.Error()))
-		})
 		if e.f.now().Sub(began) > time.Minute {
-			delay = 2 * time.Second
+			delay = firstRetry
 		}
 		var fatal *fatalError
 		wait := time.After(delay)
 		if errors.As(err, &fatal) {
 			wait = nil // only a person can mend it
 		}
+		e.f.change(func() {
+			e.state, e.problem = Broken, err.Error()
+			e.failed(firstLine(e.problem))
+			e.facts.retries++
+			if wait != nil {
+				e.facts.retryAt = e.f.now().Add(delay)
+			}
+		})
 		select {
 		case <-wait:
 		case <-e.retry:
-			delay = 2 * time.Second
+			delay = firstRetry
 		case <-e.f.ctx.Done():
 		}
 	}
+}
+
+const (
+	firstRetry   = 2 * time.Second
+	slowestRetry = time.Minute
+)
+
+// outage is the time during which an environment that should be there is not.
+// It is told once when it begins, and once when it is over.
+type outage struct {
+	since time.Time // zero: none
+	told  bool      // that the environment does not open
+}
+
+// failed notes that the environment could not be opened. f.mu is held.
+func (e *env) failed(why string) {
+	e.lost()
+	if !e.outage.told {
+		e.outage.told = true
+		e.f.say("error", e.cfg.Name, why)
+	}
+}
+
+// lost notes that the environment is not there. f.mu is held.
+func (e *env) lost() {
+	if e.outage.since.IsZero() {
+		e.outage.since = e.f.now()
+	}
+}
+
+// back notes that the environment is there. f.mu is held.
+func (e *env) back() {
+	if e.outage.since.IsZero() {
+		return
+	}
+	e.f.say("info", e.cfg.Name, "connected again after "+e.f.now().Sub(e.outage.since).Round(time.Second).String())
+	e.outage = outage{}
 }
 
 // fatalError is a failure that trying again does not mend.
@@ -126,6 +176,7 @@ func (e *env) once(ctx context.Context) error {
 	}
 	defer end()
 	defer e.landed()
+	e.f.change(func() { e.state, e.problem = Opening, "" })
 	return e.watch(ctx, client)
 }
 
@@ -182,12 +233,17 @@ func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err
 func (e *env) probe(ctx context.Context, client *wire.Client) error {
 	ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	if _, err := client.CheckAdminKey(ctx); err != nil {
+	access, err := client.CheckAdminKey(ctx)
+	if err != nil {
 		return err
 	}
 	name, err := client.InstanceName(ctx)
 	if err != nil {
 		return err
+	}
+	version, err := client.Version(ctx)
+	if err != nil {
+		version = "" // it is only shown
 	}
 	e.f.change(func() {
 		e.heard = e.f.now()
@@ -199,7 +255,12 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 			e.forget()
 		}
 		e.place = place
+		e.facts.version = version
+		e.gotAccess(Access{ReadOnly: access.ReadOnly, Ops: access.AllowedOps})
 	})
+	if !access.Allows("ViewData") {
+		return &fatalError{fmt.Errorf("environment %s: the key may not read data (it lacks ViewData), so neither schema nor tables nor migrations can be seen; use a key that may", e.cfg.Name)}
+	}
 	return nil
 }
 
@@ -209,6 +270,7 @@ func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
 	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
+	e.facts, e.validation = facts{}, nil
 	e.f.say("warn", e.cfg.Name, "another deployment answers there: what was known of the one before is dropped")
 }
 

@@ -28,10 +28,12 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 	}
 	failure := newFailure(text)
 	if text == "" {
-		failure.Summary = "the component kept no error: the batch died as a whole (a limit, a timeout or a refused write)"
-		failure.Text = failure.Summary
+		failure.Summary, failure.Text = keptNothing, keptNothing
 	}
 	failure.Document = failedIn(nil, text)
+	if told := e.toldByLog(ctx, r); told != nil && told.better(failure) {
+		*failure = told.mend(failure)
+	}
 	publish := func() {
 		shown := *failure
 		e.f.change(func() {
@@ -50,6 +52,26 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 	}
 	e.fetchBody(ctx, client, failure)
 	publish()
+}
+
+// logPatience is how long a failure that is explained waits for the log's word.
+const logPatience = 2 * time.Second
+
+// toldByLog is what the function log tells of a failure that happened just
+// now; nil when it is not followed, or tells nothing in time.
+func (e *env) toldByLog(ctx context.Context, r failedRun) (told *death) {
+	if !r.live {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, logPatience)
+	defer cancel()
+	_ = e.f.wait(ctx, func() bool { // that it did not come is no error
+		if t := e.runs[r.status.Name]; t != nil && t.death != nil && e.f.now().Sub(t.death.at) < logLinger {
+			told = t.death
+		}
+		return told != nil || e.logs.feed.State != "following"
+	})
+	return told
 }
 
 // jobError is the error text of the component's newest failed job of this

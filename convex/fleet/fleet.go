@@ -61,6 +61,9 @@ type Fleet struct {
 	changed   signal // the state changed; not rate-limited
 
 	mu       sync.Mutex
+	shown    map[string]bool // environments that somebody looks at; nil: Show was never called
+	indexed  *project.Project
+	byName   map[string]int // of indexed: places of the migrations
 	loading  bool
 	err      string
 	project  *project.Project
@@ -86,6 +89,7 @@ func Open(ctx context.Context, o Options) *Fleet {
 	f.snap.Store(&Snapshot{Seq: 1, At: f.now(), Loading: true})
 	f.spawn(f.publish)
 	f.spawn(f.load)
+	f.spawn(f.weigh)
 	return f
 }
 
@@ -224,6 +228,16 @@ func (f *Fleet) change(fn func()) {
 	fn()
 }
 
+// change changes the state of this environment alone, so that what is kept of
+// the others for the next snapshot stays good.
+func (e *env) change(fn func()) {
+	defer e.f.changed.wake()
+	e.f.mu.Lock()
+	defer e.f.mu.Unlock()
+	e.cache.stale = true
+	fn()
+}
+
 // wait blocks until cond, called with the state locked, holds.
 func (f *Fleet) wait(ctx context.Context, cond func() bool) error {
 	for {
@@ -273,6 +287,7 @@ func keepLast[T any](s []T, n int) []T {
 type signal struct {
 	mu sync.Mutex
 	ch chan struct{}
+	n  atomic.Uint64 // times that it was fired
 }
 
 func (s *signal) init() { s.ch = make(chan struct{}) }
@@ -283,7 +298,13 @@ func (s *signal) next() <-chan struct{} {
 	return s.ch
 }
 
+// fire wakes, and says that anything may have changed.
 func (s *signal) fire() {
+	s.n.Add(1)
+	s.wake()
+}
+
+func (s *signal) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.ch)

@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"maps"
+	"strings"
 	"time"
 
 	"strait/plan"
@@ -97,7 +98,7 @@ func (f *Fleet) build(seq uint64) *Snapshot {
 			s.Project.Target = p.Config.Target
 		}
 		for _, e := range f.envs {
-			s.Envs = append(s.Envs, e.snapshot())
+			s.Envs = append(s.Envs, e.cached())
 		}
 		s.Plan = plan.Make(f.input())
 	}
@@ -113,14 +114,34 @@ func (f *Fleet) input() plan.Input {
 	return in
 }
 
+// snapshotCache is the newest snapshot of an environment, good until
+// something of the environment changed.
+type snapshotCache struct {
+	stale bool   // the environment changed
+	fired uint64 // changes of anything when it was made
+	made  bool
+	snap  EnvSnapshot
+}
+
+// cached is the environment's snapshot, made anew only when it may differ.
+// f.mu is held.
+func (e *env) cached() EnvSnapshot {
+	c, fired := &e.cache, e.f.changed.n.Load()
+	if !c.made || c.stale || c.fired != fired || !e.armedUntil.IsZero() || e.running() {
+		*c = snapshotCache{fired: fired, made: true, snap: e.snapshot()}
+	}
+	return c.snap
+}
+
 // snapshot copies what the environment shows. f.mu is held.
 func (e *env) snapshot() EnvSnapshot {
 	s := EnvSnapshot{
 		Name: e.cfg.Name, Deployment: e.deployment, URL: e.url, Embedded: e.embedded, Command: e.cfg.Deploy, Protected: e.cfg.Protected,
 		ArmedUntil: e.armedUntil, State: e.state, Err: e.problem, Opening: e.stage, Heard: e.heard,
-		Tables: maps.Clone(e.tables), Runs: map[string]Run{}, DryRun: map[string]*DryRun{}, SchemaHash: e.hash,
+		Tables: maps.Clone(e.tables), Runs: make(map[string]Run, len(e.runs)), DryRun: map[string]*DryRun{}, SchemaHash: e.hash,
+		Facts: e.tell(), Validation: e.validation,
 	}
-	if s.ArmedUntil.Before(e.f.now()) {
+	if e.state != Ready || s.ArmedUntil.Before(e.f.now()) {
 		s.ArmedUntil = time.Time{}
 	}
 	for _, n := range e.tables {
@@ -188,7 +209,10 @@ func (e *env) evidence() plan.Evidence {
 	for _, m := range e.f.project.Migrations {
 		ev.Progress[m.Name] = e.progress(m.Name)
 	}
-	for name := range e.runs { // what the component knows and the project no longer defines
+	for name, t := range e.runs { // what the component knows and the project no longer defines
+		if strings.Contains(t.run.Component, "/") {
+			continue // another component's own, which writes its own tables
+		}
 		if _, known := ev.Progress[name]; !known {
 			ev.Progress[name] = e.progress(name)
 		}

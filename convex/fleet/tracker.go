@@ -37,6 +37,10 @@ type tracker struct {
 	logged     int       // lines ever logged
 
 	explaining int // look-ups of a failure under way
+
+	costs              costs
+	death              *death // newest failure that the log told; nil none
+	answered, streamed echoes // lines of its log, by where they came from
 }
 
 const (
@@ -155,17 +159,14 @@ func (t *tracker) batch(b Batch, now time.Time) {
 	t.run.Batches = keepLast(append(t.run.Batches, b), keptBatches)
 	t.run.BatchCount++
 	t.batches++
+	t.match(now)
 }
 
 // failedBatch notes a batch that was rolled back.
 func (t *tracker) failedBatch(now time.Time) {
 	t.run.Batches = keepLast(append(t.run.Batches, Batch{At: now, Failed: true, Took: t.sinceMark(now)}), keptBatches)
 	t.batches++
-}
-
-func (t *tracker) log(entries ...LogEntry) {
-	t.run.Log = keepLast(append(t.run.Log, entries...), keptLog)
-	t.logged += len(entries)
+	t.match(now)
 }
 
 // active reports whether it runs, as far as is known.

@@ -10,64 +10,185 @@ import (
 	"strait/convex/project"
 	"strait/convex/wire"
 	"strait/model/schema"
-	"strait/model/value"
 )
+
+// reading is what is read of an environment only while somebody wants it.
+type reading struct {
+	wake  chan struct{} // something may be wanted that was not, or no longer
+	sizes bool          // the sizes of the tables are kept live
+}
+
+// Show says which environments somebody looks at; none when nothing is given.
+// What is only for the eye is read of those alone: the live sizes of tables
+// and the function log. An environment in which a migration runs, a census is
+// taken or a schema is deployed is read whether it is looked at or not. Before
+// the first call all are read, but for the log. A screen calls it with what it
+// shows whenever that changes; it costs nothing to call it with the same again.
+func (f *Fleet) Show(envs ...string) {
+	f.change(func() {
+		f.shown = make(map[string]bool, len(envs))
+		for _, name := range envs {
+			f.shown[name] = true
+		}
+		for _, e := range f.envs {
+			e.wake()
+		}
+	})
+}
+
+// wake lets the environment's watch look again at what is wanted.
+func (e *env) wake() {
+	select {
+	case e.reading.wake <- struct{}{}:
+	default:
+	}
+}
+
+// busyHere reports whether something is under way for which the environment
+// is read whoever looks. f.mu is held.
+func (e *env) busyHere() bool {
+	if e.counting != nil || e.deploying || e.inFlight > 0 || e.validation != nil && e.validation.Err == "" {
+		return true
+	}
+	return e.running()
+}
+
+// running reports whether a migration runs. f.mu is held.
+func (e *env) running() bool {
+	for _, t := range e.runs {
+		if t.run.active() {
+			return true
+		}
+	}
+	return false
+}
+
+// wanted says what is to be read now. f.mu is held.
+func (e *env) wanted() (sizes, logs bool) {
+	busy := e.busyHere()
+	return busy || e.f.shown == nil || e.f.shown[e.cfg.Name], e.running() || e.f.shown[e.cfg.Name]
+}
 
 // watch keeps the environment's live queries until the connection is lost for
 // good. What arrives goes into the state; the connection's own breaks and
 // reconnects are the wire client's affair.
 func (e *env) watch(ctx context.Context, client *wire.Client) error {
-	final := make(chan error, 1)
-	var stops []func()
-	keep := func(stop func()) { stops = append(stops, stop) }
-	defer func() {
-		for _, stop := range stops {
-			stop()
-		}
-		e.f.change(func() {
-			e.client, e.tablesKnown, e.statusesKnown, e.functionsKnown = nil, false, false, false
-			e.active, e.activeKnown, e.tablesProblem = nil, false, ""
-			e.wrote("") // nobody watches for writes any more
-			e.watchingWrites = nil
-		})
-	}()
+	ctx, cancel := context.WithCancel(ctx)
+	w := &watched{e: e, client: client, ctx: ctx, final: make(chan error, 1)}
+	w.tables = newTables(w)
+	w.statuses = newStatuses(w)
 	e.at("reading schema, tables and statuses")
 	e.f.change(func() { e.client = client })
-	keep(client.SubscribeSchemas("", e.gotSchemas))
-	keep(client.Subscribe(wire.Call{Path: "_system/cli/modules:apiSpec"}, e.gotFunctions))
-	keep(e.watchTables(client))
+	defer func() {
+		cancel()
+		w.stop()
+		e.f.change(e.unwatched)
+	}()
+	w.begin()
+	silence := time.NewTimer(e.f.patience(answersWithin))
+	defer silence.Stop()
+	for {
+		w.follow()
+		select {
+		case err := <-w.final:
+			return err
+		case <-silence.C:
+			if err := e.silent(client); err != nil {
+				return err
+			}
+		case <-e.reading.wake:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+// watched is one connection's watch of an environment. Its fields belong to
+// the goroutine of watch.
+type watched struct {
+	e        *env
+	client   *wire.Client
+	ctx      context.Context // ends with the watch
+	final    chan error
+	stops    []func()
+	tables   *tables
+	statuses *statuses
+	log      *logFollower // nil while the log is not followed
+	lingers  time.Time    // until when the log is followed though nobody wants it; zero: wanted
+}
+
+func (w *watched) keep(stop func()) { w.stops = append(w.stops, stop) }
+
+// begin asks for what is always read: it costs nothing while nothing happens.
+func (w *watched) begin() {
+	e := w.e
+	w.keep(w.client.SubscribeSchemas("", e.gotSchemas))
+	w.keep(w.client.SubscribeSchemaProgress("", func(p wire.SchemaProgress, err error) { e.gotProgress("", p, err) }))
+	w.keep(w.client.Subscribe(wire.Call{Path: "_system/cli/modules:apiSpec"}, func(u wire.Update) {
+		e.gotFunctions(u)
+		w.statuses.discover()
+	}))
+	w.keep(w.tables.list())
 	if !e.embedded { // its push is part of its making: the same code every time
-		keep(client.Subscribe(wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"}, e.gotPush))
+		w.keep(w.client.Subscribe(wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"}, func(u wire.Update) {
+			if e.gotPush(u) {
+				w.statuses.discover()
+			}
+		}))
 	}
-	if names := e.componentNames(); len(names) > 0 {
-		keep(client.SubscribeMigrations(e.component, names, func(s []wire.MigrationStatus, err error) { e.gotFrom(client, e.component, s, err) }))
-	} else {
-		e.f.change(func() { e.statusesKnown = true })
-	}
-	keep(client.OnState(func(s wire.ConnectionState) {
+	w.statuses.begin()
+	w.keep(w.client.OnState(func(s wire.ConnectionState) {
 		if s.Final {
 			select {
-			case final <- errors.New(s.Err):
+			case w.final <- errors.New(s.Err):
 			default:
 			}
 			return
 		}
 		e.gotState(s)
 	}))
-	silence := time.NewTimer(e.f.patience(answersWithin))
-	defer silence.Stop()
-	for {
-		select {
-		case err := <-final:
-			return err
-		case <-silence.C:
-			if err := e.silent(client); err != nil {
-				return err
-			}
-		case <-ctx.Done():
-			return ctx.Err()
-		}
+}
+
+// follow begins and ends what is read only while it is wanted.
+func (w *watched) follow() {
+	w.e.f.mu.Lock()
+	sizes, logs := w.e.wanted()
+	w.e.f.mu.Unlock()
+	w.tables.want(sizes)
+	switch {
+	case logs && w.log == nil:
+		w.log = followLog(w)
+	case logs:
+		w.lingers = time.Time{}
+	case w.log != nil && w.lingers.IsZero():
+		w.lingers = time.Now().Add(logLinger)
+		time.AfterFunc(logLinger, w.e.wake)
+	case w.log != nil && !time.Now().Before(w.lingers):
+		w.log.stop()
+		w.log, w.lingers = nil, time.Time{}
 	}
+}
+
+func (w *watched) stop() {
+	for _, stop := range w.stops {
+		stop()
+	}
+	w.tables.stop()
+	w.statuses.stop()
+	if w.log != nil {
+		w.log.stop()
+	}
+}
+
+// unwatched forgets what holds only while the environment is watched. f.mu is
+// held.
+func (e *env) unwatched() {
+	e.client, e.tablesKnown, e.statusesKnown, e.functionsKnown = nil, false, false, false
+	e.active, e.activeKnown, e.tablesProblem = nil, false, ""
+	e.reading.sizes = false
+	e.validation, e.pendingHash = nil, ""
+	e.wrote("") // nobody watches for writes any more
+	e.watchingWrites = nil
 }
 
 // answersWithin is how long a deployment whose key was proved may take to tell
@@ -100,30 +221,22 @@ func (e *env) silent(client *wire.Client) error {
 	return errors.New(text)
 }
 
-func (e *env) componentNames() []string {
-	var names []string
-	for _, m := range e.f.Project().Migrations {
-		if m.Driver == project.ComponentDriver && !m.Runner {
-			names = append(names, m.Name)
-		}
-	}
-	return names
-}
-
 func (e *env) gotState(s wire.ConnectionState) {
-	e.f.change(func() {
+	e.change(func() {
 		if s.Heard.After(e.heard) {
 			e.heard = s.Heard
 		}
+		e.facts.connection(s)
 		switch {
 		case s.Connected:
 			if e.state == Lost {
 				e.state, e.problem = Ready, ""
-				e.f.say("info", e.cfg.Name, "connected again")
+				e.back()
 			}
 			e.maybeReady()
 		case e.state == Ready:
 			e.state, e.problem = Lost, "connection lost: "+cmpText(s.Err, "reconnecting")
+			e.lost()
 			e.f.say("warn", e.cfg.Name, e.problem)
 		case s.Err != "":
 			e.problem = s.Err
@@ -136,170 +249,9 @@ func (e *env) gotState(s wire.ConnectionState) {
 func (e *env) maybeReady() {
 	if e.state == Opening && e.activeKnown && e.client != nil && e.client.State().Connected {
 		e.state, e.stage, e.problem = Ready, "", ""
+		e.facts.retries = 0
+		e.back()
 	}
-}
-
-func (e *env) gotSchemas(s wire.Schemas, err error) {
-	e.f.change(func() {
-		e.heard = e.f.now()
-		if err != nil {
-			e.problem = "its active schema cannot be read: " + err.Error()
-			e.activeKnown, e.active = false, nil
-			return
-		}
-		hash := ""
-		if s.Active != nil {
-			hash = s.Active.Hash()
-		}
-		if e.activeKnown && hash == e.hash {
-			return
-		}
-		if e.schemaSeen && hash != e.hash {
-			e.lastPush = e.f.now()
-			e.f.say("info", e.cfg.Name, "the active schema changed")
-		}
-		e.active, e.activeKnown, e.schemaSeen, e.hash = s.Active, true, true, hash
-		e.maybeReady()
-	})
-}
-
-func (e *env) gotFunctions(u wire.Update) {
-	rows, ok := u.Value.(value.Array)
-	e.f.change(func() {
-		e.functionsKnown = true
-		if u.Err != nil || !ok {
-			// Without the list a start is not refused here: the deployment
-			// says itself whether it knows the function.
-			for _, m := range e.f.project.Migrations {
-				e.functions[m.Name] = true
-			}
-			return
-		}
-		functions, args := map[string]bool{}, map[string]*schema.Validator{}
-		for _, row := range rows {
-			o, _ := row.(value.Object)
-			id, ok := textOf(o, "identifier")
-			if !ok {
-				continue
-			}
-			name := strings.Replace(id, ".js:", ":", 1)
-			functions[name] = true
-			if v := validatorOf(o); v != nil && v.Kind == schema.Object {
-				args[name] = v
-			}
-		}
-		e.argsOf = args
-		e.functions = functions
-	})
-}
-
-// validatorOf reads the arguments' validator of a function's row, which came as
-// an object or as JSON text; nil when it cannot be read.
-func validatorOf(row value.Object) *schema.Validator {
-	v, _ := row.Get("args")
-	raw, ok := v.(string)
-	if !ok {
-		raw = string(value.Append(nil, v))
-	}
-	args, err := schema.ParseValidator([]byte(raw))
-	if err != nil {
-		return nil
-	}
-	return args
-}
-
-func textOf(o value.Object, name string) (string, bool) {
-	v, _ := o.Get(name)
-	s, ok := v.(string)
-	return s, ok
-}
-
-// watchTables keeps the list of tables live, and the size of each.
-func (e *env) watchTables(client *wire.Client) (stop func()) {
-	sizes := map[string]func(){}
-	e.f.change(func() { e.tables, e.listed = map[string]int64{}, nil })
-	all := wire.Call{Path: "_system/cli/tables", Args: value.NewObject(value.Field{Name: "paginationOpts", Value: value.NewObject(
-		value.Field{Name: "cursor", Value: nil}, value.Field{Name: "numItems", Value: float64(10000)})})}
-	stopList := client.Subscribe(all, func(u wire.Update) {
-		names, ok := tableNames(u)
-		if !ok {
-			e.f.change(func() { e.tablesKnown, e.tablesProblem = false, "its tables cannot be listed" })
-			return
-		}
-		for name, stop := range sizes {
-			if !names[name] {
-				stop()
-				delete(sizes, name)
-				e.f.change(func() { delete(e.tables, name) })
-			}
-		}
-		e.f.change(func() {
-			e.listed, e.tablesProblem = names, ""
-			e.tablesKnown = e.haveSizes()
-		})
-		for name := range names {
-			if sizes[name] == nil {
-				sizes[name] = client.SubscribeTableSize("", name, func(n int64, err error) { e.gotSize(name, n, err) })
-			}
-		}
-	})
-	return func() {
-		stopList()
-		for _, stop := range sizes {
-			stop()
-		}
-	}
-}
-
-func tableNames(u wire.Update) (map[string]bool, bool) {
-	o, _ := u.Value.(value.Object)
-	page, _ := o.Get("page")
-	rows, ok := page.(value.Array)
-	if u.Err != nil || !ok {
-		return nil, false
-	}
-	names := map[string]bool{}
-	for _, row := range rows {
-		r, _ := row.(value.Object)
-		if name, ok := textOf(r, "name"); ok && !strings.HasPrefix(name, "_") {
-			names[name] = true
-		}
-	}
-	return names, true
-}
-
-// haveSizes reports whether every listed table's size arrived. f.mu is held.
-func (e *env) haveSizes() bool {
-	for name := range e.listed {
-		if _, ok := e.tables[name]; !ok {
-			return false
-		}
-	}
-	return e.listed != nil
-}
-
-func (e *env) gotSize(table string, n int64, err error) {
-	e.f.change(func() {
-		if err != nil {
-			delete(e.tables, table)
-			e.tablesKnown, e.tablesProblem = false, "the size of table "+table+" cannot be read"
-			return
-		}
-		e.heard = e.f.now()
-		old, had := e.tables[table]
-		e.tables[table] = n
-		if had && old != n {
-			e.wrote(table)
-		}
-		for name, t := range e.runs {
-			if m, ok := e.f.migration(name); ok && m.Table == table && t.run.active() {
-				t.peak = max(t.peak, old, n)
-			}
-		}
-		if e.tablesKnown = e.haveSizes(); e.tablesKnown {
-			e.tablesProblem = ""
-		}
-	})
 }
 
 // wrote notes that documents changed: a census of before is stale. table ""
@@ -316,89 +268,6 @@ func (e *env) wrote(table string) {
 	}
 }
 
-func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, err error) {
-	var failed []failedRun
-	e.f.change(func() {
-		e.statusesKnown = true
-		now := e.f.now()
-		e.heard = now
-		if err != nil {
-			if e.missing == "" {
-				e.missing = "the migrations component does not answer: " + err.Error()
-				e.f.say("warn", e.cfg.Name, e.missing)
-			}
-			return
-		}
-		e.missing = ""
-		for _, s := range statuses {
-			t := e.tracker(s.Name)
-			before, known := t.run, t.seen
-			if t.observe(s, now) {
-				failed = append(failed, failedRun{s, known, t.failures})
-			}
-			if m, ok := e.f.migration(s.Name); ok && t.run.active() {
-				t.peak = max(t.peak, e.tables[m.Table])
-			}
-			if known && t.run.Processed != before.Processed {
-				e.wrote("")
-			}
-			if known && t.run.State != before.State {
-				e.announce(t.run)
-			}
-		}
-	})
-	for _, r := range failed {
-		e.f.spawn(func() { e.explain(client, r) })
-	}
-}
-
-// announce tells how a run ended. f.mu is held.
-func (e *env) announce(r Run) {
-	switch r.State {
-	case "success":
-		e.f.say("info", e.cfg.Name, r.Migration+" ended with success after "+thousands(r.Processed)+" documents")
-	case "failed":
-		text := r.Migration + " failed"
-		if r.Failure != nil && r.Failure.Summary != "" {
-			text += ": " + cut(r.Failure.Summary, 120)
-		}
-		e.f.say("error", e.cfg.Name, text)
-	case "canceled":
-		e.f.say("warn", e.cfg.Name, r.Migration+" was canceled after "+thousands(r.Processed)+" documents")
-	}
-}
-
-// tracker finds or makes the tracker of a migration. f.mu is held.
-func (e *env) tracker(name string) *tracker {
-	t := e.runs[name]
-	if t == nil {
-		t = &tracker{run: Run{Migration: name, Total: -1}}
-		e.runs[name] = t
-	}
-	return t
-}
-
-// gotPush takes the deployment's last push event. The first tells when that
-// was by the deployment's clock; a later one is a push that happened now, by
-// the clock that dry runs are dated with. Without an answer it is not known.
-func (e *env) gotPush(u wire.Update) {
-	o, ok := u.Value.(value.Object)
-	ms, isTime := get(o, "_creationTime").(float64)
-	if u.Err != nil || !ok || !isTime {
-		return
-	}
-	e.f.change(func() {
-		switch {
-		case e.pushedAt == 0:
-			e.lastPush = time.UnixMilli(int64(ms))
-		case e.pushedAt != ms:
-			e.lastPush = e.f.now()
-			e.f.say("info", e.cfg.Name, "code was pushed")
-		}
-		e.pushedAt = ms
-	})
-}
-
 func cmpText(a, b string) string {
 	if a != "" {
 		return a
@@ -411,12 +280,17 @@ func (f *Fleet) migration(name string) (project.Migration, bool) {
 	if f.project == nil {
 		return project.Migration{}, false
 	}
-	for _, m := range f.project.Migrations {
-		if m.Name == name {
-			return m, true
+	if f.indexed != f.project {
+		f.indexed, f.byName = f.project, make(map[string]int, len(f.project.Migrations))
+		for i, m := range f.project.Migrations {
+			f.byName[m.Name] = i
 		}
 	}
-	return project.Migration{}, false
+	i, ok := f.byName[name]
+	if !ok {
+		return project.Migration{}, false
+	}
+	return f.project.Migrations[i], true
 }
 
 // mapping tells tables by their number, for the check of ids.
