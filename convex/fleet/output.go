@@ -6,6 +6,9 @@ import (
 	"strings"
 	"sync"
 	"unicode"
+	"unicode/utf8"
+
+	"strait/convex/wire"
 )
 
 // maxLine bounds a line of a command's output, in bytes.
@@ -60,27 +63,21 @@ func (l *lines) last(n int) string {
 	return strings.Join(lastOf(l.said, n), " / ")
 }
 
-var (
-	// escapes are the control sequences of terminals: titles and links, colours
-	// and movements, and the short ones.
-	escapes = regexp.MustCompile("\x1b(?:\\][^\x07\x1b]*(?:\x07|\x1b\\\\)?|[PX^_][^\x1b]*(?:\x1b\\\\)?|\\[[0-?]*[ -/]*[@-~]?|[ -/]*[0-~]?)")
-	// keys are what looks like a deploy key, whosever it is.
-	keys = regexp.MustCompile(`\b((?:prod|dev|preview|project|custom):[A-Za-z0-9:_.-]+)\|[^\s'"]+`)
-)
+// keys are what looks like a deploy key, whosever it is.
+var keys = regexp.MustCompile(`\b((?:prod|dev|preview|project|custom):[A-Za-z0-9:_.-]+)\|[^\s'"]+`)
 
 // cleanLine takes terminal escapes, control characters and secrets out of a
 // line, and cuts it.
 func cleanLine(text string, secrets []string) string {
-	text = escapes.ReplaceAllString(strings.ToValidUTF8(text, "\uFFFD"), "")
 	text = strings.Map(func(r rune) rune {
 		switch {
 		case r == '\t':
 			return ' '
-		case unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
+		case r == utf8.RuneError || unicode.IsControl(r) || unicode.Is(unicode.Cf, r):
 			return -1
 		}
 		return r
-	}, text)
+	}, wire.CleanText(text))
 	for _, s := range secrets {
 		text = strings.ReplaceAll(text, s, "…")
 	}
