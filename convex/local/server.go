@@ -87,7 +87,18 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
 	mux.HandleFunc("POST /api/run_test_function", d.runTestFunction)
 	mux.HandleFunc("GET /api/shapes2", d.shapes2)
-	mux.HandleFunc("POST /api/cancel_job", d.cancelJob)
+	mux.HandleFunc("GET /api/get_indexes", d.getIndexes)
+	mux.HandleFunc("POST /api/prepare_schema", d.prepareSchema)
+	// Its own pattern would clash with that of sync, /api/{version}/sync.
+	mux.HandleFunc("GET /api/{route}/{id}", func(w http.ResponseWriter, r *http.Request) {
+		if r.PathValue("route") != "schema_state" {
+			noRoute(w, r)
+			return
+		}
+		d.schemaStateRoute(w, r)
+	})
+	mux.HandleFunc("POST /api/cancel_job", d.cancelJobRoute)
+	mux.HandleFunc("POST /api/cancel_all_jobs", d.cancelAllJobs)
 	for _, prefix := range []string{"/api/", "/api/app_metrics/"} {
 		mux.HandleFunc("GET "+prefix+"stream_function_logs", d.streamFunctionLogs)
 		mux.HandleFunc("GET "+prefix+"stream_udf_execution", d.streamExecutions)
@@ -97,11 +108,13 @@ func (d *Deployment) Handler() http.Handler {
 	d.importRoutes(mux)
 	mux.HandleFunc("GET /api/sync", d.sync)
 	mux.HandleFunc("GET /api/{version}/sync", d.sync)
-	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
-		writeError(w, &httpError{http.StatusNotFound, "NotFound", fmt.Sprintf(
-			"No such route on this embedded deployment: %s %s. It answers the functions API, WebSocket sync, log streaming and `npx convex deploy`.", r.Method, r.URL.Path)})
-	})
+	mux.HandleFunc("/", noRoute)
 	return d.outer(mux)
+}
+
+func noRoute(w http.ResponseWriter, r *http.Request) {
+	writeError(w, &httpError{http.StatusNotFound, "NotFound", fmt.Sprintf(
+		"No such route on this embedded deployment: %s %s. It answers the functions API, WebSocket sync, log streaming and `npx convex deploy`.", r.Method, r.URL.Path)})
 }
 
 // serverVersion is what GET /version answers; clients read no more from it

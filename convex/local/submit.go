@@ -3,6 +3,8 @@ package local
 import (
 	"context"
 	"errors"
+	"maps"
+	"slices"
 	"sync/atomic"
 
 	"strait/model/schema"
@@ -29,9 +31,11 @@ type submission struct {
 	byName    map[string]*schema.Table // of target, when it is to be enforced
 	validated atomic.Int64
 	total     int64
+	begun     atomic.Bool // validation in the background
 
-	state  schemaState // guarded by Deployment.mu, as is failed
-	failed *PushError
+	state   schemaState // guarded by Deployment.mu, as is what follows
+	failed  *PushError
+	indexes []indexConfig // that were asked for along with it; built when it is put in force
 }
 
 // errOverwritten is what a push gets when another one has submitted a schema
@@ -222,15 +226,20 @@ func (d *Deployment) inForce(r *release) {
 	}
 }
 
-// validateLater validates in the background. A failure is told by the state.
+// validateLater validates in the background, each submission once, however
+// often it is submitted again. A failure is told by the state.
 func (d *Deployment) validateLater(subs map[string]*submission) error {
+	subs = maps.Clone(subs)
+	maps.DeleteFunc(subs, func(_ string, p *submission) bool { return !p.begun.CompareAndSwap(false, true) })
 	ctx, leave, err := d.enter(context.Background())
 	if err != nil {
 		return err
 	}
 	go func() {
 		defer leave()
-		_ = d.validate(ctx, subs)
+		for _, path := range slices.Sorted(maps.Keys(subs)) {
+			_ = d.validateOne(ctx, subs[path]) // components know nothing of each other's
+		}
 	}()
 	return nil
 }

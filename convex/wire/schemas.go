@@ -160,6 +160,9 @@ type indexFields schema.Index
 func (x *indexFields) UnmarshalJSON(text []byte) error {
 	var names []string
 	if json.Unmarshal(text, &names) == nil {
+		if n := len(names); n > 0 && names[n-1] == "_creationTime" { // every index ends with it; schemas leave it out
+			names = names[:n-1]
+		}
 		*x = indexFields{Kind: schema.DatabaseIndex, Fields: names}
 		return nil
 	}

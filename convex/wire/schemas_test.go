@@ -20,7 +20,7 @@ const recordedIndexes = `[
 ]`
 
 var wantIndexes = []DeployedIndex{
-	{"notes", schema.Index{Kind: schema.DatabaseIndex, Name: "by_text", Fields: []string{"text", "_creationTime"}}, true},
+	{"notes", schema.Index{Kind: schema.DatabaseIndex, Name: "by_text", Fields: []string{"text"}}, true},
 	{"notes", schema.Index{Kind: schema.DatabaseIndex, Name: "by_author", Fields: []string{"author"}, Staged: true}, false},
 	{"notes", schema.Index{Kind: schema.SearchIndex, Name: "find", SearchField: "text", FilterFields: []string{"author"}}, true},
 	{"notes", schema.Index{Kind: schema.VectorIndex, Name: "near", Dimensions: 3, VectorField: "at", FilterFields: []string{}}, true},
