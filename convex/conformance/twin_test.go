@@ -30,13 +30,7 @@ import (
 // errors, documents.
 func TestTwin(t *testing.T) {
 	npm := npmtest.Dir(t)
-	root := t.TempDir()
-	if err := os.CopyFS(root, os.DirFS(filepath.Join(npm, "twin"))); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Symlink(filepath.Join(npm, "node_modules"), filepath.Join(root, "node_modules")); err != nil {
-		t.Fatal(err)
-	}
+	root := twinProject(t, npm)
 	url, key := serveLocal(t, root)
 	ours := twinStory(t, root, url, key)
 	url, key = serveTwin(t, npm)

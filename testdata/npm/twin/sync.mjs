@@ -21,6 +21,7 @@ export class Live {
   identity = 0;
   sent = { querySet: 0, identity: 0, ts: encode(0n) };
   queries = new Map();
+  removed = []; // since the last Transition
   work = Promise.resolve(); // messages and updates, one after the other
   dirty = false;
 
@@ -64,7 +65,7 @@ export class Live {
         this.querySet = m.newVersion;
         for (const x of m.modifications) {
           if (x.type === "Add") this.queries.set(x.queryId, { call: x, last: undefined });
-          else this.queries.delete(x.queryId);
+          else if (this.queries.delete(x.queryId)) this.removed.push(x.queryId);
         }
         return this.changed();
       case "Mutation":
@@ -115,7 +116,7 @@ export class Live {
     const must = this.must || this.sent.querySet !== this.querySet || this.sent.identity !== this.identity;
     this.must = false;
     const ts = now();
-    const modifications = [];
+    const modifications = this.removed.splice(0).map((queryId) => ({ type: "QueryRemoved", queryId }));
     for (const [queryId, q] of this.queries) {
       const r = await this.app.call(q.call.componentPath ?? "", q.call.udfPath, q.call.args, "SyncWorker");
       const last = JSON.stringify(r.failed ? [r.text, r.data] : [r.value]);
