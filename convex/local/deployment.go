@@ -55,8 +55,9 @@ type Deployment struct {
 	turns   sync.RWMutex
 	slots   chan struct{} // taken by queries and mutations that run
 	pushing sync.Mutex    // one push at a time is put in force
-	// evaluating is taken while pushed code is evaluated.
+	// evaluating is taken while pushed code is evaluated; it guards known.
 	evaluating chan struct{}
+	known      evaluated
 	ctx        context.Context
 	stop       context.CancelFunc
 	work       sync.WaitGroup // runs and the scheduler

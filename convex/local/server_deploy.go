@@ -152,7 +152,7 @@ func (d *Deployment) startedPush(id string) *startedPush {
 
 // prepareRequest reads a request of the shape of start_push and evaluates it,
 // one at a time.
-func (d *Deployment) prepareRequest(r *http.Request) (*pushRequest, *evaluation, error) {
+func (d *Deployment) prepareRequest(r *http.Request, code bool) (*pushRequest, *evaluation, error) {
 	var req pushRequest
 	if err := d.readKeyed(r, &req); err != nil {
 		return nil, nil, err
@@ -168,7 +168,7 @@ func (d *Deployment) prepareRequest(r *http.Request) (*pushRequest, *evaluation,
 	case <-ctx.Done():
 		return nil, nil, ctx.Err()
 	}
-	e, err := d.evaluate(ctx, &req)
+	e, err := d.evaluate(ctx, &req, code)
 	return &req, e, whilePushing(err)
 }
 
@@ -192,7 +192,7 @@ func whilePushing(err error) error {
 }
 
 func (d *Deployment) startPush(w http.ResponseWriter, r *http.Request) {
-	req, e, err := d.prepareRequest(r)
+	req, e, err := d.prepareRequest(r, true)
 	if err != nil {
 		writeError(w, err)
 		return
@@ -210,7 +210,7 @@ func (d *Deployment) startPush(w http.ResponseWriter, r *http.Request) {
 }
 
 func (d *Deployment) evaluatePush(w http.ResponseWriter, r *http.Request) {
-	_, e, err := d.prepareRequest(r)
+	_, e, err := d.prepareRequest(r, true)
 	if err != nil {
 		writeError(w, err)
 		return

@@ -279,7 +279,7 @@ func (d *Deployment) schemaStatus(ids map[string]*string) (schemaStatus, error) 
 
 // evaluateSchema predicts what a push would do to schemas and indexes.
 func (d *Deployment) evaluateSchema(w http.ResponseWriter, r *http.Request) {
-	_, e, err := d.prepareRequest(r)
+	_, e, err := d.prepareRequest(r, false)
 	if err != nil {
 		writeError(w, err)
 		return

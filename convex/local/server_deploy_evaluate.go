@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -70,8 +71,17 @@ const (
 	maxComponentDepth = 16
 )
 
-// evaluate evaluates all the code of a request and builds the app of it.
-func (d *Deployment) evaluate(ctx context.Context, req *pushRequest) (*evaluation, error) {
+// evaluated remembers what was evaluated last: the CLI sends the same code
+// several times in one deploy.
+type evaluated struct {
+	code        map[string]*jsrun.Pushed    // by digest
+	definitions []jsrun.EvaluatedDefinition // of digest
+	digest      string
+}
+
+// evaluate evaluates the definitions and schemas of a request, with code its
+// modules too, and builds the app of it. d.evaluating is held.
+func (d *Deployment) evaluate(ctx context.Context, req *pushRequest, code bool) (*evaluation, error) {
 	latest := d.latest.Load()
 	modules, err := rootModules(latest.code.source, req.AppDefinition)
 	if err != nil {
@@ -101,8 +111,11 @@ func (d *Deployment) evaluate(ctx context.Context, req *pushRequest) (*evaluatio
 			env = e.env
 		}
 		def := &definition{digests: map[string]string{}, version: c.Version}
-		if def.code, err = d.evaluated(ctx, source, c, env); err != nil {
-			return nil, err
+		def.code = &jsrun.Pushed{}
+		if code {
+			if def.code, err = d.pushedCode(ctx, source, c, env); err != nil {
+				return nil, err
+			}
 		}
 		for _, m := range c.Functions {
 			def.digests[m.Path] = moduleDigest(m)
@@ -110,7 +123,10 @@ func (d *Deployment) evaluate(ctx context.Context, req *pushRequest) (*evaluatio
 		e.definitions[c.Path] = def
 		configs = append(configs, jsrun.PushedDefinition{Path: c.Path, Config: c.Definition, Schema: c.Schema})
 	}
-	found, err := jsrun.EvaluateDefinitions(ctx, configs, e.env)
+	if code {
+		d.known.code = source.evaluated
+	}
+	found, err := d.pushedDefinitions(ctx, configs, e.env)
 	if err != nil {
 		return nil, err
 	}
@@ -153,27 +169,50 @@ func moduleDigest(m jsrun.PushedModule) string {
 	return hex.EncodeToString(sum.Sum(nil))
 }
 
-// evaluated is the code of a definition: as deployed when it is the same, so
+// pushedCode is the code of a definition: as deployed when it is the same, so
 // that its engines stay warm.
-func (d *Deployment) evaluated(ctx context.Context, into *pushedSource, c componentDefinition, env map[string]string) (*jsrun.Pushed, error) {
+func (d *Deployment) pushedCode(ctx context.Context, into *pushedSource, c componentDefinition, env map[string]string) (*jsrun.Pushed, error) {
 	sum := sha256.New()
 	fmt.Fprintf(sum, "%q %q\n", c.Path, env)
 	for _, m := range c.Functions {
 		fmt.Fprintf(sum, "%q %q %s\n", m.Path, m.Environment, moduleDigest(m))
 	}
 	digest := hex.EncodeToString(sum.Sum(nil))
+	var same *jsrun.Pushed
 	if deployed := d.latest.Load().code.source; deployed != nil {
-		if same := deployed.evaluated[digest]; same != nil {
-			into.evaluated[digest] = same
-			return same, nil
+		same = deployed.evaluated[digest]
+	}
+	if same == nil {
+		same = d.known.code[digest]
+	}
+	if same == nil {
+		var err error
+		if same, err = jsrun.Push(ctx, c.Path, c.Functions, env); err != nil {
+			return nil, err
 		}
 	}
-	code, err := jsrun.Push(ctx, c.Path, c.Functions, env)
+	into.evaluated[digest] = same
+	return same, nil
+}
+
+func (d *Deployment) pushedDefinitions(ctx context.Context, definitions []jsrun.PushedDefinition, env map[string]string) ([]jsrun.EvaluatedDefinition, error) {
+	text, err := json.Marshal(struct {
+		Definitions []jsrun.PushedDefinition
+		Env         map[string]string
+	}{definitions, env})
 	if err != nil {
 		return nil, err
 	}
-	into.evaluated[digest] = code
-	return code, nil
+	sum := sha256.Sum256(text)
+	digest := hex.EncodeToString(sum[:])
+	if d.known.digest != digest {
+		found, err := jsrun.EvaluateDefinitions(ctx, definitions, env)
+		if err != nil {
+			return nil, err
+		}
+		d.known.definitions, d.known.digest = found, digest
+	}
+	return d.known.definitions, nil
 }
 
 func parsePushedSchema(f jsrun.EvaluatedDefinition) (*schema.Schema, error) {

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -403,4 +404,92 @@ func FuzzDeployBody(f *testing.F) {
 			t.Errorf("no JSON: %s", w.Body)
 		}
 	})
+}
+
+// evaluate_schema predicts what the push will do, and does nothing.
+func TestDeployPrediction(t *testing.T) {
+	d := empty(t)
+	newPush(d, schemaModule("t", anyField)).deployed(t, d)
+	if _, err := d.Insert(t.Context(), "", "t", []value.Object{object("a", 1.0), object("a", 2.0)}); err != nil {
+		t.Fatal(err)
+	}
+	next := schemaModule("t", numberField)
+	next["source"] = strings.ReplaceAll(next["source"].(string), "by_a", "by_other")
+	w := send(d, "deploy2/evaluate_schema", newPush(d, next))
+	type index struct {
+		Name, Change string
+		Backfill     bool `json:"needsBackfill"`
+		Docs         int  `json:"numDocs"`
+	}
+	var got struct {
+		Components map[string]struct {
+			Tables []struct {
+				Name, Outcome string
+				Docs          int `json:"numDocs"`
+			}
+			Indexes []index
+		} `json:"componentSchemaEvaluations"`
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &got); err != nil || w.Code != 200 {
+		t.Fatalf("%d %s", w.Code, w.Body)
+	}
+	root := got.Components[""]
+	if len(root.Tables) != 1 || root.Tables[0].Outcome != "mustWalk" || root.Tables[0].Docs != 2 {
+		t.Errorf("tables: %+v", root.Tables)
+	}
+	if want := []index{{"t.by_a", "dropped", false, 2}, {"t.by_other", "added", true, 2}}; !slices.Equal(root.Indexes, want) {
+		t.Errorf("indexes: %+v", root.Indexes)
+	}
+	w = send(d, "deploy2/evaluate_push", newPush(d, next))
+	if !strings.Contains(w.Body.String(), `"removed_indexes":[{"name":"t.by_a","type":"database","staged":false,"fields":["a"]}]`) {
+		t.Errorf("evaluate_push: %s", w.Body)
+	}
+	if st := d.SchemaState(""); st.InProgress != nil {
+		t.Error("an evaluation submitted a schema")
+	}
+}
+
+// While documents are checked the pending schema and its progress can be
+// watched, and a second push overwrites it.
+func TestDeployProgress(t *testing.T) {
+	d := empty(t)
+	newPush(d, schemaModule("t", anyField)).deployed(t, d)
+	docs := make([]value.Object, 60_000)
+	for i := range docs {
+		docs[i] = object("a", float64(i))
+	}
+	if _, err := d.Insert(t.Context(), "", "t", docs); err != nil {
+		t.Fatal(err)
+	}
+	before := d.View().Timestamp()
+	first := newPush(d, schemaModule("t", numberField)).start(t, d)
+	seen := map[int64]bool{}
+	for at := before; ; {
+		st := d.SchemaState("")
+		if st.InProgress == nil || st.Total != int64(len(docs)) {
+			t.Fatalf("in progress: %+v", st)
+		}
+		seen[st.Validated] = true
+		if st.Validated == st.Total {
+			break
+		}
+		var err error
+		if at, err = d.Wait(t.Context(), at); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if len(seen) < 3 {
+		t.Errorf("progress was seen %d times", len(seen))
+	}
+	if s := waitedFor(t, d, first); s.Type != "complete" {
+		t.Errorf("the first: %+v", s)
+	}
+	again := newPush(d, schemaModule("t", numberField)).start(t, d)
+	if a, b := fmt.Sprint(first["schemaChange"]), fmt.Sprint(again["schemaChange"]); !strings.Contains(a, "schemaIds") || a != b {
+		t.Errorf("a schema equal to the validated one is that one:\n%s\n%s", a, b)
+	}
+	newPush(d, schemaModule("t", anyField)).start(t, d)
+	if s := waitedFor(t, d, first); s.Type != "raceDetected" {
+		t.Errorf("overwritten: %+v", s)
+	}
 }
