@@ -33,6 +33,8 @@
 //     fetch and users' tokens: each says so where it is asked for, except that
 //     crons never run; functions of "use node" files are there only when
 //     the official CLI pushed them, and say so when they are called.
+//   - Rows that a failed import appended to a table: there they stay, here
+//     nothing does. Stored files are in no export, and no import takes any.
 //   - Durability: everything is in memory and gone with Close.
 package local
 
