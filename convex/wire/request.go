@@ -200,9 +200,13 @@ func failureText(result json.RawMessage) string {
 	return string(result)
 }
 
-// complete finishes the mutations that the live queries have caught up with.
-// s.mu is held.
+// complete finishes the mutations that the live queries have caught up with:
+// not before a new connection has brought them anew, although the Transition
+// that signs in may name a late enough time. s.mu is held.
 func (s *session) complete() {
+	if s.conn.version.QuerySet == 0 {
+		return
+	}
 	for _, p := range slices.Clone(s.requests) {
 		if p.answered && p.ts <= s.conn.version.TS {
 			s.finish(p, nil)
