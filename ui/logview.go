@@ -65,10 +65,9 @@ func (l *look) levels(level string) (ink, string) {
 	return l.dim, word
 }
 
-// logWindow is where the log view stands: its lines, the first one shown, and
+// logWindow is where the log view stands in a log: its lines, the first one shown, and
 // the last place it can be rolled to.
-func (m Root) logWindow(w, h int) (lines []string, from []int, top, end int) {
-	log := m.focus().run.Log
+func (m Root) logWindow(log []fleet.LogEntry, w, h int) (lines []string, from []int, top, end int) {
 	lines, from = m.logLines(log, w)
 	end = max(0, len(lines)-max(1, h))
 	top = end
@@ -94,13 +93,14 @@ func (m Root) logWindow(w, h int) (lines []string, from []int, top, end int) {
 
 // moveLog rolls the log view; at its end it follows the newest line.
 func (m Root) moveLog(n int) Root {
-	lines, from, top, end := m.logWindow(m.w, m.logHeight())
+	log := m.focus().run.Log
+	lines, from, top, end := m.logWindow(log, m.w, m.logHeight())
 	top = min(max(0, top+n), end)
 	if top >= end || len(lines) == 0 {
 		m.mark = logMark{}
 		return m
 	}
-	e := m.focus().run.Log[from[top]]
+	e := log[from[top]]
 	m.mark = logMark{at: e.At, text: e.Text}
 	for i := top; i > 0 && from[i-1] == from[top]; i-- {
 		m.mark.line++
@@ -114,7 +114,11 @@ func (m Root) logHeight() int { return max(1, m.bodyHeight()-runHead-1) }
 // logBody is the log view: a line of where it stands, then the log.
 func (m Root) logBody(w, h int) []string {
 	l, log := m.l, m.focus().run.Log
-	lines, _, top, end := m.logWindow(w, h-1)
+	seen := log
+	if m.mark.follows() {
+		seen = log[max(0, len(log)-h):] // an entry takes a line at least
+	}
+	lines, _, top, end := m.logWindow(seen, w, h-1)
 	p := newPen(l, w, h)
 	switch below := len(lines) - top - (h - 1); {
 	case len(log) == 0:

@@ -19,7 +19,7 @@ type pen struct {
 }
 
 func newPen(l *look, w, h int) *pen {
-	return &pen{l: l, w: max(0, w), h: max(0, h), lines: make([]string, 0, max(0, h)), buf: make([]byte, 0, 512)}
+	return &pen{l: l, w: max(0, w), h: max(0, h), lines: make([]string, 0, min(max(0, h), 256)), buf: make([]byte, 0, 512)}
 }
 
 // left is the number of free lines.

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -172,5 +173,58 @@ func BenchmarkSnapshot(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		m, _ = m.Update(snapped{s})
+	}
+}
+
+// wide is a fleet of so many environments, each with n migrations of which
+// some run.
+func wide(envs, n int) *fleet.Snapshot {
+	s := many(n)
+	one := s.Envs[1]
+	s.Envs, s.Plan.Envs = nil, nil
+	for e := range envs {
+		env := one
+		env.Name, env.Runs, env.Embedded = fmt.Sprintf("region-%02d", e), map[string]fleet.Run{}, false
+		env.Facts = sceneFacts(noon)
+		for i := range s.Project.Migrations {
+			env.Runs[s.Project.Migrations[i].Name] = fleet.Run{State: []string{"inProgress", "success", "canceled", "failed"}[(e+i)%4], Mine: e%2 == 0, Processed: int64(100 * i), Total: 20000, Batches: costly(batchesUntil(noon, 60))}
+		}
+		s.Envs = append(s.Envs, env)
+		s.Plan.Envs = append(s.Plan.Envs, plan.EnvPlan{Env: env.Name})
+	}
+	for i := range s.Plan.Rows {
+		r := &s.Plan.Rows[i]
+		cell := r.Cells[1]
+		r.Cells = nil
+		for range envs {
+			r.Cells = append(r.Cells, cell)
+		}
+	}
+	return s
+}
+
+// BenchmarkTwentyEnvironments is what the screen pays for one snapshot of 20
+// environments with 100 migrations each: taking it and drawing the frame. The
+// fleet publishes at most 15 a second, however much changes.
+func BenchmarkTwentyEnvironments(b *testing.B) {
+	for _, page := range []struct {
+		name string
+		keys []string
+	}{{"fleet", nil}, {"run", []string{"enter"}}, {"log", []string{"enter", "right"}}, {"environment", []string{"i"}}} {
+		b.Run(page.name, func(b *testing.B) {
+			s := wide(20, 100)
+			for name, r := range s.Envs[3].Runs {
+				r.Log = sceneLog(noon, 480)
+				s.Envs[3].Runs[name] = r
+			}
+			m, _ := screen(b, s, 200, 60)
+			m.env = "region-03"
+			m = press(m, page.keys...)
+			b.ReportAllocs()
+			for b.Loop() {
+				m, _ = m.Update(snapped{s})
+				_ = m.View()
+			}
+		})
 	}
 }
