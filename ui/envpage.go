@@ -249,22 +249,27 @@ func (m Root) statusesWord(e *fleet.EnvSnapshot) string {
 
 func (m Root) drawKey(p *pen, f focus) {
 	l, a := m.l, f.env.Facts.Access
-	note := ""
-	switch {
-	case a == nil:
+	if a == nil {
 		m.section(p, "KEY", "")
 		p.to(2).put(l.faint, "what it may is not known").end()
 		p.blank()
 		return
+	}
+	lacks := 0
+	for _, x := range abilities {
+		if yes, _ := may(a, x.op); !yes {
+			lacks++
+		}
+	}
+	note := "may do all that Strait does"
+	switch {
 	case a.ReadOnly:
 		note = "read-only"
-	case len(a.Ops) > 0:
-		note = "limited to " + plural(int64(len(a.Ops)), "operation")
-	default:
-		note = "may do everything"
+	case lacks > 0:
+		note = "limited"
 	}
 	m.section(p, "KEY", note)
-	if a.ReadOnly || len(a.Ops) > 0 {
+	if lacks > 0 {
 		for _, x := range abilities {
 			sign, k, t := l.g.done, l.ok, l.text
 			yes, _ := may(a, x.op)

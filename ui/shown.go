@@ -5,21 +5,16 @@ import (
 	"strings"
 )
 
-// looker is an engine that reads only what is looked at, where that costs
-// something. Show returns at once.
-type looker interface{ Show(envs ...string) }
-
 // lookAt tells the engine which environments are on the screen, when that has
 // changed: what is hidden need not be read.
 func (m Root) lookAt() Root {
-	e, ok := m.d.engine.(looker)
-	if !ok || m.w == 0 || len(m.snap.Envs) == 0 {
+	if m.w == 0 || len(m.snap.Envs) == 0 {
 		return m
 	}
 	envs := m.inSight()
 	if key := strings.Join(envs, "\x00"); key != m.shown {
 		m.shown = key
-		e.Show(envs...)
+		m.d.engine.Show(envs...)
 	}
 	return m
 }

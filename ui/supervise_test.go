@@ -253,7 +253,7 @@ func TestOnlyWhatIsLookedAtIsRead(t *testing.T) {
 	if !reflect.DeepEqual(e.shown, want) {
 		t.Errorf("told %v, want %v", e.shown, want)
 	}
-	m, _ = m.Update(tea.WindowSizeMsg{Width: 40, Height: 10})
+	m.Update(tea.WindowSizeMsg{Width: 40, Height: 10})
 	if last := e.shown[len(e.shown)-1]; len(last) == 3 {
 		t.Errorf("a window of one column reads %v", last)
 	}
