@@ -191,6 +191,7 @@ func (s *twin) migrations() {
 	s.do(fleet.Command{Action: plan.ActRun, Migration: "migrations:needCity"})
 	s.call("users:move", value.NewObject(value.Field{Name: "name", Value: "user 77"}, value.Field{Name: "city", Value: "Porto"}))
 	s.do(fleet.Command{Action: plan.ActRun, Migration: "migrations:needCity"})
+	s.steps("migrations:greet", 2)
 	s.do(fleet.Command{Action: plan.ActRun, Migration: "migrations:all"})
 	s.do(fleet.Command{Action: plan.ActRun, Migration: "migrations:setPlan", Reset: true})
 	s.do(fleet.Command{Action: plan.ActRun, Migration: "migrations:trimBio", BatchSize: 64})
@@ -201,6 +202,9 @@ func (s *twin) migrations() {
 		names = append(names, name)
 	}
 	slices.Sort(names)
+	if names[0] == "" {
+		s.t.Error("a run of no migration")
+	}
 	for _, name := range names {
 		r := env.Runs[name]
 		s.say("run %s %s %d of %d", name, r.State, r.Processed, r.Total)
@@ -230,6 +234,27 @@ func (s *twin) do(c fleet.Command) {
 	for _, w := range out.Warnings {
 		s.say("  warning %s", w.Code)
 	}
+}
+
+// steps goes so many batches supervised, and stops.
+func (s *twin) steps(migration string, n int) {
+	c := fleet.Command{Action: plan.ActRun, Env: "twin", Migration: migration, Supervised: true, Steps: n}
+	out, err := s.f.Run(s.ctx, c, func(e fleet.Event) {
+		if e.Kind != "batch" {
+			return
+		}
+		s.say("batch of %d, %d so far", e.Batch.Documents, e.Processed)
+		if n--; n > 0 {
+			return
+		}
+		if err := s.f.Do(s.ctx, fleet.Command{Action: plan.ActCancel, Env: "twin", Migration: migration}); err != nil {
+			s.t.Error(err)
+		}
+	})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	s.say("supervised %s: %s after %d", migration, out.Status, out.Processed)
 }
 
 // timelessValue is a document without what differs between deployments.

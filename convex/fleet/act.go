@@ -260,9 +260,12 @@ func (a *action) byComponent() bool {
 }
 
 // members are the migrations that an action is about: those of a series for
-// its runner.
+// its runner, none for a census.
 func (a *action) members() []string {
-	if a.migration.Runner {
+	switch {
+	case a.c.Migration == "":
+		return nil
+	case a.migration.Runner:
 		return append(slices.Clone(a.migration.Series), a.c.Migration)
 	}
 	return []string{a.c.Migration}
