@@ -2,25 +2,22 @@ package jsrun
 
 import (
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"path"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
 
 // AdHoc is one ES module that came along with a call (convex-wire.md 3): it has
-// all it needs in itself, but for the wrappers.
+// all it needs in itself, but for the wrappers. Without a source map its errors
+// have no stack, as on Convex.
 type AdHoc struct {
-	Path      string // "testQuery.js"
-	Source    string
-	SourceMap string // "" none: errors then have no stack
-	Env       map[string]string
+	PushedModule
+	Env map[string]string
 }
 
 // wrappersModule is what an ad-hoc module may import: the builders of queries.
@@ -29,45 +26,23 @@ const (
 	wrappersSource = `export { queryGeneric as query, internalQueryGeneric as internalQuery } from "prelude:convex/server.ts";`
 )
 
-// AdHocError says why an ad-hoc module was not accepted, in Convex's words.
-type AdHocError struct{ Message string }
-
-func (e *AdHocError) Error() string { return e.Message }
-
-// Module is the name under which the program loads the module.
-func (m AdHoc) Module() string { return strings.TrimSuffix(m.Path, ".js") }
-
 // Load compiles the module and evaluates it once, within the limits of
-// analysis, to see which functions it exports. The error is an *AdHocError when
+// analysis, to see which functions it exports. The error is a *PushedError when
 // the module is at fault.
-func (m AdHoc) Load(ctx context.Context) (*Program, []Function, error) {
-	p, err := m.program(ctx)
+func (m AdHoc) Load(ctx context.Context) (p *Program, functions []Function, err error) {
+	if p, err = m.program(ctx); err != nil {
+		return nil, nil, err
+	}
+	err = p.inspect(ctx, func(a *analyzer, vm *VM) (err error) {
+		if functions, err = a.pushedFunctions(ctx, vm, p.modules[0]); err != nil {
+			return failedToAnalyze(ctx, p.modules[0], err)
+		}
+		return nil
+	})
 	if err != nil {
 		return nil, nil, err
 	}
-	vm, err := p.Open(ctx)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer vm.Close()
-	a := &analyzer{p: p, until: time.Now().Add(moduleLimit), out: Analysis{Exports: map[string]map[string]string{}, Sources: map[string]map[string]string{}}}
-	err = a.module(ctx, vm, p.modules[0])
-	var thrown *Error
-	switch {
-	case ctx.Err() != nil:
-		return nil, nil, ctx.Err()
-	case errors.As(err, &thrown):
-		return nil, nil, m.failed(thrown.Error())
-	case err != nil:
-		return nil, nil, err
-	case len(a.out.Problems) > 0:
-		return nil, nil, m.failed(a.out.Problems[0].Message)
-	}
-	return p, a.out.Functions, nil
-}
-
-func (m AdHoc) failed(why string) error {
-	return &AdHocError{"Failed to analyze " + m.Path + ": " + strings.TrimSuffix(why, "\n")}
+	return p, functions, nil
 }
 
 // program compiles the module with the wrappers.
@@ -77,10 +52,10 @@ func (m AdHoc) program(ctx context.Context) (*Program, error) {
 	}
 	b := &bundler{}
 	specifier, _ := json.Marshal(namespaceAdHoc + ":" + m.Path)
-	module1, _ := json.Marshal(m.Module())
+	name, _ := json.Marshal(modulePath(m.Path))
 	result := api.Build(api.BuildOptions{
 		Stdin: &api.StdinOptions{
-			Contents:   fmt.Sprintf("globalThis.__strait.program({ %s: () => require(%s) });\n", module1, specifier),
+			Contents:   fmt.Sprintf("globalThis.__strait.program({ %s: () => require(%s) });\n", name, specifier),
 			Sourcefile: entryFile, Loader: api.LoaderJS,
 		},
 		Outdir: "out", Bundle: true, Platform: api.PlatformNeutral, Format: api.FormatIIFE, Target: api.ES2023,
@@ -104,11 +79,11 @@ func (m AdHoc) program(ctx context.Context) (*Program, error) {
 	}
 	code, err := compile(ctx, text)
 	if err != nil {
-		return nil, m.failed("Uncaught SyntaxError: " + err.Error())
+		return nil, m.syntax(err.Error())
 	}
 	p := &Program{
 		options: Options{Dir: m.Path, Env: m.Env}, code: code, text: text,
-		modules: []module{{path: m.Module(), file: namespaceAdHoc + ":" + m.Path}},
+		modules: []module{{path: modulePath(m.Path), file: namespaceAdHoc + ":" + m.Path}},
 		sources: func() (*sourceMap, error) { return nil, errNoSourceMap },
 	}
 	if m.SourceMap != "" {
@@ -158,31 +133,29 @@ func (m AdHoc) resolve(build api.PluginBuild) {
 // dynamicImport marks what an import() asks for, which fails when it runs.
 type dynamicImport struct{}
 
-// contents is the module with its source map in it, where esbuild finds it.
-func (m AdHoc) contents() string {
-	if m.SourceMap == "" || !json.Valid([]byte(m.SourceMap)) {
-		return m.Source
-	}
-	return m.Source + "\n//# sourceMappingURL=data:application/json;base64," + base64.StdEncoding.EncodeToString([]byte(m.SourceMap)) + "\n"
-}
-
 // noModule is what Convex says of an import that leads nowhere.
 func (m AdHoc) noModule(specifier string) error {
 	if !strings.HasPrefix(specifier, ".") && !strings.HasPrefix(specifier, "/") && !strings.Contains(specifier, ":") {
-		return fmt.Errorf("Relative import path %q not prefixed with / or ./ or ../ from \"convex:/%s\"", specifier, m.Path) //nolint:staticcheck // the server's own text
+		//lint:ignore ST1005 the server's own text
+		return fmt.Errorf("Relative import path %q not prefixed with / or ./ or ../ from \"convex:/%s\"", specifier, m.Path)
 	}
 	name := strings.TrimPrefix(path.Clean("/"+strings.TrimPrefix(specifier, "convex:")), "/")
-	return fmt.Errorf("Couldn't find JavaScript module '%s'. Did you forget to run `npx convex dev`?", name) //nolint:staticcheck // the server's own text
+	//lint:ignore ST1005 the server's own text
+	return fmt.Errorf("Couldn't find JavaScript module '%s'. Did you forget to run `npx convex dev`?", name)
 }
 
 // refused is an error of the bundler: an import, or syntax.
 func (m AdHoc) refused(e api.Message) error {
 	if e.PluginName != "" {
-		return &AdHocError{e.Text}
+		return &PushedError{e.Text}
 	}
 	text := e.Text
 	if e.Location != nil {
 		text += fmt.Sprintf(" (%s:%d:%d)", m.Path, e.Location.Line, e.Location.Column+1)
 	}
-	return m.failed("Uncaught SyntaxError: " + text)
+	return m.syntax(text)
+}
+
+func (m AdHoc) syntax(text string) error {
+	return &PushedError{"Failed to analyze " + m.Path + ": Uncaught SyntaxError: " + text}
 }

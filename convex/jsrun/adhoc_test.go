@@ -17,8 +17,8 @@ func TestAdHocIsBounded(t *testing.T) {
 		`(function f() { f(); })();`:                                     "Maximum call stack size exceeded",
 		`Convex.syscall("1.0/queryStream", "{}");`:                       "",
 	} {
-		_, _, err := AdHoc{Path: "testQuery.js", Source: source}.Load(t.Context())
-		var bad *AdHocError
+		_, _, err := AdHoc{PushedModule: PushedModule{Path: "testQuery.js", Source: source}}.Load(t.Context())
+		var bad *PushedError
 		if !errors.As(err, &bad) || !strings.HasPrefix(bad.Message, "Failed to analyze testQuery.js: ") || !strings.Contains(bad.Message, want) {
 			t.Errorf("%s: %v", source, err)
 		}
@@ -31,8 +31,8 @@ func FuzzAdHoc(f *testing.F) {
 	f.Add(`import { query } from "convex:/_system/repl/wrappers.js"; export default query(async () => 1);`, ``)
 	f.Add(`export default {};`, `{"version":3,"sources":["a"],"mappings":"AAAA"}`)
 	f.Fuzz(func(t *testing.T, source, sourceMap string) {
-		p, functions, err := AdHoc{Path: "testQuery.js", Source: source, SourceMap: sourceMap}.Load(t.Context())
-		var bad *AdHocError
+		p, functions, err := AdHoc{PushedModule: PushedModule{Path: "testQuery.js", Source: source, SourceMap: sourceMap}}.Load(t.Context())
+		var bad *PushedError
 		if err == nil && p == nil || err != nil && !errors.As(err, &bad) {
 			t.Fatalf("%v %v", functions, err)
 		}

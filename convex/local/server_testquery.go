@@ -39,10 +39,10 @@ func (b moduleBody) module() (jsrun.AdHoc, error) {
 	if len(b.Path) > 500 || !adHocPath.MatchString(b.Path) {
 		return jsrun.AdHoc{}, badRequest("InvalidModulePath", "%q is not a valid path of a module. It looks like testQuery.js.", b.Path)
 	}
-	if b.Environment != nil && *b.Environment != "isolate" {
+	if b.Environment != nil && *b.Environment != jsrun.Isolate {
 		return jsrun.AdHoc{}, badRequest("InvalidModules", "Could not analyze the given module:\n%s: the embedded deployment has no environment %q", b.Path, *b.Environment)
 	}
-	return jsrun.AdHoc{Path: b.Path, Source: b.Source, SourceMap: b.SourceMap}, nil
+	return jsrun.AdHoc{PushedModule: jsrun.PushedModule{Path: b.Path, Source: b.Source, SourceMap: b.SourceMap, Environment: jsrun.Isolate}}, nil
 }
 
 // adminByBody is requireAdmin for routes whose body may hold the key.
@@ -126,7 +126,7 @@ type testQuery struct {
 // loadTestQuery compiles a module and finds its query.
 func loadTestQuery(ctx context.Context, m jsrun.AdHoc) (testQuery, error) {
 	program, functions, err := m.Load(ctx)
-	var bad *jsrun.AdHocError
+	var bad *jsrun.PushedError
 	switch {
 	case errors.As(err, &bad):
 		return testQuery{}, badRequest("InvalidModules", "Could not analyze the given module:\n%s", bad.Message)
@@ -196,7 +196,7 @@ func (t *testQueries) find(m jsrun.AdHoc) (l *loadedTest, mine bool) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	i := slices.IndexFunc(t.kept, func(l *loadedTest) bool {
-		return l.module.Source == m.Source && l.module.Path == m.Path && l.module.SourceMap == m.SourceMap && l.env == string(env)
+		return l.module.PushedModule == m.PushedModule && l.env == string(env)
 	})
 	if i >= 0 {
 		l = t.kept[i]
