@@ -125,6 +125,7 @@ func TestPrepareSchema(t *testing.T) {
 }
 
 func TestPreparedIndexes(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	c := dial(t, d)
@@ -165,6 +166,7 @@ func TestPreparedIndexes(t *testing.T) {
 }
 
 func TestSchemaRoutesRefuse(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	c := dial(t, d)

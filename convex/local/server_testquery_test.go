@@ -21,6 +21,15 @@ func testSource(body string) string {
 	return wrappers + "export default query({ handler: async (ctx, args) => {\n" + body + "\n} });"
 }
 
+// slowUnderRace leaves out a test that compiles many modules one after the
+// other, which the race detector slows down and has nothing to find in.
+func slowUnderRace(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("compiles many modules, one after the other: not with -short")
+	}
+}
+
 func componentIDs(t testing.TB, c *wire.Client) map[string]string {
 	t.Helper()
 	list, err := c.Components(t.Context())
@@ -35,6 +44,7 @@ func componentIDs(t testing.TB, c *wire.Client) map[string]string {
 }
 
 func TestTestQuery(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	c := dial(t, d)
@@ -82,6 +92,7 @@ func TestTestQuery(t *testing.T) {
 }
 
 func TestTestQueryFails(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	c := dial(t, d)
@@ -114,6 +125,7 @@ func TestTestQueryFails(t *testing.T) {
 
 // What is no query at all is refused before it runs.
 func TestTestQueryRefused(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	key, _ := json.Marshal(d.AdminKey())
@@ -183,6 +195,7 @@ func TestTestQueryKeys(t *testing.T) {
 
 // Errors of a module that came with a source map have its places.
 func TestTestQuerySourceMap(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := deploy(t, nil)
 	source := testSource(`  throw new Error("boom");`)
@@ -203,6 +216,7 @@ func TestTestQuerySourceMap(t *testing.T) {
 // It runs before anything was pushed, and while the deployment is paused, and
 // the log says who called.
 func TestTestQueryAnywhere(t *testing.T) {
+	slowUnderRace(t)
 	t.Parallel()
 	d := local.New(local.Options{Name: "fixture", Seed: 1})
 	t.Cleanup(func() { d.Close() })
@@ -240,7 +254,7 @@ func TestTestQueriesAtOnce(t *testing.T) {
 	d := deploy(t, nil)
 	c := dial(t, d)
 	var wg sync.WaitGroup
-	for i := range 60 {
+	for i := range 30 {
 		wg.Go(func() {
 			r, err := c.RunTestQuery(t.Context(), wire.TestQuery{Source: testSource(fmt.Sprintf("return args.n * %d;", i%3)), Args: object("n", float64(i))})
 			if err != nil || r.Value != float64(i*(i%3)) {
