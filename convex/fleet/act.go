@@ -125,6 +125,9 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 		}
 		c.Migration = m.Name
 	}
+	if t := e.runs[c.Migration]; c.Action == plan.ActCancel && t != nil && t.cancel != nil && t.run.State != "canceling" {
+		return e, nil, nil, nil // Strait drives it: stopping asks nothing of the deployment, connected or not
+	}
 	ask := plan.Ask{
 		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override, Reset: c.Reset,
 		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs,
