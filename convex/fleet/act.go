@@ -302,7 +302,12 @@ func (a *action) carry() {
 		a.f.change(func() { a.f.say("warn", a.c.Env, err.Error()) })
 	}
 	answer := a.entry("answered")
-	err := a.act(&answer)
+	err := a.alone()
+	if err != nil {
+		a.undo(err)
+	} else {
+		err = a.act(&answer)
+	}
 	a.f.change(func() { a.err = err })
 	answer.At, answer.Outcome = a.f.now(), "ok"
 	if err != nil {

@@ -208,6 +208,16 @@ export const boom = kept({ table: "items", migrateOne: () => { throw new Error("
 	if dry.Status != "success" || len(dry.DryRun.Examples) != 1 {
 		t.Errorf("dry run: %+v %+v", dry.DryRun, dry.Failure)
 	}
+	if err := f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: "mark", BatchSize: 1}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, f, "migrations:mark", "it runs", func(r Run) bool { return r.State == "inProgress" })
+	if out := runIt(t, f, Command{Action: plan.ActCancel, Migration: "mark"}); out.Status != "success" {
+		t.Errorf("cancel: %+v %+v", out, out.Failure)
+	}
+	if r := f.Now().Envs[0].Runs["migrations:mark"]; r.State != "canceled" {
+		t.Errorf("canceled: %+v", r)
+	}
 	if out := runIt(t, f, Command{Action: plan.ActRun, Migration: "mark"}); out.Status != "success" || out.Processed != 120 {
 		t.Errorf("mark: %+v %+v", out, out.Failure)
 	}

@@ -72,6 +72,7 @@ type Fleet struct {
 	messages []Message
 	lastID   uint64
 	journal  *journal
+	recalled time.Time // when the journal of earlier processes was read
 	closed   bool
 }
 

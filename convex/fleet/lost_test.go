@@ -2,16 +2,22 @@ package fleet
 
 import (
 	"context"
+	"fmt"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"strait/convex/local"
 	"strait/convex/project"
+	"strait/convex/wire"
+	"strait/model/value"
 	"strait/plan"
 )
 
@@ -135,6 +141,9 @@ func TestNothingRunsTwice(t *testing.T) {
 // A step whose answer never comes is settled by what the component stores, and
 // the run goes on only where that is certain.
 func TestALostStepIsSettledByItsStatus(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it waits for an answer that never comes, for less time than the race detector may need for one that does")
+	}
 	for _, mode := range []string{"before", "after"} {
 		t.Run(mode, func(t *testing.T) {
 			x := newFar(t, 3*time.Second)
@@ -163,5 +172,129 @@ func TestALostStepIsSettledByItsStatus(t *testing.T) {
 			}
 			x.once(120)
 		})
+	}
+}
+
+// Somebody starts the background worker while Strait drives: the run is left to
+// it, and no batch is made twice.
+func TestASupervisedRunYields(t *testing.T) {
+	x := newFar(t, 0)
+	name := "migrations:count"
+	if err := x.f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: name, Supervised: true, BatchSize: 20, Steps: 1}); err != nil {
+		t.Fatal(err)
+	}
+	until(t, x.f, name, "a step is made", paused(20))
+	other := wire.New(wire.Options{URL: "http://" + x.p.to, AdminKey: x.d.AdminKey()})
+	defer other.Close()
+	if _, err := other.Mutate(within(t), wire.Call{Path: name, Args: value.NewObject(value.Field{Name: "batchSize", Value: 1.0})}); err != nil {
+		t.Fatal(err)
+	}
+	tune(t, x.f, name, Tuning{Steps: set(1)})
+	r := until(t, x.f, name, "it is left to the worker", func(r Run) bool { return r.Control == nil && r.State == "success" })
+	if r.Processed != 120 || r.Mine {
+		t.Errorf("got %+v", r)
+	}
+	x.once(120)
+	if !slices.ContainsFunc(x.f.Now().Messages, func(m Message) bool { return strings.Contains(m.Text, "no longer drives it") }) {
+		t.Errorf("nobody was told: %+v", x.f.Now().Messages)
+	}
+}
+
+// Everything that runs is canceled at once: what the component runs, what
+// Strait drives, and what somebody else started.
+func TestCancelAll(t *testing.T) {
+	f := own(t, map[string]string{"convex/migrations.ts": twoMembers}, "")
+	ready(t, f, "only")
+	all := Command{Action: plan.ActCancelAll, Env: "only"}
+	if code := refusedCode(t, f.Do(t.Context(), all)); code != "not-running" {
+		t.Errorf("nothing runs: %s", code)
+	}
+	for _, c := range []Command{
+		{Action: plan.ActRun, Env: "only", Migration: "migrations:two", BatchSize: 10, Supervised: true, Steps: 1},
+		{Action: plan.ActRun, Env: "only", Migration: "migrations:one", BatchSize: 1},
+	} {
+		if err := f.Do(t.Context(), c); err != nil {
+			t.Fatal(err)
+		}
+		until(t, f, c.Migration, "it runs", func(r Run) bool { return r.State == "inProgress" && r.Processed > 0 })
+	}
+	if out, err := f.Run(within(t), all, nil); err != nil || out.Status != "success" {
+		t.Fatalf("%+v %v %+v", out, err, out.Failure)
+	}
+	for _, name := range []string{"migrations:one", "migrations:two"} {
+		r := until(t, f, name, "it is canceled", func(r Run) bool { return !r.active() })
+		if r.State != "canceled" || r.Processed >= 120 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+}
+
+// What a key may not do is said before anything is sent.
+func TestAKeyThatMayNot(t *testing.T) {
+	ops := `"ViewData","RunInternalQueries","RunInternalMutations"`
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path != "/api/check_admin_key" {
+			t.Errorf("%s was called", r.URL.Path)
+		}
+		fmt.Fprintf(w, `{"success":true,"allowedOps":[%s],"isReadOnly":false}`, ops)
+	}))
+	defer server.Close()
+	f := &Fleet{now: time.Now, project: handProject()}
+	e := newEnv(f, f.project.Config.Envs[0])
+	a := &action{f: f, e: e, ctx: t.Context(), client: wire.New(wire.Options{URL: server.URL, AdminKey: "x|y"}),
+		migration: project.Migration{Name: "m:one", Driver: project.ComponentDriver}}
+	defer a.client.Close()
+	for _, x := range []struct {
+		c     Command
+		lacks string
+	}{
+		{Command{Action: plan.ActRun}, ""},
+		{Command{Action: plan.ActDryRun}, ""},
+		{Command{Action: plan.ActRun, Supervised: true}, "RunTestQuery and WriteData"},
+		{Command{Action: plan.ActCancel}, "WriteData"},
+		{Command{Action: plan.ActCancelAll}, "WriteData"},
+	} {
+		x.c.Env, x.c.Migration = "prod", "m:one"
+		a.c = x.c
+		err := a.permitted()
+		if x.lacks == "" && err != nil || x.lacks != "" && (err == nil || !strings.Contains(err.Error(), "it lacks "+x.lacks+":")) {
+			t.Errorf("%+v: %v, want it to lack %q", x.c, err, x.lacks)
+		}
+	}
+	ops = `"ViewData","RunInternalQueries","RunTestQuery"`
+	a.c.Action = plan.ActRun
+	if err := a.permitted(); err == nil || !strings.Contains(err.Error(), "RunInternalMutations") {
+		t.Errorf("a key that only reads: %v", err)
+	}
+}
+
+// Two Straits of one project: whoever comes second to a hand-written migration,
+// which keeps no status, sees the other's entry.
+func TestTwoStraitsAtAHandWrittenMigration(t *testing.T) {
+	f := &Fleet{now: time.Now, journal: newJournal(t.TempDir()), project: handProject()}
+	f.changed.init()
+	e := newEnv(f, f.project.Config.Envs[0])
+	f.envs = []*env{e}
+	f.readJournal()
+	a := &action{f: f, e: e, id: "mine", place: "here", migration: f.project.Migrations[0], c: Command{Action: plan.ActRun, Env: "prod", Migration: "m:once"}}
+	write := func(x entry) {
+		t.Helper()
+		x.At, x.Action, x.Env, x.Migration = f.now(), "run", "prod", "m:once"
+		if err := f.journal.write(x); err != nil {
+			t.Fatal(err)
+		}
+	}
+	write(entry{ID: "mine", Phase: "asked", Deployment: "here"})
+	write(entry{ID: "b", Phase: "asked", Deployment: "elsewhere"})
+	if err := a.alone(); err != nil {
+		t.Errorf("alone there: %v", err)
+	}
+	write(entry{ID: "c", Phase: "asked", Deployment: "here"})
+	if err := a.alone(); err == nil {
+		t.Error("the other one is not seen")
+	}
+	write(entry{ID: "c", Phase: "answered", Outcome: "ok", Deployment: "here"})
+	if err := a.alone(); err != nil {
+		t.Errorf("the other one has ended: %v", err)
 	}
 }

@@ -30,6 +30,7 @@ func (e *env) before(migration string) past { return e.past[pastKey{migration, e
 // recorded.
 func (f *Fleet) readJournal() {
 	began := map[string]time.Time{}
+	f.change(func() { f.recalled = f.now() })
 	err := f.journal.read(func(x entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
@@ -69,6 +70,37 @@ func (f *Fleet) readJournal() {
 	if err != nil {
 		f.change(func() { f.say("warn", "", err.Error()) })
 	}
+}
+
+// alone reports whether no other Strait of this project may be running the same
+// hand-written migration, which keeps no status of its own: whoever starts one
+// writes so into the journal before it reads the others' entries, so that of two
+// at once at least one sees the other. A Strait on another machine, and whoever
+// else calls the function, is not seen.
+func (a *action) alone() error {
+	if a.c.Action != plan.ActRun || a.e.embedded || !byHand(a.migration) || a.c.Reset || a.c.Override != "" {
+		return nil
+	}
+	open := map[string]time.Time{}
+	err := a.f.journal.read(func(x entry) {
+		if x.ID == a.id || plan.Action(x.Action) != plan.ActRun || x.Migration != a.c.Migration || x.Deployment != a.place {
+			return
+		}
+		switch {
+		case x.Phase == "asked" && x.At.After(a.f.recalled):
+			open[x.ID] = x.At
+		case x.Phase == "answered" && x.Outcome != "unknown":
+			delete(open, x.ID)
+		}
+	})
+	if err != nil {
+		return nil // that it cannot be read was told where it could not be written
+	}
+	for _, at := range open {
+		return fmt.Errorf("another Strait began %s in %s at %s and has not recorded its end: it may be running, and no status would tell; nothing was sent. Wait until it ends, or begin again (--reset), or go on with a reason (--override)",
+			a.c.Migration, a.c.Env, at.UTC().Format("15:04:05 UTC"))
+	}
+	return nil
 }
 
 // component reports whether the migrations component drives it.
