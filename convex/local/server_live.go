@@ -3,8 +3,10 @@ package local
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"runtime"
 	"slices"
@@ -249,7 +251,7 @@ func (c *syncConn) authenticate(m *clientMessage) error {
 
 // request queues a mutation, or starts an action.
 func (c *syncConn) request(m *clientMessage) error {
-	req := Request{Caller: "SyncWorker", Type: jsrun.FunctionType(m.Type)}
+	req := Request{Caller: "SyncWorker", Type: jsrun.FunctionType(m.Type), RequestID: sessionRequestID(c.session, m.RequestID)}
 	if m.ComponentPath != nil {
 		req.Component = *m.ComponentPath
 		if req.Component != "" && !c.id.admin {
@@ -282,6 +284,13 @@ func (c *syncConn) request(m *clientMessage) error {
 	id := c.id
 	c.running.Go(func() { c.give(answerTo(typ, m.RequestID, c.d.call(c.ctx, id, nil, req))) })
 	return nil
+}
+
+// sessionRequestID is the id under which a session's request is logged; the
+// client can work it out and find its entries.
+func sessionRequestID(session string, counter uint32) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s|%d", session, counter))
+	return hex.EncodeToString(sum[:8])
 }
 
 func jsonString(s string) json.RawMessage {

@@ -11,7 +11,15 @@
 //     subscription has one slot, in which the newest state takes the place of
 //     an older one that was not yet picked up.
 //   - A mutation is sent under one request id for its whole life, so that the
-//     deployment runs it once however often the connection breaks.
+//     deployment runs it once however often the connection breaks. An action
+//     is sent once: when the connection breaks under it, its outcome is unknown.
+//   - A key that is refused when it is offered ends the session; so does a
+//     FatalError. Everything else is tried again, at the pace of the backoff
+//     table, never as fast as the network goes (patience.go).
+//   - Types of message and fields that are not known are passed over: a newer
+//     backend can still be watched.
+//   - Text of the log, and foreign text inside errors, is cleaned of what a
+//     terminal obeys. Values and the messages of failed functions are as sent.
 //   - Errors say the operation, the object, the cause and what to do next.
 package wire
 
