@@ -200,6 +200,9 @@ func (a *action) runCommand(run *DeployRun, vars []string, key string) error {
 	}}
 	cmd.Stdout, cmd.Stderr = out, out
 	err := cmd.Run()
+	if errors.Is(err, exec.ErrWaitDelay) {
+		err = nil // it ended well, and something that it left behind did not
+	}
 	endGroup(cmd)
 	out.flush()
 	switch {

@@ -81,8 +81,8 @@ func (x *examination) components(ctx context.Context) {
 		}
 		names = append(names, c.Path)
 		spec, err := x.client.APISpec(ctx, c.ID)
-		if version, ok := componentVersion(spec); err == nil && ok && c.State != "unmounted" {
-			migrations[c.Path] = version
+		if found, ok := migrationsComponent(c, spec); err == nil && ok && c.State != "unmounted" {
+			migrations[c.Path] = cmpText(found.version(), "unknown")
 		}
 	}
 	slices.Sort(names)
@@ -96,7 +96,7 @@ func (x *examination) components(ctx context.Context) {
 		switch {
 		case !ok:
 			x.add("migrations", Trouble, "the project's migrations run by the component "+path+", which is not deployed there", "add it to convex.config.ts and deploy, or name another with component in strait.toml")
-		case strings.HasPrefix(version, "0.2"):
+		case version == "0.3.0 or older":
 			x.add("migrations", Doubt, fmt.Sprintf("component %s, version %s: no supervised runs and no reset", path, version), "a newer @convex-dev/migrations has both")
 		default:
 			x.fine("migrations", "component %s, version %s", path, version)
@@ -118,24 +118,6 @@ func (x *examination) wanted() []string {
 	}
 	slices.Sort(out)
 	return out
-}
-
-// componentVersion tells by the arguments of lib:migrate which versions of the
-// migrations component take them (convex-wire.md 13.5); ok is false when it is
-// none.
-func componentVersion(spec []wire.FunctionSpec) (version string, ok bool) {
-	i := slices.IndexFunc(spec, func(f wire.FunctionSpec) bool { return f.Path == "lib:migrate" })
-	switch {
-	case i < 0:
-		return "", false
-	case spec[i].Args == nil:
-		return "unknown", true
-	case spec[i].Args.Field("reset") != nil:
-		return "0.3.3 or newer", true
-	case spec[i].Args.Field("oneBatchOnly") != nil:
-		return "0.3.1-0.3.2", true
-	}
-	return "0.2.x or 0.3.0", true
 }
 
 // functions compares what is deployed with the project's migrations.

@@ -215,6 +215,7 @@ func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err
 	if err != nil {
 		return nil, nil, err
 	}
+	e.doubtKey(key)
 	url, err := e.cfg.ResolveURL(ctx, key)
 	if err != nil {
 		return nil, nil, err
@@ -227,6 +228,22 @@ func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err
 	}
 	e.f.change(func() { e.url = client.URL() })
 	return client, func() { client.Close() }, nil
+}
+
+// doubtKey tells, once, what about the key may not be meant.
+func (e *env) doubtKey(key string) {
+	k, err := project.ParseKey(key)
+	if err != nil {
+		return // ResolveKey refused it
+	}
+	warnings, _ := e.cfg.Check(k)
+	e.f.change(func() {
+		for _, w := range warnings {
+			if e.heard.IsZero() {
+				e.f.say("warn", e.cfg.Name, w)
+			}
+		}
+	})
 }
 
 // probe proves that the deployment answers and takes the key.

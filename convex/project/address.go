@@ -32,7 +32,10 @@ func (e Env) ResolveURL(ctx context.Context, key string) (string, error) {
 		return e.diskURL(ctx)
 	}
 	if e.URL != "" {
-		if name, err := instanceName(ctx, e.URL); err == nil && e.Deployment != "" && name != e.Deployment {
+		if e.Deployment == "" {
+			return e.URL, nil
+		}
+		if name, err := instanceName(ctx, e.URL); err == nil && name != e.Deployment {
 			return "", fmt.Errorf("environment %s: %s is deployment %s, not %s\nhint: mend its url or its deployment in %s", e.Name, e.URL, name, e.Deployment, configName)
 		}
 		return e.URL, nil // one that does not answer is the client's to explain
