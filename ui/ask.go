@@ -451,7 +451,7 @@ func (m Root) yes() (Root, tea.Cmd) {
 func (m Root) askView() []string {
 	l, a := m.l, m.ask
 	w := min(m.w-8, 72)
-	p := newPen(l, w, max(3, m.h-4))
+	p := newPen(l, w, tallest)
 	p.blank()
 	labelW := 10
 	for _, f := range a.facts {
@@ -479,7 +479,7 @@ func (m Root) askView() []string {
 		p.para(l.text, 0, n)
 	}
 	m.drawHow(p, labelW)
-	if a.shell != "" && a.kind == askAction {
+	if a.shell != "" && a.kind == askAction && m.h >= 20 {
 		for i, line := range wrap(clean(a.shell), max(1, w-labelW)) {
 			label := "same as"
 			if i > 0 {
@@ -507,6 +507,7 @@ func (m Root) askView() []string {
 			p.para(l.dim, 2, r.Hint)
 		}
 	}
+	answers := len(p.lines) // from here on: how to answer
 	p.blank()
 	if out := m.wayOut(); out.key != "" {
 		p.put(l.key, out.key).put(l.text, " "+out.label+"   ")
@@ -545,5 +546,18 @@ func (m Root) askView() []string {
 	if a.prod {
 		k = l.bad
 	}
-	return boxed(l, a.title, k, p.lines, w)
+	return boxed(l, a.title, k, fitted(l, p.lines, answers, max(3, m.h-4), w), w)
+}
+
+// fitted cuts lines down to h. What is before the line tail goes first: a
+// question without its answers is of no use.
+func fitted(l *look, lines []string, tail, h, w int) []string {
+	if len(lines) <= h {
+		return lines
+	}
+	keep := max(0, h-(len(lines)-tail)-1)
+	more := newPen(l, w, 1)
+	more.put(l.faint, l.g.ellipsis+" a higher window shows the rest").end()
+	out := append(append(lines[:keep:keep], more.lines...), lines[tail:]...)
+	return out[:min(len(out), h)]
 }

@@ -62,6 +62,14 @@ func (m Root) drawHow(p *pen, labelW int) {
 	if !a.how {
 		return
 	}
+	if m.h < 20 { // the one that is chosen
+		name, what := "in the background", "goes on when Strait quits"
+		if a.cmd.Supervised {
+			name, what = "supervised", "stops when Strait quits"
+		}
+		p.col(l.dim, "how", labelW).put(l.strong, name).put(l.dim, ", "+what).end()
+		return
+	}
 	for i, way := range [2]struct{ name, what string }{
 		{"in the background", "goes on when Strait quits; c cancels it"},
 		{"supervised", "batch by batch from here: pause, step, slow down; stops when Strait quits"},

@@ -154,10 +154,12 @@ func (m Root) drawConnection(p *pen, f focus) {
 		m.fact(p, "live", l.bad, l.g.failed+" unreachable"+after(", ", m.retryWord(e)), e.Heard)
 		m.trouble(p, e)
 	}
-	switch x.Logs.State {
-	case "":
+	switch state := x.Logs.State; {
+	case e.State != fleet.Ready && state != "" && state != "refused":
+		m.fact(p, "log", l.dim, "waits for the connection", x.Ages.Logs)
+	case state == "":
 		m.fact(p, "log", l.faint, "not followed yet", time.Time{})
-	case "following":
+	case state == "following":
 		word, k := "followed", l.text
 		if n := x.Logs.Gaps; n > 0 {
 			word, k = "followed, "+plural(int64(n), "gap")+": lines may be missing", l.warn

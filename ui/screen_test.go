@@ -148,18 +148,24 @@ func TestGolden(t *testing.T) {
 		m = onRow(m, "users.plan")
 		golden.RequireEqual(t, m.View().Content+"\n")
 	})
-	t.Run("fleet_ascii", func(t *testing.T) {
-		m, _ := screen(t, scene("running"), 120, 30)
-		m = onRow(m, "users.plan")
-		m.l = newLook(true, true)
-		got := plainScreen(m)
-		for _, r := range got {
-			if r > 126 {
-				t.Fatalf("%q is not ASCII", r)
+	for _, v := range []view{{"fleet_ascii", "running", "users.plan", nil}, {"supervised_ascii", "paused", "users.plan", []string{"enter", "enter"}}, {"environment_ascii", "checking", "users.plan", []string{"i"}}} {
+		t.Run(v.name, func(t *testing.T) {
+			s := scene(v.scene)
+			if d := s.Envs[1].Deploy; d != nil {
+				d.Output = d.Output[:2] // what a command writes is its own
 			}
-		}
-		golden.RequireEqual(t, got+"\n")
-	})
+			m, _ := screen(t, s, 120, 30)
+			m = press(onRow(m, v.row), v.keys...)
+			m.l = newLook(true, true)
+			got := plainScreen(m)
+			for _, r := range got {
+				if r > 126 {
+					t.Fatalf("%q is not ASCII", r)
+				}
+			}
+			golden.RequireEqual(t, got+"\n")
+		})
+	}
 }
 
 // fits checks that a screen has h lines of w cells.

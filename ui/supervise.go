@@ -214,7 +214,11 @@ func (m Root) drawMode(p *pen, f focus) {
 		return
 	}
 	c := r.Control
-	p.to(1).put(l.badgeWarn, " SUPERVISED ").put(l.text, " from here, batch by batch").put(l.dim, sep+"stops when Strait quits").end()
+	p.to(1).put(l.badgeWarn, " SUPERVISED ")
+	if p.w >= 70 {
+		p.put(l.text, " from here, batch by batch")
+	}
+	p.put(l.dim, sep+"stops when Strait quits").end()
 	p.to(3)
 	switch {
 	case c.Paused && c.InBatch:
