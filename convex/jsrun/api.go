@@ -15,6 +15,7 @@
 //     offers, one call's state, and what analysis records. prelude/: stands in
 //     for npm packages that a project has not installed.
 //   - vm.go, run.go, host.go, rejections.go: one VM, one call, its limits.
+//   - pushed*.go: the same for what the official CLI has bundled and pushed.
 //   - analyze.go, records.go: what a program's modules export and define.
 //   - sourcemap.go, stack.go, wording.go: errors in source positions and in the
 //     words of Convex's engine.

@@ -151,6 +151,9 @@ func (m PushedModule) contents() string {
 	if i := strings.LastIndex(text, "\n//# sourceMappingURL="); i >= 0 && !strings.Contains(strings.TrimSpace(text[i+1:]), "\n") {
 		text = text[:i+1]
 	}
+	if splice := splicedCodec(text); splice != "" {
+		text += "\n" + splice
+	}
 	if m.SourceMap == "" || !json.Valid([]byte(m.SourceMap)) {
 		return text
 	}
