@@ -66,6 +66,13 @@ func (t *tracker) match(now time.Time) {
 	c.waiting = slices.DeleteFunc(c.waiting, func(w cost) bool { return now.Sub(w.seen) > costsWithin })
 }
 
+// forget drops costs of a run that is over; one that has just come may be of
+// the next, whose status is still on its way.
+func (c *costs) forget(now time.Time) {
+	c.parts = 0
+	c.waiting = slices.DeleteFunc(c.waiting, func(w cost) bool { return now.Sub(w.seen) > time.Second })
+}
+
 // partsOf is of how many batches an observation is.
 func (t *tracker) partsOf(b Batch) int {
 	size := int64(t.run.BatchSize)

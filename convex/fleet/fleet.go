@@ -64,6 +64,7 @@ type Fleet struct {
 	shown    map[string]bool // environments that somebody looks at; nil: Show was never called
 	indexed  *project.Project
 	byName   map[string]int // of indexed: places of the migrations
+	planned  planned
 	loading  bool
 	err      string
 	project  *project.Project
@@ -230,12 +231,14 @@ func (f *Fleet) change(fn func()) {
 }
 
 // change changes the state of this environment alone, so that what is kept of
-// the others for the next snapshot stays good.
+// the others for the next snapshot stays good. Whatever changes more than
+// counts also sets planned.stale.
 func (e *env) change(fn func()) {
 	defer e.f.changed.wake()
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
 	e.cache.stale = true
+	e.f.planned.behind = true
 	fn()
 }
 

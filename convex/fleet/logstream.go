@@ -204,20 +204,23 @@ func (e *env) batchOf(x wire.Execution, component string, now time.Time) *tracke
 			return t
 		}
 	}
-	var found *tracker
+	var running, ended []*tracker
 	for _, t := range e.runs {
-		if t.name == "" || component != "" && t.run.Component != component {
-			continue
+		switch {
+		case t.name == "" || component != "" && t.run.Component != component:
+		case t.run.active():
+			running = append(running, t)
+		case len(t.run.Batches) > 0 && now.Sub(t.run.Heard) < logLinger:
+			ended = append(ended, t)
 		}
-		if !t.run.active() && now.Sub(t.run.Heard) > logLinger {
-			continue
-		}
-		if found != nil {
-			return nil // two run at once, and nothing tells which
-		}
-		found = t
 	}
-	return found
+	if len(running) == 0 {
+		running = ended
+	}
+	if len(running) == 1 {
+		return running[0]
+	}
+	return nil // several run at once, and nothing tells which
 }
 
 // died notes the whole text of a failure, and mends what is shown of it where

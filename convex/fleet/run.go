@@ -95,7 +95,7 @@ func (f *Fleet) Settled(ctx context.Context) error {
 
 // Now makes a snapshot of this very moment, for a reader that cannot wait for
 // the next one.
-func (f *Fleet) Now() *Snapshot { return f.build(f.snap.Load().Seq) }
+func (f *Fleet) Now() *Snapshot { return f.build(f.snap.Load().Seq, 0) }
 
 // Run does an action and waits until it ended, telling each batch as it comes;
 // emit may be nil and is called from the goroutine that called Run. When ctx

@@ -61,9 +61,38 @@ func (f *Fleet) publish() {
 			return
 		}
 		tick = f.changed.next() // before the state is read, so that no change is missed
-		f.snap.Store(f.build(f.snap.Load().Seq + 1))
+		f.snap.Store(f.build(f.snap.Load().Seq+1, planFor))
 		f.published.fire()
 	}
+}
+
+// planFor is how old the plan of a published snapshot may be while nothing but
+// counts have changed: making it is most of what a snapshot costs.
+const planFor = 400 * time.Millisecond
+
+// planned is the plan of the newest snapshot.
+type planned struct {
+	plan   plan.Plan
+	at     time.Time
+	fired  uint64 // changes of anything when it was made
+	stale  bool   // more than counts have changed in an environment
+	behind bool   // counts have changed
+	again  bool   // a snapshot is due that catches up
+}
+
+// plan is the plan as of now, or one of a moment ago, no older than age, when
+// nothing but counts changed since. f.mu is held.
+func (f *Fleet) plan(age time.Duration) plan.Plan {
+	p, fired, now := &f.planned, f.changed.n.Load(), time.Now()
+	if left := age - now.Sub(p.at); left > 0 && !p.stale && p.fired == fired && p.plan.Envs != nil {
+		if p.behind && !p.again {
+			p.again = true
+			time.AfterFunc(left, f.changed.wake)
+		}
+		return p.plan
+	}
+	*p = planned{plan: plan.Make(f.input()), at: now, fired: fired}
+	return p.plan
 }
 
 // turns lets snapshotsPerSecond go out, a few of them in a row.
@@ -84,8 +113,9 @@ func (t *turns) take(now time.Time) time.Duration {
 	return max(0, wait)
 }
 
-// build makes a snapshot of the state as it is now.
-func (f *Fleet) build(seq uint64) *Snapshot {
+// build makes a snapshot of the state as it is now, with a plan no older than
+// age.
+func (f *Fleet) build(seq uint64, age time.Duration) *Snapshot {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	s := &Snapshot{Seq: seq, At: f.now(), Loading: f.loading, Err: f.err, Messages: f.messages}
@@ -98,9 +128,10 @@ func (f *Fleet) build(seq uint64) *Snapshot {
 			s.Project.Target = p.Config.Target
 		}
 		for _, e := range f.envs {
+			e.attend()
 			s.Envs = append(s.Envs, e.cached())
 		}
-		s.Plan = plan.Make(f.input())
+		s.Plan = f.plan(age)
 	}
 	return s
 }

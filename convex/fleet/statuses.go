@@ -336,6 +336,9 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 	e.change(func() {
 		now := e.f.now()
 		e.heard, e.facts.ages.Statuses = now, now
+		if (err != nil) != (e.missing != "") {
+			e.f.planned.stale = true
+		}
 		if err != nil {
 			if e.missing == "" {
 				e.missing = "the migrations component does not answer: " + err.Error()
@@ -344,7 +347,6 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 			return
 		}
 		e.missing = ""
-		ran := e.running()
 		for _, s := range statuses {
 			t := e.tracker(s.Name)
 			before, known := t.run, t.seen
@@ -357,13 +359,14 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 			if known && t.run.Processed != before.Processed {
 				e.wrote("")
 			}
+			if !known || t.run.State != before.State {
+				e.f.planned.stale = true
+			}
 			if known && t.run.State != before.State {
 				e.announce(t.run)
 			}
 		}
-		if e.running() != ran {
-			e.wake()
-		}
+		e.attend()
 	})
 	for _, r := range failed {
 		e.f.spawn(func() { e.explain(client, r) })

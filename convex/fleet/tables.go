@@ -165,7 +165,14 @@ func (e *env) haveSizes() bool {
 
 func (e *env) gotSize(table string, n int64, err error) {
 	e.change(func() {
+		knew := e.tablesKnown
+		defer func() {
+			if e.tablesKnown != knew {
+				e.f.planned.stale = true
+			}
+		}()
 		if err != nil {
+			e.f.planned.stale = true
 			delete(e.tables, table)
 			e.tablesKnown, e.tablesProblem = false, "the size of table "+table+" cannot be read"
 			return
@@ -174,6 +181,9 @@ func (e *env) gotSize(table string, n int64, err error) {
 		e.heard, e.facts.ages.Tables = now, now
 		old, had := e.tables[table]
 		e.tables[table] = n
+		if !had || (old == 0) != (n == 0) {
+			e.f.planned.stale = true
+		}
 		if had && old != n {
 			e.wrote(table)
 		}

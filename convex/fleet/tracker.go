@@ -149,6 +149,7 @@ func (t *tracker) restart(now time.Time) {
 	t.run.Batches, t.run.BatchCount, t.run.Processed = nil, 0, 0
 	t.run.Failure, t.peak = nil, 0
 	t.run.Resumed, t.run.Before = time.Time{}, 0
+	t.costs.forget(now)
 	if t.asked.IsZero() {
 		t.mark = now
 	}

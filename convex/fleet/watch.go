@@ -16,6 +16,7 @@ import (
 type reading struct {
 	wake  chan struct{} // something may be wanted that was not, or no longer
 	sizes bool          // the sizes of the tables are kept live
+	busy  bool          // something was under way when it was looked at last
 }
 
 // Show says which environments somebody looks at; none when nothing is given.
@@ -51,6 +52,14 @@ func (e *env) busyHere() bool {
 		return true
 	}
 	return e.running()
+}
+
+// attend wakes the watch when something has begun or ended. f.mu is held.
+func (e *env) attend() {
+	if busy := e.busyHere(); busy != e.reading.busy {
+		e.reading.busy = busy
+		e.wake()
+	}
 }
 
 // running reports whether a migration runs. f.mu is held.
@@ -227,6 +236,8 @@ func (e *env) gotState(s wire.ConnectionState) {
 			e.heard = s.Heard
 		}
 		e.facts.connection(s)
+		before := e.state
+		defer func() { e.f.planned.stale = e.f.planned.stale || e.state != before }()
 		switch {
 		case s.Connected:
 			if e.state == Lost {
@@ -265,6 +276,7 @@ func (e *env) wrote(table string) {
 		c := *e.census
 		c.Stale = true
 		e.census = &c
+		e.f.planned.stale = true
 	}
 }
 

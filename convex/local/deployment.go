@@ -22,6 +22,7 @@ import (
 type Deployment struct {
 	name     string
 	adminKey string
+	keys     atomic.Pointer[[]Key] // further ones, never changed in place
 	now      func() time.Time
 	limits   Limits
 	cursors  cursorKey

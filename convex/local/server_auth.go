@@ -11,17 +11,24 @@ import (
 // identity is who calls.
 type identity struct {
 	admin bool
+	key   *Key            // of an admin that may not do everything; nil everything
 	user  json.RawMessage // what ctx.auth.getUserIdentity answers; nil none
 }
 
 // checkKey reads an admin key (1.1), which may carry the user to act as.
 func (d *Deployment) checkKey(key string) (identity, error) {
 	key, acting, actsAs := cutActing(key)
-	if !sameSecret(normalKey(key), normalKey(d.AdminKey())) {
+	var limited *Key
+	for _, k := range d.furtherKeys() {
+		if sameSecret(normalKey(key), normalKey(k.Key)) {
+			limited = &k
+		}
+	}
+	if limited == nil && !sameSecret(normalKey(key), normalKey(d.AdminKey())) {
 		return identity{}, &httpError{http.StatusUnauthorized, "BadAdminKey", "The provided admin key was invalid for this instance"}
 	}
 	if !actsAs {
-		return identity{admin: true}, nil
+		return identity{admin: true, key: limited}, nil
 	}
 	user, err := base64.StdEncoding.DecodeString(acting)
 	if err != nil || !json.Valid(user) {
@@ -102,13 +109,18 @@ var allOps = []string{
 }
 
 func (d *Deployment) checkAdminKey(w http.ResponseWriter, r *http.Request) {
-	if _, err := d.requireAdmin(r); err != nil {
+	id, err := d.requireAdmin(r)
+	if err != nil {
 		writeError(w, err)
 		return
+	}
+	ops, readOnly := allOps, false
+	if id.key != nil {
+		ops, readOnly = id.key.ops(), id.key.ReadOnly
 	}
 	writeJSON(w, http.StatusOK, struct {
 		Success    bool     `json:"success"`
 		AllowedOps []string `json:"allowedOps"`
 		IsReadOnly bool     `json:"isReadOnly"`
-	}{true, allOps, false})
+	}{true, ops, readOnly})
 }

@@ -152,6 +152,9 @@ func (d *Deployment) call(ctx context.Context, id identity, view *View, req Requ
 	req.Admin, req.Identity = id.admin, id.user
 	// POST /api/function, which asks for no type, does not find them (2.1).
 	isSystem := strings.HasPrefix(req.Path, systemPrefix) && req.Type != ""
+	if op := d.lacks(id, req, isSystem); op != "" {
+		return forbidden(req, op)
+	}
 	switch {
 	case isSystem && view == nil:
 		return d.callSystem(ctx, d.View(), req)
@@ -192,9 +195,13 @@ func (d *Deployment) prepared(r *http.Request, id identity, body functionBody, t
 	if err != nil {
 		return Response{}, err
 	}
-	return d.call(withOrigin(r.Context(), r), id, view, Request{
+	resp := d.call(withOrigin(r.Context(), r), id, view, Request{
 		Component: body.ComponentPath, Path: path, Args: args, Type: typ, Caller: "HttpApi", RequestID: requestID(r), At: at,
-	}), nil
+	})
+	if resp.Err != nil && resp.Err.Code == codeNotPermitted {
+		return Response{}, &httpError{http.StatusForbidden, codeNotPermitted, resp.Err.Message}
+	}
+	return resp, nil
 }
 
 // functionHandler serves query, mutation and action, at the root only.

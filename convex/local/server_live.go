@@ -451,7 +451,11 @@ func (d *Deployment) liveRun(ctx context.Context, view *View, id identity, q *li
 	if errors.As(err, &bad) {
 		return failed(bad.message)
 	}
-	if strings.HasPrefix(req.Path, systemPrefix) {
+	system := strings.HasPrefix(req.Path, systemPrefix)
+	if op := d.lacks(id, req, system); op != "" {
+		return failed(notPermitted(op).message)
+	}
+	if system {
 		return d.callSystem(ctx, view, req)
 	}
 	return d.runOn(ctx, view, req)

@@ -73,7 +73,7 @@ func (d *Deployment) streamExecutions(w http.ResponseWriter, r *http.Request) {
 
 // streamLogs answers with the entries after a cursor, or waits for the next.
 func (d *Deployment) streamLogs(w http.ResponseWriter, r *http.Request, want func(LogEntry) bool) {
-	if _, err := d.requireAdmin(r); err != nil {
+	if _, err := d.requireOp(r, "ViewLogs"); err != nil {
 		writeError(w, err)
 		return
 	}

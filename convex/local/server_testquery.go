@@ -85,6 +85,9 @@ func (d *Deployment) testFunction(r *http.Request) (functionAnswer, error) {
 		return none, err
 	}
 	id, err := d.adminByBody(r, body.AdminKey)
+	if err == nil && !id.may("RunTestQuery") {
+		err = notPermitted("RunTestQuery")
+	}
 	if err != nil {
 		return none, err
 	}

@@ -1,0 +1,113 @@
+package local
+
+import (
+	"net/http"
+	"slices"
+
+	"strait/convex/jsrun"
+)
+
+// Key is a further key of a deployment that may not do everything
+// (convex-wire.md 1.2).
+type Key struct {
+	Key      string   // "name|token"
+	ReadOnly bool     // as shown by check_admin_key
+	Ops      []string // DeploymentOp names; none given: what a read-only key may do, or everything
+}
+
+// AddKey lets the deployment take a further key.
+func (d *Deployment) AddKey(k Key) {
+	for {
+		old := d.keys.Load()
+		keys := append(slices.Clone(d.furtherKeys()), k)
+		if d.keys.CompareAndSwap(old, &keys) {
+			return
+		}
+	}
+}
+
+func (d *Deployment) furtherKeys() []Key {
+	if keys := d.keys.Load(); keys != nil {
+		return *keys
+	}
+	return nil
+}
+
+// readOps are the operations of a read-only key (1.2).
+func readOps() []string {
+	return slices.DeleteFunc(slices.Clone(allOps), func(op string) bool {
+		return op[:4] != "View" && op != "DownloadBackups" && op != "RunInternalQueries" && op != "RunTestQuery"
+	})
+}
+
+func (k Key) ops() []string {
+	switch {
+	case len(k.Ops) > 0:
+		return k.Ops
+	case k.ReadOnly:
+		return readOps()
+	}
+	return allOps
+}
+
+// may reports whether the caller may do an operation.
+func (id identity) may(op string) bool {
+	return id.admin && (id.key == nil || slices.Contains(id.key.ops(), op))
+}
+
+const codeNotPermitted = "OperationNotPermitted"
+
+func notPermitted(op string) *httpError {
+	return &httpError{http.StatusForbidden, codeNotPermitted, "You do not have permission to perform this operation (deployment:" + op + ")."}
+}
+
+// requireOp is requireAdmin for routes that need an operation.
+func (d *Deployment) requireOp(r *http.Request, op string) (identity, error) {
+	id, err := d.requireAdmin(r)
+	if err == nil && !id.may(op) {
+		err = notPermitted(op)
+	}
+	return id, err
+}
+
+// forbidden is the answer to a call that the key may not make.
+func forbidden(req Request, op string) Response {
+	refused := notPermitted(op)
+	return Response{RequestID: req.RequestID, Type: req.Type, Err: &FunctionError{Message: refused.message, Code: refused.code}}
+}
+
+// lacks reports which operation a limited key lacks for a call; "" none
+// (2.5). Public functions of the root need none.
+func (d *Deployment) lacks(id identity, req Request, system bool) string {
+	if !id.admin || id.key == nil {
+		return ""
+	}
+	run, data := "RunInternalMutations", "WriteData"
+	typ := req.Type
+	if app := d.App(); app != nil && !system {
+		if c := app.Component(req.Component); c != nil {
+			if f, ok := c.Function(req.Path); ok {
+				if typ = f.Type; req.Component == "" && f.Public {
+					return ""
+				}
+			}
+		}
+	}
+	switch typ {
+	case jsrun.Query:
+		run, data = "RunInternalQueries", "ViewData"
+	case jsrun.Action:
+		run = "RunInternalActions"
+	}
+	switch {
+	case system && !id.may(data):
+		return data
+	case system:
+		return ""
+	case !id.may(run):
+		return run
+	case req.Component != "" && !id.may(data):
+		return data
+	}
+	return ""
+}
