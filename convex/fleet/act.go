@@ -120,6 +120,9 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 	}
 	if c.Migration != "" {
 		m, err := findMigration(f.project, c.Migration)
+		if t := e.runs[c.Migration]; err != nil && c.Action == plan.ActCancel && t != nil && t.name != "" {
+			return e, e.cannotStop(*c, t), nil, nil // of another component, or defined no more
+		}
 		if err != nil {
 			return e, []plan.Refusal{{Code: "unknown-migration", Why: err.Error(), Hint: "strait inspect lists them"}}, nil, nil
 		}
@@ -139,7 +142,11 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 		ask.Before = append(ask.Before, before.evidence())
 	}
 	refusals, warnings := plan.Gate(ask)
+	if c.Action == plan.ActCancelAll && e.anyRuns() { // also what the plan does not know of
+		refusals = slices.DeleteFunc(refusals, func(r plan.Refusal) bool { return r.Code == "not-running" })
+	}
 	refusals = append(refusals, e.busy(*c)...)
+	refusals = append(refusals, e.beyondKey(*c)...)
 	return e, refusals, warnings, nil
 }
 
@@ -206,7 +213,7 @@ func (f *Fleet) begin(c Command) (*action, error) {
 	}
 	a := &action{f: f, e: e, c: c, id: rand.Text()[:12], client: e.client, embed: e.embed, place: e.place}
 	a.call = a.send
-	a.migration, _ = f.migration(c.Migration)
+	a.migration = e.definition(c.Migration)
 	a.ctx, a.cancel = context.WithCancel(f.ctx)
 	if a.migration.Source != "" {
 		a.code = hashOf(a.migration.Source)

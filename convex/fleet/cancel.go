@@ -178,6 +178,17 @@ func (a *action) cancelOwnJob() error {
 	return fmt.Errorf("cancel %s: its next job is there as soon as one is canceled", a.c.Migration)
 }
 
+// anyRuns reports whether any migration runs, of whatever component. f.mu is
+// held.
+func (e *env) anyRuns() bool {
+	for _, t := range e.runs {
+		if t.run.State == "inProgress" {
+			return true
+		}
+	}
+	return false
+}
+
 // cancelAll cancels whatever runs: what this Strait drives, what the migrations
 // components run, and what schedules itself.
 func (a *action) cancelAll() error {

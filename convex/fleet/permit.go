@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"strait/convex/project"
 	"strait/convex/wire"
 	"strait/plan"
 )
@@ -15,7 +16,9 @@ import (
 // to do (convex-wire.md 1.2, 2.5), so that nothing fails half way. When that
 // cannot be read, the calls themselves tell.
 func (a *action) permitted() error {
-	needs := a.needs()
+	a.f.mu.Lock()
+	needs := a.e.needs(a.c, a.migration)
+	a.f.mu.Unlock()
 	if len(needs) == 0 || a.embed != nil {
 		return nil
 	}
@@ -41,32 +44,65 @@ func lacking(access wire.Access, needs []string) []string {
 	})
 }
 
-// needs are the operations that an action takes (DeploymentOp, 1.2).
-func (a *action) needs() []string {
+// beyondKey refuses what the key is known not to do. f.mu is held.
+func (e *env) beyondKey(c Command) []plan.Refusal {
+	if e.facts.access == nil || e.embedded {
+		return nil
+	}
+	access := wire.Access{AllowedOps: e.facts.access.Ops, ReadOnly: e.facts.access.ReadOnly}
+	lacks := lacking(access, e.needs(c, e.definition(c.Migration)))
+	if len(lacks) == 0 {
+		return nil
+	}
+	return []plan.Refusal{{Code: "key-may-not", Why: fmt.Sprintf("the key of %s lacks %s", c.Env, strings.Join(lacks, " and ")), Hint: "use a key that may do it"}}
+}
+
+// definition is a migration by name; one that the project does not define, but
+// a component there keeps, is the component's. f.mu is held.
+func (e *env) definition(name string) project.Migration {
+	if m, ok := e.f.migration(name); ok || name == "" {
+		return m
+	}
+	return project.Migration{Name: name, Driver: project.ComponentDriver}
+}
+
+// cannotStop refuses to cancel what a component keeps and the project does not
+// define. f.mu is held.
+func (e *env) cannotStop(c Command, t *tracker) []plan.Refusal {
+	switch {
+	case e.state != Ready:
+		return []plan.Refusal{{Code: "unreachable", Why: cmpText(e.problem, c.Env+" is not connected"), Hint: "wait until it is connected"}}
+	case t.run.State != "inProgress":
+		return []plan.Refusal{{Code: "not-running", Why: fmt.Sprintf("%s is not running in %s", c.Migration, c.Env)}}
+	}
+	return e.beyondKey(c)
+}
+
+// needs are the operations that an action takes (DeploymentOp, 1.2). f.mu is
+// held.
+func (e *env) needs(c Command, m project.Migration) []string {
 	call := "RunInternalMutations"
-	if a.migration.Action {
+	if m.Action {
 		call = "RunInternalActions"
 	}
-	switch a.c.Action {
+	switch c.Action {
 	case plan.ActRun:
-		if a.c.Supervised && a.byComponent() {
+		if c.Supervised && component(m) {
 			return []string{"RunTestQuery", call, "WriteData"}
 		}
 	case plan.ActDryRun:
 	case plan.ActCancel, plan.ActCancelAll:
-		a.f.mu.Lock()
-		defer a.f.mu.Unlock()
-		switch t := a.e.runs[a.c.Migration]; {
+		switch t := e.runs[c.Migration]; {
 		case t != nil && t.cancel != nil:
 			return nil // it is only told to stop
-		case a.c.Action == plan.ActCancel && !a.byComponent():
+		case c.Action == plan.ActCancel && !component(m):
 			return []string{"ViewData", "WriteData"}
 		}
 		return []string{call, "WriteData"}
 	default:
 		return nil
 	}
-	if a.migration.Public {
+	if m.Public {
 		return nil
 	}
 	return []string{call}

@@ -121,12 +121,10 @@ func (p *proxy) serve(c net.Conn) {
 		for {
 			n, err := up.Read(buf)
 			silent.Lock()
-			silent.Unlock() //nolint:staticcheck // only to wait
-			if n > 0 {
-				if _, err := c.Write(buf[:n]); err != nil {
-					return
-				}
+			if n > 0 && err == nil {
+				_, err = c.Write(buf[:n])
 			}
+			silent.Unlock()
 			if err != nil {
 				return
 			}

@@ -92,6 +92,10 @@ func (e *env) cannotRun(c Command, m project.Migration) []plan.Refusal {
 		return one("no-cursor", c.Migration+" takes no cursor from Strait", "start it with reset to begin again")
 	case c.Supervised && m.Runner && len(m.Series) == 0:
 		return one("cannot-supervise", c.Migration+" runs whatever it is told to", "start the migration itself supervised")
+	case c.Supervised && component(m) && e.lacks(m.Name, "oneBatchOnly"):
+		return one("too-old", "the @convex-dev/migrations deployed in "+e.cfg.Name+" is older than 0.3.1 and cannot run one batch at a time", "start it without supervision, or deploy a newer one")
+	case c.Reset && m.Runner && len(m.Series) > 1 && e.lacks(m.Name, "reset") && !c.Supervised:
+		return one("too-old", "the @convex-dev/migrations deployed in "+e.cfg.Name+" is older than 0.3.3 and cannot reset a series", "reset its members one by one, or deploy a newer one")
 	case c.Supervised && !paged && !component(m):
 		return one("cannot-supervise", c.Migration+" cannot be driven batch by batch: "+oneGo(m), "start it without supervision")
 	case (c.Steps > 0 || c.Throttle > 0) && !paged && !c.Supervised:

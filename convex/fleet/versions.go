@@ -43,6 +43,18 @@ func (a *action) dialect() (dialect, error) {
 	return dialect{}, fmt.Errorf("the component %q of %s has no function lib:migrate: it is not @convex-dev/migrations", component, a.c.Env)
 }
 
+// lacks reports whether the component that keeps a migration is known not to
+// take an argument. f.mu is held.
+func (e *env) lacks(name, arg string) bool {
+	path, _ := e.home(name)
+	for _, c := range e.facts.installed {
+		if c.path == path && c.migrate != nil && c.migrate.Kind == schema.Object {
+			return c.migrate.Field(arg) == nil
+		}
+	}
+	return false
+}
+
 func dialectOf(args *schema.Validator) dialect {
 	if args == nil || args.Kind != schema.Object {
 		return dialect{}
