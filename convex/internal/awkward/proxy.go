@@ -37,7 +37,8 @@ type Request struct {
 // Options say how the proxy misbehaves; the zero Options do not.
 type Options struct {
 	// Frame says what is passed on in place of a frame: itself, others, none.
-	// The frames of one direction of one connection are asked for in order.
+	// The frames of one direction of one connection are asked for in order, and
+	// never two at once.
 	Frame func(Frame) []string
 	// HTTP answers in place of the deployment and reports true, or does nothing.
 	HTTP func(w http.ResponseWriter, r *http.Request) bool
@@ -55,6 +56,7 @@ type Proxy struct {
 	http    *http.Client // to the deployment
 	forward http.Handler
 	running sync.WaitGroup
+	asking  sync.Mutex // held while Options.Frame runs
 	ctx     context.Context
 	stop    context.CancelFunc
 
@@ -240,7 +242,9 @@ func (p *Proxy) pass(c *Conn, toServer bool) {
 		p.mu.Unlock()
 		out := []string{f.Text}
 		if p.opt.Frame != nil {
+			p.asking.Lock()
 			out = p.opt.Frame(f)
+			p.asking.Unlock()
 		}
 		select {
 		case <-c.silent:
