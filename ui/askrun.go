@@ -63,9 +63,12 @@ func (m Root) drawHow(p *pen, labelW int) {
 		return
 	}
 	if m.h < 20 { // the one that is chosen
-		name, what := "in the background", "goes on when Strait quits"
-		if a.cmd.Supervised {
+		name, what := "in the background", "goes on without Strait"
+		switch f, ok := m.focusOf(a.cmd); {
+		case a.cmd.Supervised:
 			name, what = "supervised", "stops when Strait quits"
+		case ok && f.env.Embedded:
+			what = "ends with Strait"
 		}
 		p.col(l.dim, "how", labelW).put(l.strong, name).put(l.dim, ", "+what).end()
 		return

@@ -287,7 +287,11 @@ func (m Root) drawKey(p *pen, f focus) {
 	}
 	if e := f.env; e.Protected {
 		lock, k := m.lock(e)
-		p.to(2).put(k, lock).put(l.dim, ": its name is typed before anything is written").end()
+		what := ": its name is typed before anything is written"
+		if e.ArmedUntil.After(m.now) {
+			what = ": its name was typed, so it can be written to"
+		}
+		p.to(2).put(k, lock).put(l.dim, what).end()
 	}
 	p.blank()
 }

@@ -178,3 +178,34 @@ func TestMisusedFlagsOfRun(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// Cancel --all stops what another process started, and says when nothing runs.
+func TestCancelAllFromTheCommandLine(t *testing.T) {
+	t.Parallel()
+	dir, _ := served(t, 5000)
+	if stdout, stderr, code := strait(t, dir, "cancel", "--all", "--env", "far"); code != exitRefused || !strings.Contains(stderr, "no migration is running in far") {
+		t.Errorf("while nothing runs: exit %d: %s%s", code, stdout, stderr)
+	}
+	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--batch-size", "2", "--json", "--project", dir)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	sc := bufio.NewScanner(out)
+	for sc.Scan() && !strings.Contains(sc.Text(), `"batch"`) {
+	}
+	stdout, stderr, code := strait(t, dir, "cancel", "--all", "--env", "far")
+	if code != 0 || !strings.Contains(stdout, "nothing runs in far any more") {
+		t.Errorf("exit %d: %s%s", code, stdout, stderr)
+	}
+	last := ""
+	for sc.Scan() {
+		last = sc.Text()
+	}
+	if exit, _ := cmd.Wait().(*exec.ExitError); exit == nil || exit.ExitCode() != exitCanceled || !strings.Contains(last, `"status":"canceled"`) {
+		t.Errorf("the run ended with %v: %s", exit, last)
+	}
+}
