@@ -294,6 +294,7 @@ func (m Root) howTo(act plan.Action, f focus) ask {
 			"commit it with the code that reads and writes both shapes, then deploy with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 			"  npx convex deploy",
 			"The screen ticks widen as soon as the deployment accepts the new shape.",
+			`deploy = "npx convex deploy" in strait.toml lets Strait run it from here.`,
 		}
 		return a
 	}
@@ -303,6 +304,7 @@ func (m Root) howTo(act plan.Action, f focus) ask {
 		"strait.toml names no command that deploys to it. Once the census is zero, deploy the target in " + m.schemaFile() + " with " + f.env.Name + "'s key in CONVEX_DEPLOY_KEY:",
 		"  npx convex deploy",
 		"Convex refuses it while a single document does not fit.",
+		`deploy = "npx convex deploy" in strait.toml lets Strait run it from here.`,
 	}
 	return a
 }

@@ -113,6 +113,9 @@ func refusal(t *testing.T, err error) plan.Refusal {
 // it runs only where the work tree holds what the step needs, and a step is
 // over when the deployment has the schema.
 func TestPassageByCommand(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short: a whole passage with every migration of the demo takes a minute under the race detector")
+	}
 	d := newDeployer(t, "prod")
 	d.file(".env.local", "CONVEX_DEPLOYMENT=dev:elsewhere-cat-9\nCONVEX_DEPLOY_KEY=dev:elsewhere-cat-9|x\n")
 	t.Setenv("CONVEX_DEPLOYMENT_TOKEN", "dev:elsewhere-cat-9|x")
