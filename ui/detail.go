@@ -433,7 +433,12 @@ func (m Root) drawEnvDetail(p *pen, f focus) {
 		return
 	}
 	p.head("CHECKLIST")
-	m.drawStep(p, "widen", &f.envPlan.Widen, false)
-	m.drawStep(p, "migrate", &f.envPlan.Migrate, f.envPlan.Widen.State != plan.Done)
-	m.drawStep(p, "narrow", &f.envPlan.Narrow, f.envPlan.Migrate.State != plan.Done)
+	m.drawSteps(p, f.envPlan)
+}
+
+// drawSteps is the checklist of a whole environment.
+func (m Root) drawSteps(p *pen, e *plan.EnvPlan) {
+	m.drawStep(p, "widen", &e.Widen, false)
+	m.drawStep(p, "migrate", &e.Migrate, e.Widen.State != plan.Done)
+	m.drawStep(p, "narrow", &e.Narrow, e.Migrate.State != plan.Done)
 }

@@ -10,7 +10,6 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"strait/convex/fleet"
-	"strait/plan"
 )
 
 // envHead is the number of lines above the environment page's body.
@@ -377,9 +376,7 @@ func (m Root) drawEnvSteps(p *pen, f focus) {
 	}
 	m.section(p, "CHECKLIST", "")
 	q := newPen(m.l, p.w-2, p.h)
-	m.drawStep(q, "widen", &f.envPlan.Widen, false)
-	m.drawStep(q, "migrate", &f.envPlan.Migrate, f.envPlan.Widen.State != plan.Done)
-	m.drawStep(q, "narrow", &f.envPlan.Narrow, f.envPlan.Migrate.State != plan.Done)
+	m.drawSteps(q, f.envPlan)
 	for _, line := range q.lines {
 		p.to(1).styled(line)
 	}

@@ -43,14 +43,12 @@ func served(t *testing.T, users int) (dir, key string) {
 	return dir, first.AdminKey
 }
 
-// One process runs a migration in a deployment, another one stops it; the key
-// is in nothing that they write.
-func TestARunIsStoppedFromElsewhere(t *testing.T) {
-	t.Parallel()
-	dir, key := served(t, 5000)
-	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--batch-size", "2", "--json", "--project", dir)
-	var errs, all bytes.Buffer
-	cmd.Stderr = &errs
+// running starts a run in far, in a process of its own.
+func running(t *testing.T, dir string, flags ...string) (*exec.Cmd, *bufio.Scanner, *bytes.Buffer) {
+	t.Helper()
+	cmd := exec.Command(binary(t), append([]string{"run", "dropAvatarUrl", "--env", "far", "--json", "--project", dir}, flags...)...)
+	errs := &bytes.Buffer{}
+	cmd.Stderr = errs
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +56,16 @@ func TestARunIsStoppedFromElsewhere(t *testing.T) {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	sc := bufio.NewScanner(out)
+	return cmd, bufio.NewScanner(out), errs
+}
+
+// One process runs a migration in a deployment, another one stops it; the key
+// is in nothing that they write.
+func TestARunIsStoppedFromElsewhere(t *testing.T) {
+	t.Parallel()
+	dir, key := served(t, 5000)
+	cmd, sc, errs := running(t, dir, "--batch-size", "2")
+	var all bytes.Buffer
 	for sc.Scan() && !strings.Contains(sc.Text(), `"batch"`) {
 	}
 	stdout, stderr, code := strait(t, dir, "run", "dropAvatarUrl", "--env", "far")
@@ -122,17 +129,8 @@ func TestASupervisedRunStopsWhereItIsTold(t *testing.T) {
 	if code != 0 || strings.Count(stdout, `"event":"batch"`) != 2 || !strings.Contains(stdout, `"status":"stopped","processed":20`) {
 		t.Fatalf("--steps 2: exit %d: %s%s", code, stdout, stderr)
 	}
-	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--supervised", "--batch-size", "10", "--throttle", "100ms", "--json", "--project", dir)
-	var errs bytes.Buffer
-	cmd.Stderr = &errs
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	sc, last := bufio.NewScanner(out), ""
+	cmd, sc, errs := running(t, dir, "--supervised", "--batch-size", "10", "--throttle", "100ms")
+	last := ""
 	for n := 0; sc.Scan(); {
 		if last = sc.Text(); strings.Contains(last, `"event":"batch"`) {
 			if n++; n == 2 {
@@ -186,15 +184,7 @@ func TestCancelAllFromTheCommandLine(t *testing.T) {
 	if stdout, stderr, code := strait(t, dir, "cancel", "--all", "--env", "far"); code != exitRefused || !strings.Contains(stderr, "no migration is running in far") {
 		t.Errorf("while nothing runs: exit %d: %s%s", code, stdout, stderr)
 	}
-	cmd := exec.Command(binary(t), "run", "dropAvatarUrl", "--env", "far", "--batch-size", "2", "--json", "--project", dir)
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	sc := bufio.NewScanner(out)
+	cmd, sc, _ := running(t, dir, "--batch-size", "2")
 	for sc.Scan() && !strings.Contains(sc.Text(), `"batch"`) {
 	}
 	stdout, stderr, code := strait(t, dir, "cancel", "--all", "--env", "far")

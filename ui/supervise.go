@@ -38,25 +38,20 @@ func hasBatches(d *project.Migration) bool {
 
 // blockedStep is why no single batch can be run now.
 func blockedStep(m Root) string {
-	return firstOf(m, notReady, noMigration, func(m Root) string {
-		f := m.focus()
-		switch {
-		case f.run.State == "canceling":
-			return "cancelling after this batch"
-		case steered(f.run):
-			return ""
-		case active(f.run.State):
-			return short(f.mig) + " runs in the background, where batches follow each other; c cancels it, then s goes on batch by batch"
-		case f.def != nil && !hasBatches(f.def):
-			return short(f.mig) + " cannot be run batch by batch: it is " + string(f.def.Driver)
-		}
-		return blockedRun(m)
-	})
+	f := m.focus()
+	switch {
+	case f.mig == "" || active(f.run.State):
+		return blockedTune(m)
+	case f.def != nil && !hasBatches(f.def):
+		return short(f.mig) + " cannot be run batch by batch: it is " + string(f.def.Driver)
+	}
+	return blockedRun(m)
 }
 
-// blockedTune is why nothing can be set of a run.
+// blockedTune is why nothing can be set of a run. It can be paused while the
+// connection is lost: what Strait drives, Strait holds.
 func blockedTune(m Root) string {
-	return firstOf(m, notReady, noMigration, func(m Root) string {
+	return firstOf(m, noMigration, func(m Root) string {
 		f := m.focus()
 		switch {
 		case f.run.State == "canceling":
@@ -66,7 +61,7 @@ func blockedTune(m Root) string {
 		case active(f.run.State):
 			return short(f.mig) + " runs in the background and cannot be steered; c cancels it, then s or r goes on under supervision"
 		}
-		return short(f.mig) + " does not run in " + f.env.Name + "; s runs one batch of it, r runs it supervised"
+		return cmp.Or(notReady(m), short(f.mig)+" does not run in "+f.env.Name+"; s runs one batch of it, r runs it supervised")
 	})
 }
 
