@@ -53,14 +53,14 @@ type EnvSnapshot struct {
 	Embedded   bool
 	Command    string // the project's own command that deploys to it; "" none, or embedded
 	Protected  bool
-	ArmedUntil time.Time // zero: read-only when Protected
+	ArmedUntil time.Time // zero: read-only when Protected, or not reachable
 	State      EnvState
 	Err        string
 	Opening    string // what it is doing while Opening: "generating 2,000 documents"
 	Heard      time.Time
 	Tables     map[string]int64
 	Documents  int64
-	Runs       map[string]Run // by migration name: what is known of its newest run
+	Runs       map[string]Run // by migration name, with its component before it where that is not the project's own: "billing/migrations/own:backfill"
 	DryRun     map[string]*DryRun
 	Census     *plan.Census
 	CensusRun  *CensusRun // while one is being taken
@@ -96,10 +96,12 @@ type Access struct {
 // ComponentFact is an installed migrations component (convex-wire.md 13.5).
 type ComponentFact struct {
 	Path    string // "migrations", "billing/migrations"
-	Version string // as far as its functions tell: "0.2.x", "0.3.1-0.3.2", "0.3.3 or newer"; "" unknown
+	Version string // as far as its functions and cursors tell: "0.3.0 or older", "0.3.1-0.3.2", "0.3.3 or newer", "0.3.5 or newer"; "" unknown
 }
 
-// Ages say when each fact was last told; zero never.
+// Ages say as of when each fact holds; zero: never told. What is kept live
+// holds as of the last word of the connection; the sizes of tables are live
+// only where somebody looks or something runs (Fleet.Show).
 type Ages struct{ Schema, Tables, Statuses, Functions, Push, Logs time.Time }
 
 // LogFeed is the state of the function log's long poll.

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"fmt"
+	"runtime"
 	"testing"
 	"time"
 
@@ -68,7 +69,7 @@ func large(tb testing.TB) (*Fleet, []wire.MigrationStatus) {
 func BenchmarkFleetSecond(b *testing.B) {
 	f, statuses := large(b)
 	b.ReportAllocs()
-	n := 0
+	n, peak := 0, uint64(0)
 	for b.Loop() {
 		for change := range 200 {
 			e := f.envs[change%20]
@@ -81,5 +82,9 @@ func BenchmarkFleetSecond(b *testing.B) {
 				f.snap.Store(f.build(f.snap.Load().Seq+1, planFor))
 			}
 		}
+		var m runtime.MemStats
+		runtime.ReadMemStats(&m)
+		peak = max(peak, m.HeapAlloc)
 	}
+	b.ReportMetric(float64(peak)/(1<<20), "heap-MB")
 }

@@ -202,6 +202,7 @@ func (a *action) watchWrites(open []*schema.Table) (*writeWatch, error) {
 		call := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: t.Name})}
 		w.calls = append(w.calls, call)
 		stops = append(stops, a.client.Subscribe(call, func(u wire.Update) {
+			spent := false
 			a.f.change(func() {
 				now := stampOf(u)
 				switch {
@@ -211,9 +212,13 @@ func (a *action) watchWrites(open []*schema.Table) (*writeWatch, error) {
 					w.dirty = true
 					if w.over && a.e.watchingWrites == w {
 						a.e.wrote(t.Name)
+						spent = a.e.census != nil && a.e.census.Stale
 					}
 				}
 			})
+			if spent { // one write is enough; those that follow need not be told
+				a.f.spawn(w.stop)
+			}
 		}))
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, watchTimeout)

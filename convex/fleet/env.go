@@ -221,7 +221,7 @@ func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err
 		return nil, nil, err
 	}
 	e.at("connecting to " + url)
-	client = wire.New(wire.Options{URL: url, AdminKey: key, Now: e.f.opt.Now})
+	client = wire.New(wire.Options{URL: url, AdminKey: key, HTTP: e.f.opt.http, Now: e.f.opt.Now})
 	if err := e.probe(ctx, client); err != nil {
 		client.Close()
 		return nil, nil, err

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/http"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -29,6 +30,7 @@ type Options struct {
 	Now func() time.Time
 
 	patience time.Duration // of tests, in place of every longer one
+	http     *http.Client  // of tests, in place of one that reaches the network
 }
 
 // snapshotsPerSecond bounds how often a new snapshot is published.
