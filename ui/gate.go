@@ -26,6 +26,9 @@ type gateReport struct {
 	Missing      []plan.Lack `json:"missing"`
 }
 
+// silence is how long an environment that says nothing is waited for.
+const silence = 2 * time.Minute
+
 type gateOptions struct {
 	env   string
 	count bool
@@ -52,7 +55,7 @@ it, so in CI, say strait gate --count: it only reads.`,
 	fl := cmd.Flags()
 	fl.StringVar(&o.env, "env", "", "only this environment")
 	fl.BoolVar(&o.count, "count", false, "first count the documents wherever a proof is missing; nothing is written")
-	fl.DurationVar(&o.wait, "wait", 2*time.Minute, "how long to wait for an environment that is silent")
+	fl.DurationVar(&o.wait, "wait", silence, "how long to wait for an environment that is silent")
 	c.completeEnv(cmd, "env")
 	return cmd
 }

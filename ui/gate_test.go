@@ -62,6 +62,18 @@ func TestGateVerb(t *testing.T) {
 	}
 }
 
+// A count lives no longer than its process, so narrow takes the one it needs.
+func TestNarrowCountsFirst(t *testing.T) {
+	t.Parallel()
+	dir := gateProject(t, narrow+ripe+raw)
+	for _, c := range []verbCase{
+		{"ripe", dir, "narrow --env ripe", 0, []string{"narrow ripe", "success: the schema is active in ripe"}, []string{"counting the documents of ripe"}},
+		{"not widened", dir, "narrow --env raw --confirm raw", 3, nil, []string{"refused"}},
+	} {
+		t.Run(c.name, c.check)
+	}
+}
+
 // silentServer is the address of a server that takes calls and answers none.
 func silentServer(t *testing.T) string {
 	t.Helper()

@@ -1,7 +1,9 @@
 package ui
 
 import (
+	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,7 +28,8 @@ func (c *cli) narrowVerb() *cobra.Command {
 	return c.deployVerb(plan.ActNarrow, "Deploy the target schema to an environment, and wait until it is active", `Narrow deploys the target schema, which refuses documents of the old shape from
 then on: into an embedded environment in place, to a real one by the project's own
 command, which strait.toml names: deploy = "npx convex deploy". It is allowed only
-with a full, fresh census of zero, and when the work tree's schema is the target.`)
+with a full, fresh census of zero, which it takes itself (reading only), and when
+the work tree's schema is the target.`)
 }
 
 func (c *cli) deployVerb(act plan.Action, short, long string) *cobra.Command {
@@ -75,6 +78,9 @@ func (c *cli) deploy(act plan.Action, fl deployFlags) error {
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
 	cmd := fleet.Command{Action: act, Env: e.Name, Typed: fl.confirm, Override: fl.override, By: "cli"}
+	if err := c.prove(ctx, f, cmd); err != nil {
+		return err
+	}
 	var failed error
 	began := time.Now()
 	out, err := f.Run(ctx, cmd, func(ev fleet.Event) {
@@ -95,6 +101,22 @@ func (c *cli) deploy(act plan.Action, fl deployFlags) error {
 		return &coded{errSaid, exitFailed}
 	}
 	return failed
+}
+
+// prove counts the documents where a count is all that a narrow lacks: none
+// outlives the process that took it, so an earlier one cannot be had.
+func (c *cli) prove(ctx context.Context, f *fleet.Fleet, cmd fleet.Command) error {
+	if cmd.Action != plan.ActNarrow || f.Ready(ctx, cmd.Env) != nil {
+		return nil // Run tells why it is not ready
+	}
+	refusals, _ := f.Check(cmd)
+	unprovable := func(r plan.Refusal) bool { return !uncounted(plan.Lack{Refusal: r}) && r.Code != "order" }
+	if len(refusals) == 0 || slices.ContainsFunc(refusals, unprovable) {
+		return nil
+	}
+	g := gateRun{cli: c, gateOptions: gateOptions{count: true, wait: silence}}
+	_, _, err := g.look(ctx, f)
+	return err
 }
 
 func (c *cli) tellDeploy(cmd fleet.Command, command string, ev fleet.Event) error {
