@@ -27,8 +27,12 @@ func (d *Deployment) checkKey(key string) (identity, error) {
 	if limited == nil && !sameSecret(normalKey(key), normalKey(d.AdminKey())) {
 		return identity{}, &httpError{http.StatusUnauthorized, "BadAdminKey", "The provided admin key was invalid for this instance"}
 	}
+	id := identity{admin: true, key: limited}
 	if !actsAs {
-		return identity{admin: true, key: limited}, nil
+		return id, nil
+	}
+	if !id.may("ActAsUser") {
+		return identity{}, notPermitted("ActAsUser")
 	}
 	user, err := base64.StdEncoding.DecodeString(acting)
 	if err != nil || !json.Valid(user) {

@@ -57,8 +57,8 @@ const maxPushBody = 200 << 20
 func (d *Deployment) limitBody(w http.ResponseWriter, r *http.Request) error {
 	limit := int64(maxBody)
 	if strings.HasPrefix(r.URL.Path, "/api/deploy2/") {
-		// Only those who hold the key may make us read so much.
-		if id, err := d.authenticate(r); err == nil && id.admin {
+		// Only those who may deploy make us read so much.
+		if _, err := d.requireOp(r, "Deploy"); err == nil {
 			limit = maxPushBody
 		}
 	}

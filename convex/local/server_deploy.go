@@ -35,15 +35,12 @@ type keyed struct {
 
 func (k keyed) key() string { return k.AdminKey }
 
-// readKeyed reads a request and checks the key in it.
+// readKeyed reads a request and checks that the key in it may deploy.
 func (d *Deployment) readKeyed(r *http.Request, into interface{ key() string }) error {
 	if err := readJSON(r, into); err != nil {
 		return err
 	}
-	id, err := d.checkKey(into.key())
-	if err == nil && !id.admin {
-		err = d.noAdmin()
-	}
+	_, err := d.allow("Deploy")(d.checkKey(into.key()))
 	return err
 }
 

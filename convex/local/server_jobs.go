@@ -15,7 +15,7 @@ func (d *Deployment) cancelJobRoute(w http.ResponseWriter, r *http.Request) {
 		ID          string  `json:"id"`
 		ComponentID *string `json:"componentId"`
 	}
-	component, err := d.forAdmin(r, &body, func() *string { return body.ComponentID })
+	component, err := d.forWriter(r, &body, func() *string { return body.ComponentID })
 	if err == nil {
 		if id, bad := value.ParseID(body.ID); bad != nil || id.Table != scheduledNumber {
 			err = badRequest("InvalidId", "Invalid ID for table _scheduled_functions")
@@ -41,7 +41,7 @@ type cancelAllBody struct {
 
 func (d *Deployment) cancelAllJobs(w http.ResponseWriter, r *http.Request) {
 	var body cancelAllBody
-	component, err := d.forAdmin(r, &body, func() *string { return body.ComponentID })
+	component, err := d.forWriter(r, &body, func() *string { return body.ComponentID })
 	path := ""
 	if err == nil && body.UDFPath != nil {
 		if path, err = functionPath(*body.UDFPath); err != nil {
@@ -87,10 +87,10 @@ func (d *Deployment) cancelSome(ctx context.Context, component string, match fun
 	return more, err
 }
 
-// forAdmin reads the body of an admin's route and finds the component that it
-// names by its id.
-func (d *Deployment) forAdmin(r *http.Request, body any, id func() *string) (component string, err error) {
-	if _, err := d.requireAdmin(r); err != nil {
+// forWriter reads the body of a route that writes data and finds the component
+// that it names by its id.
+func (d *Deployment) forWriter(r *http.Request, body any, id func() *string) (component string, err error) {
+	if _, err := d.requireOp(r, "WriteData"); err != nil {
 		return "", err
 	}
 	if err := readJSON(r, body); err != nil {

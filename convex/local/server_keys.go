@@ -63,11 +63,21 @@ func notPermitted(op string) *httpError {
 
 // requireOp is requireAdmin for routes that need an operation.
 func (d *Deployment) requireOp(r *http.Request, op string) (identity, error) {
-	id, err := d.requireAdmin(r)
-	if err == nil && !id.may(op) {
-		err = notPermitted(op)
+	return d.allow(op)(d.authenticate(r))
+}
+
+// allow lets those pass who may do an operation.
+func (d *Deployment) allow(op string) func(identity, error) (identity, error) {
+	return func(id identity, err error) (identity, error) {
+		switch {
+		case err != nil:
+		case !id.admin:
+			err = d.noAdmin()
+		case !id.may(op):
+			err = notPermitted(op)
+		}
+		return id, err
 	}
-	return id, err
 }
 
 // forbidden is the answer to a call that the key may not make.
@@ -82,9 +92,15 @@ func (d *Deployment) lacks(id identity, req Request, system bool) string {
 	if !id.admin || id.key == nil {
 		return ""
 	}
+	if system {
+		if op := systemOp(req); op != "" && !id.may(op) {
+			return op
+		}
+		return ""
+	}
 	run, data := "RunInternalMutations", "WriteData"
 	typ := req.Type
-	if app := d.App(); app != nil && !system {
+	if app := d.App(); app != nil {
 		if c := app.Component(req.Component); c != nil {
 			if f, ok := c.Function(req.Path); ok {
 				if typ = f.Type; req.Component == "" && f.Public {
@@ -100,14 +116,34 @@ func (d *Deployment) lacks(id identity, req Request, system bool) string {
 		run = "RunInternalActions"
 	}
 	switch {
-	case system && !id.may(data):
-		return data
-	case system:
-		return ""
 	case !id.may(run):
 		return run
 	case req.Component != "" && !id.may(data):
 		return data
 	}
 	return ""
+}
+
+// systemOps are the operations that system functions ask for beside ViewData
+// and WriteData (6.2); "" none.
+var systemOps = map[string]string{
+	"_system/cli/exports:getLatest":                    "ViewBackups",
+	"_system/frontend/latestExport:default":            "ViewBackups",
+	"_system/cli/queryImport:default":                  "ViewBackups",
+	"_system/cli/queryImport:list":                     "ViewBackups",
+	"_system/cli/queryEnvironmentVariables:default":    "ViewEnvironmentVariables",
+	"_system/cli/queryEnvironmentVariables:get":        "ViewEnvironmentVariables",
+	"_system/frontend/deploymentState:deploymentState": "",
+	"_system/frontend/backendState:backendState":       "",
+	"_system/frontend/getVersion:default":              "",
+}
+
+func systemOp(req Request) string {
+	if op, listed := systemOps[req.Path]; listed {
+		return op
+	}
+	if req.Type == jsrun.Query {
+		return "ViewData"
+	}
+	return "WriteData"
 }

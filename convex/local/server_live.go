@@ -229,9 +229,13 @@ func (c *syncConn) authenticate(m *clientMessage) error {
 	case "Admin":
 		id, err = c.d.checkKey(m.Value)
 		for _, acting := range []json.RawMessage{m.Impersonating, m.ActingAs} {
-			if err == nil && len(acting) > 0 && string(acting) != "null" {
-				id = identity{user: acting}
+			if err != nil || len(acting) == 0 || string(acting) == "null" {
+				continue
 			}
+			if id.admin && !id.may("ActAsUser") {
+				err = notPermitted("ActAsUser")
+			}
+			id = identity{user: acting}
 		}
 	case "User":
 		err = errNoProvider

@@ -61,7 +61,7 @@ func (v *View) declaredIndexes(component string) []indexConfig {
 }
 
 func (d *Deployment) getIndexes(w http.ResponseWriter, r *http.Request) {
-	_, err := d.requireAdmin(r)
+	_, err := d.requireOp(r, "ViewData")
 	var component string
 	if err == nil {
 		id := r.URL.Query().Get("component_id")
@@ -105,7 +105,7 @@ func (d *Deployment) prepareRootSchema(r *http.Request) (*preparedAnswer, error)
 	if err := readJSON(r, &body); err != nil {
 		return nil, err
 	}
-	if _, err := d.adminByBody(r, body.AdminKey); err != nil {
+	if _, err := d.opByBody(r, body.AdminKey, "Deploy"); err != nil {
 		return nil, err
 	}
 	if body.Bundle.Path != "schema.js" {
@@ -206,7 +206,7 @@ func (d *Deployment) schemaStateRoute(w http.ResponseWriter, r *http.Request) {
 
 // rootSchemaState is the state of a schema that was submitted for the root.
 func (d *Deployment) rootSchemaState(r *http.Request) (*stateAnswer, error) {
-	if _, err := d.requireAdmin(r); err != nil {
+	if _, err := d.requireOp(r, "Deploy"); err != nil {
 		return nil, err
 	}
 	id := r.PathValue("id")

@@ -123,7 +123,7 @@ func (d *Deployment) shapes2(w http.ResponseWriter, r *http.Request) {
 
 // inferShapes are the shapes of the user tables of a component, by name.
 func (d *Deployment) inferShapes(r *http.Request) (map[string]shapeJSON, error) {
-	if _, err := d.requireAdmin(r); err != nil {
+	if _, err := d.requireOp(r, "ViewData"); err != nil {
 		return nil, err
 	}
 	id := r.URL.Query().Get("component")

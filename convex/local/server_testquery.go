@@ -45,16 +45,12 @@ func (b moduleBody) module() (jsrun.AdHoc, error) {
 	return jsrun.AdHoc{PushedModule: jsrun.PushedModule{Path: b.Path, Source: b.Source, SourceMap: b.SourceMap, Environment: jsrun.Isolate}}, nil
 }
 
-// adminByBody is requireAdmin for routes whose body may hold the key.
-func (d *Deployment) adminByBody(r *http.Request, key string) (identity, error) {
+// opByBody is requireOp for routes whose body may hold the key.
+func (d *Deployment) opByBody(r *http.Request, key, op string) (identity, error) {
 	if key == "" {
-		return d.requireAdmin(r)
+		return d.requireOp(r, op)
 	}
-	id, err := d.checkKey(key)
-	if err == nil && !id.admin {
-		err = d.noAdmin()
-	}
-	return id, err
+	return d.allow(op)(d.checkKey(key))
 }
 
 // componentOf is the path of the component with an id; none is the root.
@@ -84,10 +80,7 @@ func (d *Deployment) testFunction(r *http.Request) (functionAnswer, error) {
 	if err := readJSON(r, &body); err != nil {
 		return none, err
 	}
-	id, err := d.adminByBody(r, body.AdminKey)
-	if err == nil && !id.may("RunTestQuery") {
-		err = notPermitted("RunTestQuery")
-	}
+	id, err := d.opByBody(r, body.AdminKey, "RunTestQuery")
 	if err != nil {
 		return none, err
 	}

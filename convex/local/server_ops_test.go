@@ -1,0 +1,133 @@
+package local_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+
+	"strait/convex/local"
+)
+
+// guarded is every admin's route with the operation that Convex's backend asks
+// of its key (convex-wire.md 2.6; its local_backend crate).
+var guarded = []struct{ method, path, op string }{
+	{"GET", "/api/shapes2", "ViewData"},
+	{"GET", "/api/get_indexes", "ViewData"},
+	{"POST", "/api/cancel_job", "WriteData"},
+	{"POST", "/api/cancel_all_jobs", "WriteData"},
+	{"POST", "/api/run_test_function", "RunTestQuery"},
+	{"GET", "/api/stream_function_logs?cursor=0", "ViewLogs"},
+	{"GET", "/api/stream_udf_execution?cursor=0", "ViewLogs"},
+	{"POST", "/api/prepare_schema", "Deploy"},
+	{"GET", "/api/schema_state/x", "Deploy"},
+	{"POST", "/api/get_config", "Deploy"},
+	{"POST", "/api/get_config_hashes", "Deploy"},
+	{"POST", "/api/deploy2/evaluate_schema", "Deploy"},
+	{"POST", "/api/deploy2/evaluate_push", "Deploy"},
+	{"POST", "/api/deploy2/start_push", "Deploy"},
+	{"POST", "/api/deploy2/wait_for_schema", "Deploy"},
+	{"POST", "/api/deploy2/finish_push", "Deploy"},
+	{"POST", "/api/deploy2/report_push_completed", "Deploy"},
+	{"POST", "/api/export/request/zip", "CreateBackups"},
+	{"GET", "/api/export/zip/1", "DownloadBackups"},
+	{"POST", "/api/export/set_expiration/1", "DeleteBackups"},
+	{"POST", "/api/export/cancel/1", "ImportBackups"},
+	{"POST", "/api/import/start_upload", "ImportBackups"},
+	{"POST", "/api/import/upload_part", "ImportBackups"},
+	{"POST", "/api/import/finish_upload", "ImportBackups"},
+	{"POST", "/api/perform_import", "ImportBackups"},
+	{"POST", "/api/cancel_import", "ImportBackups"},
+}
+
+// every operation, so that a key may lack one of them.
+func operations(t testing.TB, d *local.Deployment) []string {
+	t.Helper()
+	access, err := dial(t, d).CheckAdminKey(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return access.AllowedOps
+}
+
+// keyWithout is a key that may do everything but one operation.
+func keyWithout(t testing.TB, d *local.Deployment, op string) string {
+	t.Helper()
+	key := d.Name() + "|without-" + op
+	ops := slices.DeleteFunc(operations(t, d), func(o string) bool { return o == op })
+	d.AddKey(local.Key{Key: key, Ops: ops})
+	return key
+}
+
+// A route is closed without a key, with a wrong one, and with one that may do
+// everything but what the route is for; and no answer repeats a key.
+func TestEveryAdminRouteAsksForItsOperation(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	call := func(method, path, key string) *httptest.ResponseRecorder {
+		body := `{"adminKey":"` + key + `","args":{},"bundle":{"path":"testQuery.js","source":""}}`
+		if key == "" {
+			return ask(d, method, path, body)
+		}
+		return ask(d, method, path, body, "Authorization", "Convex "+key)
+	}
+	for _, g := range guarded {
+		t.Run(g.method+" "+g.path, func(t *testing.T) {
+			if w := call(g.method, g.path, ""); w.Code != http.StatusForbidden && w.Code != http.StatusUnauthorized {
+				t.Errorf("without a key: %d %s", w.Code, w.Body)
+			}
+			wrong := d.Name() + "|wrong"
+			if w := call(g.method, g.path, wrong); w.Code != http.StatusUnauthorized || strings.Contains(w.Body.String(), "wrong") {
+				t.Errorf("with a wrong key: %d %s", w.Code, w.Body)
+			}
+			limited := keyWithout(t, d, g.op)
+			w := call(g.method, g.path, limited)
+			if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "OperationNotPermitted") || !strings.Contains(w.Body.String(), "deployment:"+g.op) {
+				t.Errorf("with a key that lacks %s: %d %s", g.op, w.Code, w.Body)
+			}
+			if strings.Contains(w.Body.String(), limited) {
+				t.Errorf("the answer repeats the key: %s", w.Body)
+			}
+		})
+	}
+}
+
+// System functions ask for the operation of what they tell (6.2).
+func TestSystemFunctionsAskForTheirOperation(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	for path, op := range map[string]string{
+		"_system/cli/tables":                               "ViewData",
+		"_system/cli/exports:getLatest":                    "ViewBackups",
+		"_system/frontend/latestExport":                    "ViewBackups",
+		"_system/cli/queryImport:list":                     "ViewBackups",
+		"_system/cli/queryEnvironmentVariables":            "ViewEnvironmentVariables",
+		"_system/cli/queryEnvironmentVariables:get":        "ViewEnvironmentVariables",
+		"_system/frontend/deploymentState:deploymentState": "",
+		"_system/frontend/getVersion":                      "",
+	} {
+		key := keyWithout(t, d, op)
+		if op == "" {
+			key = d.Name() + "|nothing"
+			d.AddKey(local.Key{Key: key, Ops: []string{"ViewUsage"}})
+		}
+		w := ask(d, "POST", "/api/query", `{"path":"`+path+`","args":{}}`, "Authorization", "Convex "+key)
+		refused := strings.Contains(w.Body.String(), "deployment:"+op+")")
+		if op == "" && !strings.Contains(w.Body.String(), `"status":"success"`) || op != "" && !refused {
+			t.Errorf("%s with a key that lacks %q: %d %s", path, op, w.Code, w.Body)
+		}
+	}
+}
+
+// Only a key that may act as a user acts as one: else a read-only key would
+// write by its users' functions.
+func TestActingAsAUserNeedsItsOperation(t *testing.T) {
+	t.Parallel()
+	d := deploy(t, nil)
+	key := keyWithout(t, d, "ActAsUser") + ":eyJzdWJqZWN0IjoibWUifQ=="
+	w := ask(d, "GET", "/api/check_admin_key", "", "Authorization", "Convex "+key)
+	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "deployment:ActAsUser") {
+		t.Errorf("over HTTP: %d %s", w.Code, w.Body)
+	}
+}
