@@ -225,7 +225,7 @@ func (d *Deployment) activate(r *release) (*pushDiff, error) {
 			continue
 		}
 		if r.app != nil {
-			d.pool.retain(r.app)
+			d.pool.retain(next.snapshot.code.app)
 		}
 		return next.diff, nil
 	}
@@ -276,8 +276,8 @@ type prepared struct {
 func (d *Deployment) prepare(base *snapshot, r *release) (*prepared, error) {
 	next := &snapshot{code: base.code, spaces: maps.Clone(base.spaces)}
 	if r.app != nil {
-		next.code = newCode(base.code.epoch+1, r.app)
-		next.code.source = r.source
+		next.code = newCode(base.code.epoch+1, withVariables(r.app, base.code.variables))
+		next.code.source, next.code.variables = r.source, base.code.variables
 	}
 	frame := d.frames.Add(1)
 	for path, target := range r.targets {

@@ -97,6 +97,7 @@ func (d *Deployment) Handler() http.Handler {
 		}
 		d.schemaStateRoute(w, r)
 	})
+	mux.HandleFunc("POST /api/update_environment_variables", d.permitted("WriteEnvironmentVariables", d.updateVariables))
 	mux.HandleFunc("POST /api/cancel_job", d.cancelJobRoute)
 	mux.HandleFunc("POST /api/cancel_all_jobs", d.cancelAllJobs)
 	for _, prefix := range []string{"/api/", "/api/app_metrics/"} {

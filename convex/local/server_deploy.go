@@ -305,7 +305,7 @@ func (d *Deployment) finish(ctx context.Context, id, message string) (*pushDiff,
 	if p.diff != nil {
 		return p.diff, nil
 	}
-	if err := missingVariables(p.declared, p.release.app.Component("").Env); err != nil {
+	if err := missingVariables(p.declared, changed(p.release.app.Component("").Env, d.latest.Load().code.variables)); err != nil {
 		return nil, err
 	}
 	p.release.message = message

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 
@@ -89,8 +88,9 @@ func (d *Deployment) evaluate(ctx context.Context, req *pushRequest, code bool) 
 	}
 	e := &evaluation{definitions: map[string]*definition{}, env: map[string]string{}}
 	if root := latest.code.component(""); root != nil { // the deployment's variables stay
-		e.env = maps.Clone(root.Env)
+		e.env = root.Env
 	}
+	e.env = changed(e.env, latest.code.variables)
 	source := &pushedSource{
 		functions: req.Functions, version: req.AppDefinition.Version, nodeVersion: req.NodeVersion, modules: modules,
 		digests: map[string]map[string]string{}, crons: map[string][]string{}, evaluated: map[string]*jsrun.Pushed{},

@@ -346,6 +346,8 @@ type code struct {
 	ids     map[functionAddress]string
 	source  *pushedSource // what the official CLI pushed; nil for a push by Strait
 	event   *pushEvent    // of the last push of code; nil before the first
+
+	variables map[string]*string // changed by clients, nil: removed; they outlive a push
 }
 
 // functionAddress is a function of a component.

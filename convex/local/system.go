@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/json"
 	"errors"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -299,17 +300,27 @@ func lastPushEvent(c *systemCall) (any, error) {
 	return nil, nil
 }
 
-func environment(c *systemCall) (any, error) {
-	rows := []map[string]string{}
+// variables are those that were set: the built-in ones are not listed.
+func variables(c *systemCall) map[string]string {
+	var env map[string]string
 	if code := c.code(); code != nil {
-		names := make([]string, 0, len(code.Env))
-		for name := range code.Env {
-			names = append(names, name)
-		}
-		slices.Sort(names)
-		for _, name := range names {
-			rows = append(rows, map[string]string{"name": name, "value": code.Env[name]})
-		}
+		env = code.Env
+	}
+	var set map[string]*string
+	if c.component == "" {
+		set = c.view.snapshot.code.variables
+	}
+	out := changed(env, set)
+	for _, name := range builtIn {
+		delete(out, name)
+	}
+	return out
+}
+
+func environment(c *systemCall) (any, error) {
+	rows, all := []map[string]string{}, variables(c)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		rows = append(rows, map[string]string{"name": name, "value": all[name]})
 	}
 	return rows, nil
 }
@@ -319,10 +330,8 @@ func environmentVariable(c *systemCall) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if code := c.code(); code != nil {
-		if v, ok := code.Env[name]; ok {
-			return map[string]string{"name": name, "value": v}, nil
-		}
+	if v, ok := variables(c)[name]; ok {
+		return map[string]string{"name": name, "value": v}, nil
 	}
 	return nil, nil
 }
