@@ -233,9 +233,7 @@ func (a *action) mark() {
 		t := a.e.tracker(a.c.Migration)
 		t.begin(now, a.c.BatchSize)
 		t.afresh = a.c.Reset
-		if !a.byComponent() {
-			t.cancel = a.cancel
-		}
+		t.cancel = a.cancel // of one that the component drives, until it is sent
 		a.takeWheel()
 	case plan.ActCancel:
 		for _, name := range a.members() {

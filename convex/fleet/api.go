@@ -80,6 +80,7 @@ type Facts struct {
 	Functions  int // deployed at the root; -1 unknown
 	LastPush   time.Time
 	Connects   int       // live connections made so far
+	Connected  time.Time // since when the live connection stands; zero: it does not
 	Retries    int       // attempts in a row that failed; 0 connected
 	RetryAt    time.Time // when the next attempt is made; zero none waits
 	Logs       LogFeed
@@ -183,8 +184,8 @@ func (r Run) Since() time.Time {
 // Batch is one committed batch as it was observed.
 type Batch struct {
 	At        time.Time
-	Documents int64 // processed since the batch before
-	Took      time.Duration
+	Documents int64         // processed since the batch before
+	Took      time.Duration // since the batch before; of one that Strait made, without the rest before it
 	Failed    bool
 	Usage     *Usage // from the function log; nil not told
 }
@@ -275,10 +276,13 @@ type Command struct {
 }
 
 // Tuning changes a supervised run between two batches; nil leaves a thing as
-// it is.
+// it is. Typed is the environment's name as a person typed it, needed for what
+// lets more be written to a protected environment that is read-only again.
 type Tuning struct {
 	Paused   *bool
 	Steps    *int // go so many batches, then pause
 	Batch    *int
 	Throttle *time.Duration
+	Typed    string
+	By       string // as of Command
 }

@@ -15,10 +15,10 @@ import (
 func (a *action) cancelRun() error {
 	a.f.mu.Lock()
 	stop := a.e.tracker(a.c.Migration).cancel
-	a.f.mu.Unlock()
 	if stop != nil {
-		stop()
+		stop() // before the mutex is free, so that nothing is sent in between
 	}
+	a.f.mu.Unlock()
 	switch {
 	case stop != nil:
 		return nil

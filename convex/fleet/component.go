@@ -55,6 +55,10 @@ func (a *action) start(answer *entry) error {
 	if err == nil {
 		err = a.notRunning()
 	}
+	if !a.sending() {
+		answer.Error = "canceled before it was sent"
+		return nil
+	}
 	if err != nil {
 		a.failStart(callFailure(err))
 		return err
@@ -99,6 +103,20 @@ func (a *action) start(answer *entry) error {
 	answer.Processed = a.processed()
 	a.f.spawn(a.recordEnd)
 	return nil
+}
+
+// sending hands a start over to the component: from here on only lib:cancel
+// stops it. False when it was canceled before, and nothing is sent.
+func (a *action) sending() (ok bool) {
+	a.f.change(func() {
+		t := a.e.tracker(a.c.Migration)
+		t.cancel = nil
+		if ok = a.ctx.Err() == nil; !ok {
+			t.asked, t.run.State = time.Time{}, t.told
+			a.f.say("warn", a.c.Env, a.c.Migration+" was canceled before it was started: nothing was sent")
+		}
+	})
+	return ok
 }
 
 // notRunning reads the status first: starting what somebody else started is

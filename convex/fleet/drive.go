@@ -191,6 +191,9 @@ func (a *action) drive(answer *entry) error {
 	for !l.done && err == nil && a.mayGo() {
 		err = a.page(l)
 	}
+	if err == nil && !l.done {
+		err = a.adrift()
+	}
 	if a.migration.Continues && l.done && err == nil {
 		a.f.change(func() {
 			t := a.e.tracker(a.c.Migration)
@@ -254,6 +257,7 @@ func (a *action) page(l *loop) error {
 	a.f.change(func() {
 		a.e.inFlight++
 		l.size = a.size()
+		a.e.tracker(a.c.Migration).mark = a.f.now()
 	})
 	defer a.f.change(func() { a.e.inFlight-- })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), 5*time.Minute)

@@ -18,9 +18,10 @@ type facts struct {
 	components      []string
 	componentsKnown bool
 	installed       []installed
-	functions       int // deployed at the root, with the age that tells whether it is known
-	connects        int // of the client that is in use
-	connectsBefore  int // of the clients before it
+	functions       int       // deployed at the root, with the age that tells whether it is known
+	connects        int       // of the client that is in use
+	connectsBefore  int       // of the clients before it
+	connected       time.Time // since when the live connection stands; zero: it does not
 	retries         int
 	retryAt         time.Time
 	ages            Ages
@@ -46,7 +47,10 @@ func (x *facts) connection(s wire.ConnectionState) {
 	if s.Connects < x.connects { // a client of its own counts anew
 		x.connectsBefore += x.connects
 	}
-	x.connects, x.retries, x.retryAt = s.Connects, s.Retries, s.RetryAt
+	x.connects, x.retries, x.retryAt, x.connected = s.Connects, s.Retries, s.RetryAt, time.Time{}
+	if s.Connected {
+		x.connected = s.Since
+	}
 }
 
 // tell is what a snapshot shows of the facts. f.mu is held.
@@ -55,6 +59,9 @@ func (e *env) tell() Facts {
 	f := Facts{
 		Version: x.version, Access: x.access, Functions: -1, LastPush: e.lastPush, Connects: x.connectsBefore + x.connects,
 		Retries: x.retries, RetryAt: x.retryAt, Logs: e.logs.feed, Traffic: e.traffic.shown, Ages: x.ages,
+	}
+	if e.state == Ready {
+		f.Connected = x.connected
 	}
 	if x.componentsKnown {
 		f.Components = x.components

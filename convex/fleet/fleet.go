@@ -237,6 +237,17 @@ func (f *Fleet) change(fn func()) {
 // counts also sets planned.stale.
 func (e *env) change(fn func()) {
 	defer e.f.changed.wake()
+	e.set(fn)
+}
+
+// aside is change for what only accompanies the rest, as the log does: it takes
+// no turn of its own from what is watched, when that comes within a moment.
+func (e *env) aside(fn func()) {
+	defer e.f.changed.whisper()
+	e.set(fn)
+}
+
+func (e *env) set(fn func()) {
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
 	e.cache.stale = true
@@ -294,6 +305,8 @@ type signal struct {
 	mu sync.Mutex
 	ch chan struct{}
 	n  atomic.Uint64 // times that it was fired
+
+	urgent atomic.Bool // more than a whisper came since it was last cleared
 }
 
 func (s *signal) init() { s.ch = make(chan struct{}) }
@@ -311,6 +324,12 @@ func (s *signal) fire() {
 }
 
 func (s *signal) wake() {
+	s.urgent.Store(true)
+	s.whisper()
+}
+
+// whisper wakes for what need not be shown at once.
+func (s *signal) whisper() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	close(s.ch)

@@ -100,7 +100,7 @@ func TestEstimateIsWithheldEarly(t *testing.T) {
 			t.Errorf("after %d batches: %v", i, e)
 		}
 		r.Batches = append(r.Batches, Batch{At: now, Documents: 100, Took: time.Second})
-		r.Rate = rate(r.Batches, now)
+		r.Rate = rate(r.Batches, 0, now)
 	}
 	if e := estimate(r); e != 7*time.Second {
 		t.Errorf("got %v, want 7s", e)
@@ -113,7 +113,7 @@ func TestEstimateIsWithheldEarly(t *testing.T) {
 	if e := estimate(r); e != 0 {
 		t.Errorf("past the total: %v", e)
 	}
-	if got := rate(r.Batches, now.Add(time.Hour)); got != 0 {
+	if got := rate(r.Batches, 0, now.Add(time.Hour)); got != 0 {
 		t.Errorf("an hour later the rate is %v", got)
 	}
 }

@@ -26,7 +26,7 @@ type journal struct {
 type entry struct {
 	At         time.Time `json:"at"`
 	ID         string    `json:"id"`
-	Phase      string    `json:"phase"` // asked, answered, ended: how a run in the background ended later
+	Phase      string    `json:"phase"` // asked, answered, ended: how a run in the background ended later, tuned: a run under way was changed
 	Action     string    `json:"action"`
 	Env        string    `json:"env"`
 	Deployment string    `json:"deployment,omitempty"`
@@ -36,6 +36,10 @@ type entry struct {
 	Reset      bool      `json:"reset,omitempty"`
 	FromCursor bool      `json:"fromCursor,omitempty"` // it begins at a given place; a cursor holds values of documents
 	Supervised bool      `json:"supervised,omitempty"` // driven batch by batch
+	Paused     *bool     `json:"paused,omitempty"`     // of a tuning, as what follows: what was set; absent as it was
+	Steps      *int      `json:"steps,omitempty"`
+	Batch      *int      `json:"batch,omitempty"` // documents; 0 the definition's
+	Throttle   string    `json:"throttle,omitempty"`
 	By         string    `json:"by,omitempty"`
 	Typed      bool      `json:"typed,omitempty"`    // the environment's name was typed
 	Override   string    `json:"override,omitempty"` // reason

@@ -94,7 +94,7 @@ func (e *env) logEnded(err error) {
 func (e *env) gotLog(p wire.LogPage) {
 	now := e.f.now()
 	var later []func()
-	e.change(func() {
+	e.aside(func() {
 		l := &e.logs
 		defer func() { later, l.later = l.later, nil }()
 		history := l.cursor == 0

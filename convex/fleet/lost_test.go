@@ -91,6 +91,16 @@ func (x *far) once(migrated int) {
 	}
 }
 
+// wasLost waits until the proxy has lost what it was to lose.
+func (x *far) wasLost() {
+	x.t.Helper()
+	select {
+	case <-x.p.lost:
+	case <-within(x.t).Done():
+		x.t.Fatal("no mutation came that could be lost")
+	}
+}
+
 // A start, a step and a cancel whose answer or request is lost are neither
 // repeated nor forgotten: the deployment counts.
 func TestNothingRunsTwice(t *testing.T) {
@@ -102,7 +112,7 @@ func TestNothingRunsTwice(t *testing.T) {
 			x := newFar(t, 0)
 			x.p.arm(mode, false)
 			out := runIt(t, x.f, Command{Action: plan.ActRun, Migration: "count"})
-			<-x.p.lost
+			x.wasLost()
 			if out.Status != "success" || out.Processed != 120 {
 				t.Fatalf("got %+v %+v", out, out.Failure)
 			}
@@ -117,7 +127,7 @@ func TestNothingRunsTwice(t *testing.T) {
 			x.p.arm(mode, false)
 			tune(t, x.f, "count", Tuning{Steps: set(1)})
 			until(t, x.f, "migrations:count", "the lost step is made", paused(40))
-			<-x.p.lost
+			x.wasLost()
 			x.once(40)
 			tune(t, x.f, "count", Tuning{Paused: set(false)})
 			until(t, x.f, "migrations:count", "it is done", func(r Run) bool { return r.State == "success" })
@@ -131,7 +141,7 @@ func TestNothingRunsTwice(t *testing.T) {
 			until(t, x.f, "migrations:count", "it runs", func(r Run) bool { return r.State == "inProgress" && r.Processed > 1 })
 			x.p.arm(mode, false)
 			out := runIt(t, x.f, Command{Action: plan.ActCancel, Migration: "count"})
-			<-x.p.lost
+			x.wasLost()
 			r := x.f.Now().Envs[0].Runs["migrations:count"]
 			if out.Status != "success" || r.State != "canceled" && r.State != "success" {
 				t.Fatalf("got %+v, run %+v", out, r)

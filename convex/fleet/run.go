@@ -26,7 +26,7 @@ type Event struct {
 
 // Outcome is how an action ended.
 type Outcome struct {
-	Status    string // success, failed, canceled; for a census, a dry run and a deploy: success or failed
+	Status    string // success, failed, canceled, stopped (the steps asked for are made); for a census, a dry run and a deploy: success or failed
 	Processed int64
 	Failure   *Failure
 	DryRun    *DryRun
@@ -100,7 +100,8 @@ func (f *Fleet) Now() *Snapshot { return f.build(f.snap.Load().Seq, 0) }
 // Run does an action and waits until it ended, telling each batch as it comes;
 // emit may be nil and is called from the goroutine that called Run. When ctx
 // ends first, a run of the component goes on where it runs, and a run that
-// Strait drives stops after the batch in flight when the fleet is closed.
+// Strait drives stops after the batch in flight when the fleet is closed. A
+// supervised run ends where it would pause, after the steps asked for.
 func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, error) {
 	if emit == nil {
 		emit = func(Event) {}

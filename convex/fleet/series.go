@@ -16,11 +16,12 @@ func (e *env) showSeries(m project.Migration) Run {
 	r := Run{Migration: m.Name, Total: -1, Series: m.Series}
 	t := e.runs[m.Name]
 	if t != nil {
-		r.Mine, r.Log, r.Started, r.Heard, r.Control = t.run.Mine, t.run.Log, t.since, t.run.Heard, t.shown()
+		r.Mine, r.Log, r.Started, r.Heard = t.run.Mine, t.run.Log, t.since, t.run.Heard
 		// A start that failed here says nothing of what others started since.
 		since := slices.ContainsFunc(m.Series, func(n string) bool { return e.show(n).Heard.After(t.run.Heard) })
 		if t.run.State == "starting" || t.run.State == "failed" && !since {
 			r.State, r.Failure, r.Ended = t.run.State, t.run.Failure, t.run.Ended
+			r.Control = t.shown(&r)
 			return r
 		}
 	}
@@ -56,6 +57,7 @@ func (e *env) showSeries(m project.Migration) Run {
 		}
 	}
 	r.State = seriesState(states, len(m.Series), t != nil && t.chasing)
+	r.Control = t.shown(&r)
 	if r.State != "failed" {
 		r.Failure = nil
 	}

@@ -57,12 +57,38 @@ func (f *Fleet) publish() {
 		case <-f.ctx.Done():
 			return
 		}
+		f.unhurried()
 		if !wait(max(settling, turns.take(time.Now()))) {
 			return
 		}
 		tick = f.changed.next() // before the state is read, so that no change is missed
+		f.changed.urgent.Store(false)
 		f.snap.Store(f.build(f.snap.Load().Seq+1, planFor))
 		f.published.fire()
+	}
+}
+
+// accompany is how long what the log and the traffic tell waits for a change
+// that it comes with.
+const accompany = 150 * time.Millisecond
+
+// unhurried waits until there is more to show than what only accompanies it, or
+// for a moment.
+func (f *Fleet) unhurried() {
+	late := time.NewTimer(accompany)
+	defer late.Stop()
+	for {
+		tick := f.changed.next()
+		if f.changed.urgent.Load() {
+			return
+		}
+		select {
+		case <-tick:
+		case <-late.C:
+			return
+		case <-f.ctx.Done():
+			return
+		}
 	}
 }
 

@@ -30,7 +30,6 @@ func (a *action) supervise(answer *entry) error {
 	err := a.superviseAll()
 	a.f.change(func() {
 		a.letGo()
-		a.e.tracker(a.c.Migration).chasing = false
 		answer.Processed = a.e.show(a.c.Migration).Processed
 	})
 	return err
@@ -111,6 +110,10 @@ func (a *action) stepThrough(s *stepper) (over bool, err error) {
 		}
 		s.first, s.last = false, status
 	}
+	if err := a.adrift(); err != nil {
+		a.endedAt(s.name, newFailure(err.Error()))
+		return true, err
+	}
 	a.f.change(func() {
 		a.e.tracker(s.name).stood = "canceled"
 		a.stand("canceled")
@@ -121,6 +124,7 @@ func (a *action) stepThrough(s *stepper) (over bool, err error) {
 // stand shows how a run that Strait drove has ended, where the component's
 // status does not tell it. f.mu is held.
 func (a *action) stand(state string) {
+	a.letGo()
 	now := a.f.now()
 	for _, name := range a.members() {
 		t := a.e.tracker(name)
@@ -202,7 +206,7 @@ func (a *action) stepping(name string) {
 	if !t.run.active() {
 		t.begin(now, a.size())
 	}
-	t.asked = now // what the status tells meanwhile may be of before
+	t.asked, t.mark = now, now // what the status tells meanwhile may be of before
 }
 
 // told takes the status that a batch answered.
@@ -281,11 +285,25 @@ func (a *action) stepFailed(s *stepper, err error) error {
 			t.doubt, t.settled = "the answer of the last start of "+s.name+" was lost: it may have begun again, or do so yet", true
 		}
 		t.failedBatch(a.f.now())
+	})
+	a.endedAt(s.name, failure)
+	return err
+}
+
+// endedAt ends a run that Strait drives at one of its migrations, for a reason
+// that the component's status does not tell.
+func (a *action) endedAt(name string, failure *Failure) {
+	a.f.change(func() {
+		t, now := a.e.tracker(name), a.f.now()
+		a.letGo()
 		t.stood, t.told = "failed", "failed"
-		t.fail(failure, a.f.now())
+		t.fail(failure, now)
+		if a.migration.Runner { // its state is that of its members
+			x := a.e.tracker(a.c.Migration)
+			x.asked, x.run.State = time.Time{}, ""
+		}
 		a.e.announce(t.run)
 	})
-	return err
 }
 
 // yield leaves a migration to the component's own worker, which somebody

@@ -17,6 +17,7 @@ type driver struct {
 	Control
 	at   string    // the member of a series whose batches it makes
 	last time.Time // when the last batch ended
+	id   string    // of the action that it carries out, for the journal
 }
 
 func newDriver(c Command) *driver {
@@ -35,7 +36,7 @@ func (d *driver) rest(now time.Time) time.Duration {
 	if d.last.IsZero() {
 		return 0
 	}
-	return max(0, d.last.Add(d.Throttle).Sub(now))
+	return min(d.Throttle, max(0, d.last.Add(d.Throttle).Sub(now))) // a clock set back adds nothing
 }
 
 // batchOver counts a batch that was made.
@@ -48,9 +49,9 @@ func (d *driver) batchOver(now time.Time) {
 	}
 }
 
-// shown is what a Run tells of its driver.
-func (t *tracker) shown() *Control {
-	if t.driver == nil {
+// shown is what a Run tells of its driver while it runs.
+func (t *tracker) shown(r *Run) *Control {
+	if t == nil || t.driver == nil || !r.active() {
 		return nil
 	}
 	c := t.driver.Control
@@ -121,6 +122,7 @@ func (a *action) takeWheel() {
 		return
 	}
 	a.driver = newDriver(a.c)
+	a.driver.id = a.id
 	for _, name := range a.members() {
 		t := a.e.tracker(name)
 		t.driver, t.cancel, t.stood = a.driver, a.cancel, ""
@@ -131,7 +133,7 @@ func (a *action) takeWheel() {
 func (a *action) letGo() {
 	for _, name := range a.members() {
 		if t := a.e.tracker(name); t.driver == a.driver {
-			t.driver, t.cancel = nil, nil
+			t.driver, t.cancel, t.chasing = nil, nil, false
 		}
 	}
 }
@@ -151,69 +153,16 @@ func (a *action) batchOver() {
 	}
 }
 
-// Tune changes a supervised run between two batches: pause and go on, so many
-// steps, another batch size, another rest. The batch in flight is not touched.
-// The error is a *Refused when Strait drives no such run there, or the setting
-// makes no sense.
-func (f *Fleet) Tune(env, migration string, t Tuning) error {
-	f.mu.Lock()
-	e := f.env(env)
-	refuse := func(code, why, hint string) error {
-		f.mu.Unlock()
-		return &Refused{Env: env, Action: plan.ActRun, Reasons: []plan.Refusal{{Code: code, Why: why, Hint: hint}}}
-	}
-	if e == nil {
-		return refuse("unknown", fmt.Sprintf("no environment %q", env), "")
-	}
-	if m, err := findMigration(f.project, migration); f.project != nil && err == nil {
-		migration = m.Name
-	}
-	switch {
-	case t.Batch != nil && *t.Batch < 0:
-		return refuse("bad-batch", fmt.Sprintf("a batch of %d documents", *t.Batch), "give a size above 0, or 0 for the definition's")
-	case t.Steps != nil && *t.Steps < 1:
-		return refuse("bad-steps", fmt.Sprintf("%d steps", *t.Steps), "give a number above 0; to go on to the end, resume it")
-	case t.Throttle != nil && *t.Throttle < 0:
-		return refuse("bad-throttle", fmt.Sprintf("a rest of %v", *t.Throttle), "give 0 or more")
-	}
-	run := e.runs[migration]
-	if run == nil || run.driver == nil {
-		hint := "start it supervised: then it can be paused, stepped and slowed down"
-		if r := e.show(migration); r.active() {
-			hint = "it goes on by itself there; cancel it and start it supervised, it goes on where it stopped"
-		}
-		return refuse("not-supervised", fmt.Sprintf("this Strait drives no run of %s in %s batch by batch", migration, env), hint)
-	}
-	run.driver.tune(t)
-	f.mu.Unlock()
-	f.changed.fire()
-	return nil
-}
-
-func (d *driver) tune(t Tuning) {
-	if t.Paused != nil {
-		d.Paused = *t.Paused
-		if !d.Paused {
-			d.Steps = -1
-		}
-	}
-	if t.Steps != nil {
-		d.Steps, d.Paused = *t.Steps, false
-	}
-	if t.Batch != nil {
-		d.Batch = *t.Batch
-	}
-	if t.Throttle != nil {
-		d.Throttle = *t.Throttle
-	}
-}
-
 // mayGo waits until the next batch may go out, and marks it as begun; false
-// when the run is stopped before.
+// when the run is stopped before, or its connection is gone for good.
 func (a *action) mayGo() bool {
 	for a.ctx.Err() == nil {
 		tick, rest := a.f.changed.next(), time.Duration(0)
 		a.f.mu.Lock()
+		if a.driver != nil && a.e.client != a.client {
+			a.f.mu.Unlock()
+			return false
+		}
 		if a.driver != nil {
 			rest = a.driver.rest(a.f.now())
 			a.driver.InBatch = rest == 0
@@ -225,6 +174,17 @@ func (a *action) mayGo() bool {
 		a.sleep(tick, rest)
 	}
 	return false
+}
+
+// adrift says that the environment let go of the client that the run began
+// with, to open it anew; nil while it has not, or when the run was stopped.
+func (a *action) adrift() error {
+	a.f.mu.Lock()
+	defer a.f.mu.Unlock()
+	if a.ctx.Err() != nil || a.e.client == a.client {
+		return nil
+	}
+	return fmt.Errorf("the connection with %s ended for good, and the run with it: no batch is in flight; started again, it goes on after what is processed", a.c.Env)
 }
 
 // sleep waits for a change, for the end of a rest that is not negative, or for

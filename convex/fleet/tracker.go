@@ -20,7 +20,7 @@ type tracker struct {
 	last       wire.MigrationStatus
 	told       string    // state of last, in the words of Run
 	updates    uint64    // statuses taken, so that a read can tell whether it was overtaken
-	mark       time.Time // when the last batch ended
+	mark       time.Time // when the last batch ended; when this one went out where Strait drives
 	asked      time.Time // a start was sent at this time and is not answered; zero else
 	since      time.Time // of a runner: when its series was started
 	chasing    bool      // of a runner: its series may still go on
@@ -75,7 +75,7 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 	if told != t.told || s.Processed != r.Processed || !t.seen {
 		r.Heard = now
 	}
-	if told == "inProgress" && t.told != "inProgress" && t.asked.IsZero() {
+	if told == "inProgress" && t.told != "inProgress" && t.asked.IsZero() && t.driver == nil {
 		t.mark = now
 	}
 	if t.stopped() && (told == "inProgress" || s.Processed > r.Processed) {
@@ -150,7 +150,7 @@ func (t *tracker) restart(now time.Time) {
 	t.run.Failure, t.peak = nil, 0
 	t.run.Resumed, t.run.Before = time.Time{}, 0
 	t.costs.forget(now)
-	if t.asked.IsZero() {
+	if t.asked.IsZero() && t.driver == nil {
 		t.mark = now
 	}
 }
@@ -187,7 +187,7 @@ func (e *env) show(name string) Run {
 		return Run{Migration: name, Total: -1}
 	}
 	r := t.run
-	r.Total, r.Range, r.Control = -1, m.CustomRange, t.shown()
+	r.Total, r.Range, r.Control = -1, m.CustomRange, t.shown(&t.run)
 	r.BatchSize = cmpOr(r.BatchSize, m.BatchSize)
 	if n, ok := e.tables[m.Table]; ok && m.Table != "" && e.tablesKnown {
 		// A migration that deletes makes its table smaller as it goes.
@@ -197,21 +197,30 @@ func (e *env) show(name string) Run {
 		r.Total = max(r.Total, r.Processed)
 	}
 	if r.active() {
-		r.Rate = rate(r.Batches, e.f.now())
+		r.Rate = rate(r.Batches, r.rest(), e.f.now())
 		r.ETA = estimate(r)
 	}
 	return r
 }
 
-// rate is documents a second over the last batches; 0 when too little is known.
-func rate(batches []Batch, now time.Time) float64 {
+// rest is how long it rests between two batches.
+func (r *Run) rest() time.Duration {
+	if r.Control == nil {
+		return 0
+	}
+	return r.Control.Throttle
+}
+
+// rate is documents a second over the last batches, each with a rest; 0 when
+// too little is known.
+func rate(batches []Batch, rest time.Duration, now time.Time) float64 {
 	var docs int64
 	var took time.Duration
 	for _, b := range slices.Backward(batches[max(0, len(batches)-rateBatches):]) {
-		if b.Failed || now.Sub(b.At) > rateAge {
+		if b.Failed || now.Sub(b.At) > rateAge+rest {
 			break
 		}
-		docs, took = docs+b.Documents, took+b.Took
+		docs, took = docs+b.Documents, took+b.Took+rest
 	}
 	if took <= 0 {
 		return 0
@@ -220,8 +229,12 @@ func rate(batches []Batch, now time.Time) float64 {
 }
 
 // estimate is what is left over the rate. It is withheld until three batches
-// and a hundredth of the way are done, and for a range, whose end is not known.
+// and a hundredth of the way are done, for a range, whose end is not known, and
+// for a run that stands still or is going to before its end.
 func estimate(r Run) time.Duration {
+	if c := r.Control; c != nil && (c.Paused || c.Steps >= 0) {
+		return 0
+	}
 	if r.Rate <= 0 || r.Total <= 0 || r.Range || len(r.Batches) < 3 || r.Processed*100 < r.Total || r.Processed >= r.Total {
 		return 0
 	}

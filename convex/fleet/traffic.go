@@ -43,7 +43,7 @@ func (f *Fleet) weigh() {
 		}
 		f.mu.Unlock()
 		if news {
-			f.changed.wake()
+			f.changed.whisper()
 		}
 	}
 }

@@ -18,6 +18,7 @@ type watcher struct {
 	counted int64
 	lines   int  // of a deploy's output, told already
 	lost    bool // told that the environment is lost
+	stepped bool // it was ended after the steps asked for
 }
 
 // lostFor is how long a run is followed while its environment is lost.
@@ -44,6 +45,7 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 		tick := f.changed.next()
 		f.mu.Lock()
 		events := w.news()
+		w.stopAfterSteps()
 		out, over := w.outcome()
 		lost, problem := e.client != w.a.client && !over, e.problem
 		away := e.state == Lost
@@ -73,6 +75,15 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 		case <-f.ctx.Done():
 			return Outcome{}, errors.New("the fleet was closed")
 		}
+	}
+}
+
+// stopAfterSteps ends a run that pauses because its steps are made: nobody is
+// there to let it go on. f.mu is held.
+func (w *watcher) stopAfterSteps() {
+	if d := w.a.driver; d != nil && w.a.c.Steps > 0 && d.Paused && d.Steps == 0 && !d.InBatch {
+		w.stepped = true
+		w.a.cancel()
 	}
 }
 
@@ -191,7 +202,11 @@ func (w *watcher) runOutcome() (Outcome, bool) {
 	}
 	out := Outcome{Status: r.State, Processed: r.Processed, Failure: r.Failure}
 	switch r.State {
-	case "success", "canceled":
+	case "canceled":
+		if w.stepped {
+			out.Status = "stopped"
+		}
+	case "success":
 	case "failed":
 		if out.Failure == nil {
 			out.Failure = newFailure("it failed and left no text")
