@@ -50,6 +50,12 @@ func (m AdHoc) program(ctx context.Context) (*Program, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	if len(m.Source) > maxAdHocSource {
+		return nil, &PushedError{fmt.Sprintf("%s has %d bytes, an ad-hoc module may have %d: deploy what it imports, or send less of it", m.Path, len(m.Source), maxAdHocSource)}
+	}
+	if err := checkNesting(m.Path, m.Source); err != nil {
+		return nil, err
+	}
 	b := &bundler{}
 	specifier, _ := json.Marshal(namespaceAdHoc + ":" + m.Path)
 	name, _ := json.Marshal(modulePath(m.Path))

@@ -41,6 +41,11 @@ func (b *pushedBundle) program(ctx context.Context) (*Program, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
+	for _, m := range b.files {
+		if err := checkNesting(m.Path, m.Source); err != nil {
+			return nil, err
+		}
+	}
 	result := api.Build(api.BuildOptions{
 		Stdin:          &api.StdinOptions{Contents: b.entry(), Sourcefile: entryFile, Loader: api.LoaderJS, ResolveDir: pushedRoot},
 		AbsWorkingDir:  pushedRoot,
@@ -145,6 +150,10 @@ const stubModule = `const stub = new Proxy(function () {}, {
 module.exports = stub;
 `
 
+// noSourceMap stands for a map that did not come: the last comment counts, and
+// one in the module could name a file of this machine, which esbuild would open.
+const noSourceMap = `{"version":3,"sources":[],"mappings":""}`
+
 // contents is the module with its source map in it, where esbuild finds it.
 func (m PushedModule) contents() string {
 	text := m.Source
@@ -154,10 +163,11 @@ func (m PushedModule) contents() string {
 	if splice := splicedCodec(text); splice != "" {
 		text += "\n" + splice
 	}
-	if m.SourceMap == "" || !json.Valid([]byte(m.SourceMap)) {
-		return text
+	mapping := m.SourceMap
+	if mapping == "" || !json.Valid([]byte(mapping)) {
+		mapping = noSourceMap
 	}
-	return text + "//# sourceMappingURL=data:application/json;base64," + base64.StdEncoding.EncodeToString([]byte(m.SourceMap)) + "\n"
+	return text + "\n//# sourceMappingURL=data:application/json;base64," + base64.StdEncoding.EncodeToString([]byte(mapping)) + "\n"
 }
 
 // unprefix takes the name of a namespace off the sources.
