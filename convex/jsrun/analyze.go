@@ -1,6 +1,7 @@
 package jsrun
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -72,6 +73,10 @@ var (
 	analysisLimit = 30 * time.Second
 )
 
+func (p *Program) moduleLimit() time.Duration {
+	return cmp.Or(p.options.ModuleLimit, moduleLimit)
+}
+
 // Analyze evaluates every module once, each on its own, within the limits of
 // analysis (8 s each, 30 s together; 256 MiB), in a VM of its own. A module that fails
 // is reported in Problems and hides no other.
@@ -131,7 +136,7 @@ func (a *analyzer) pass(ctx context.Context) (again bool, err error) {
 // ask runs one of the runtime's functions under the limits of analysis and
 // returns its text.
 func (a *analyzer) ask(ctx context.Context, vm *VM, f quickjs.Value, args ...any) (text string, err error) {
-	r := newRun(ctx, vm, nil, min(moduleLimit, max(time.Until(a.until), 10*time.Millisecond)))
+	r := newRun(ctx, vm, nil, min(a.p.moduleLimit(), max(time.Until(a.until), 10*time.Millisecond)))
 	return vm.do(r, func() (string, error) {
 		v, err := f.Call(quickjs.UndefinedValue, args...)
 		if err != nil || r.stopped() {
@@ -328,7 +333,7 @@ func (a *analyzer) ruined(m module, err error) {
 			}
 		}
 		if e.Kind == "timeout" {
-			problem.Message = fmt.Sprintf("evaluating the module does not end within %s", moduleLimit)
+			problem.Message = fmt.Sprintf("evaluating the module does not end within %s", a.p.moduleLimit())
 			problem.Hint = "look for a loop at the top level of the file"
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/evanw/esbuild/pkg/api"
 )
@@ -25,6 +26,8 @@ type Options struct {
 	Env     map[string]string // process.env at run time
 	// Component is the component's path, "" for the root.
 	Component string
+	// ModuleLimit is how long Analyze evaluates one module; 0 is 8 s.
+	ModuleLimit time.Duration
 }
 
 // Program is bundled, compiled code. It is immutable and safe for use by many

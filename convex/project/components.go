@@ -8,6 +8,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -42,6 +43,9 @@ type loaded struct {
 	err       error
 }
 
+// moduleLimit is jsrun's own limit where 0; tests of what does not end lower it.
+var moduleLimit time.Duration
+
 // component bundles and evaluates one component. It changes nothing of l, so
 // that several can be loaded at once.
 func (l *loader) component(s componentSpec) (out loaded) {
@@ -50,7 +54,7 @@ func (l *loader) component(s componentSpec) (out loaded) {
 	if err != nil {
 		return loaded{err: err}
 	}
-	program, problems, err := jsrun.Bundle(l.ctx, jsrun.Options{Root: l.p.Root, Dir: s.dir, Modules: modules, Env: s.env, Component: s.path})
+	program, problems, err := jsrun.Bundle(l.ctx, jsrun.Options{Root: l.p.Root, Dir: s.dir, Modules: modules, Env: s.env, Component: s.path, ModuleLimit: moduleLimit})
 	out.problems = l.within(s, problems)
 	if err != nil {
 		out.err = err
