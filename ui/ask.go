@@ -21,6 +21,7 @@ const (
 	askQuit
 	askHow    // no question: says how to do it outside
 	askCursor // where a run begins is being typed
+	askTune   // a change of a supervised run waits for the environment's name
 )
 
 // quietTime is how long the keyboard must rest before a question that nobody
@@ -31,6 +32,7 @@ const quietTime = 400 * time.Millisecond
 type ask struct {
 	kind  askKind
 	cmd   fleet.Command
+	tune  fleet.Tuning
 	how   bool // in the background or supervised is to be chosen
 	size  bool // the batch size can be chosen
 	title string
@@ -418,8 +420,12 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 func (m Root) yes() (Root, tea.Cmd) {
 	a := m.ask
 	m.ask = ask{}
-	if a.kind == askQuit {
+	switch a.kind {
+	case askQuit:
 		return m, tea.Quit
+	case askTune:
+		a.tune.Typed = a.typed
+		return m, m.sendTuning(a.cmd, a.tune, "")
 	}
 	cmd := a.cmd
 	cmd.Typed = a.typed
@@ -534,7 +540,7 @@ func (m Root) askView() []string {
 		}
 		p.put(k, "type "+a.word+" to "+a.yes+": ").put(l.strong, a.typed).put(l.cursor, l.g.caret)
 		if a.typed == a.word {
-			p.put(l.dim, "  enter "+a.yes+"s")
+			p.put(l.dim, "  enter to "+a.yes)
 		}
 		p.end()
 		p.put(l.key, "esc").put(l.dim, " go back")

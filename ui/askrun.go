@@ -133,10 +133,26 @@ func (m Root) runFromStart() (Root, tea.Cmd) {
 // runFromCursor asks for a cursor, and then before the run.
 func (m Root) runFromCursor() (Root, tea.Cmd) {
 	f := m.focus()
-	m.ask = ask{kind: askCursor, title: "From which cursor is " + short(f.mig) + " to run in " + f.env.Name + "?", prod: f.env.Protected,
+	m.ask = ask{kind: askCursor, typed: dryCursor(f), title: "From which cursor is " + short(f.mig) + " to run in " + f.env.Name + "?", prod: f.env.Protected,
 		cmd:   fleet.Command{Action: plan.ActRun, Env: m.env, Migration: f.mig, Supervised: m.supervise && choosesHow(f.def), By: "screen"},
-		notes: []string{"The component's log and its status name cursors. Documents before it are left as they are; the count of documents begins at 0."}}
+		notes: []string{prefilled(f) + "The component's log and its status name cursors. Documents before it are left as they are; the count of documents begins at 0."}}
 	return m, nil
+}
+
+// prefilled says where the offered cursor comes from.
+func prefilled(f focus) string {
+	if dryCursor(f) == "" {
+		return ""
+	}
+	return "The cursor offered comes after the page of the dry run, which it passes over; ctrl+u clears it. "
+}
+
+// dryCursor is where the page after the one that was tried begins; "" not known.
+func dryCursor(f focus) string {
+	if f.dry == nil || f.dry.Running || f.dry.Err != nil {
+		return ""
+	}
+	return bounded(f.dry.Cursor)
 }
 
 // pressCursor takes a key for the cursor that is being typed.

@@ -113,7 +113,7 @@ func (m Root) drawBatches(p *pen, r fleet.Run) {
 			p.put(l.bad, "   "+l.g.failed+" failed").end()
 			continue
 		}
-		p.colRight(l.text, count(b.Documents), 8).put(l.dim, " docs")
+		p.colRight(l.text, count(b.Documents), 8).put(l.dim, docsWord(b.Documents))
 		took := ""
 		if b.Took > 0 {
 			took = span(b.Took)
@@ -129,6 +129,14 @@ func (m Root) drawBatches(p *pen, r fleet.Run) {
 		}
 		p.end()
 	}
+}
+
+// docsWord is the short word behind a count of documents.
+func docsWord(n int64) string {
+	if n == 1 {
+		return " doc "
+	}
+	return " docs"
 }
 
 func conflicts(n int) string { return plural(int64(n), "conflict") }

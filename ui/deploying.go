@@ -57,7 +57,7 @@ func (m Root) drawValidation(p *pen, f focus) {
 	}
 	m.section(p, "SCHEMA CHECK", note)
 	if v.Err != "" {
-		p.to(2).put(l.bad, l.g.failed+" the deployment refuses the schema").end()
+		p.to(2).put(l.bad, l.g.failed+" the schema did not become active").end()
 		for _, line := range cleanLines(v.Err) {
 			p.para(l.text, 4, line)
 		}

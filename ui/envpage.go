@@ -128,6 +128,15 @@ func (m Root) fact(p *pen, label string, k ink, value string, told time.Time) {
 	}
 }
 
+// momentWord is when something was: the time of day, and the day where it was not
+// within the last one.
+func momentWord(now, at time.Time) string {
+	if now.Sub(at) < 24*time.Hour {
+		return at.Local().Format("15:04")
+	}
+	return at.Local().Format("2 Jan 15:04")
+}
+
 func (m Root) section(p *pen, title, note string) {
 	p.to(1).put(m.l.head, title).put(m.l.faint, after("  ", note)).end()
 }
@@ -139,6 +148,9 @@ func (m Root) drawConnection(p *pen, f focus) {
 	switch e.State {
 	case fleet.Ready:
 		word := "connected"
+		if !x.Connected.IsZero() {
+			word += " since " + momentWord(m.now, x.Connected)
+		}
 		if n := x.Connects; n > 1 {
 			word += ", " + plural(int64(n-1), "reconnect")
 		}

@@ -417,7 +417,7 @@ func (m Root) drawEnvironments(p *pen) {
 		if p.room() > depW+40 {
 			p.putMax(l.dim, deployment(e), depW-1).to(4 + nameW + depW)
 		}
-		p.colRight(l.text, count(e.Documents), 9).put(l.dim, " docs   ")
+		p.colRight(l.text, count(e.Documents), 9).put(l.dim, docsWord(e.Documents)+"   ")
 		switch word := deployWord(e); {
 		case e.State == fleet.Lost:
 			p.put(l.warn, "lost, data "+age(m.now, e.Heard)+after(", ", m.nextTry(e)))

@@ -126,7 +126,7 @@ func (m Root) logBody(w, h int) []string {
 	case top >= end:
 		p.put(l.dim, " "+plural(int64(len(log)), "entry", "entries")).put(l.faint, ", the newest last; it follows").end()
 	default:
-		p.put(l.warn, " paused").put(l.dim, fmt.Sprintf(", %s below; ", plural(int64(below), "line"))).put(l.key, "G").put(l.dim, " follows the newest").end()
+		p.put(l.warn, " held").put(l.dim, fmt.Sprintf(", %s below; ", plural(int64(below), "line"))).put(l.key, "G").put(l.dim, " follows the newest").end()
 	}
 	if len(lines) > 0 {
 		p.lines = append(p.lines, lines[top:min(len(lines), top+h-1)]...)

@@ -235,6 +235,8 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		return m.snapped(msg.snap)
 	case did:
 		return m.did(msg)
+	case tuned:
+		return m.tuned(msg)
 	case checked:
 		return m.checked(msg), nil
 	case reviewed:

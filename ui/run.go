@@ -214,22 +214,12 @@ func (c *cli) run(name string, fl runFlags) error {
 	f := fleet.Open(context.WithoutCancel(ctx), fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
 	t := &teller{cli: c, cmd: cmd, driver: m.Driver}
-	if cmd.Steps > 0 {
-		t.batch = func(n int) {
-			if n == cmd.Steps {
-				stopDriving(f, cmd) // refused when that batch was the last: then it has ended
-			}
-		}
-	}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
 		if ctx.Err() != nil && cmd.Supervised {
 			return c.stopped(f, t)
 		}
 		return c.notRun(ctx, cmd, fateOf(e, m, cmd.Action), err)
-	}
-	if out.Status == "canceled" && cmd.Steps > 0 && t.seen >= cmd.Steps {
-		out.Status = "stopped"
 	}
 	for _, w := range out.Warnings {
 		fmt.Fprintln(c.err, "warning: "+clean(w.Why))
@@ -244,11 +234,6 @@ func (c *cli) run(name string, fl runFlags) error {
 		return &coded{errSaid, exitCanceled}
 	}
 	return &coded{errSaid, exitFailed}
-}
-
-// stopDriving ends a run that Strait drives, after the batch in flight.
-func stopDriving(f *fleet.Fleet, cmd fleet.Command) {
-	_ = f.Do(context.Background(), fleet.Command{Action: plan.ActCancel, Env: cmd.Env, Migration: cmd.Migration, By: cmd.By})
 }
 
 // inFlight is how long an interrupted run waits for the answer of its batch.

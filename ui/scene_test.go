@@ -39,8 +39,10 @@ type fake struct {
 	next  chan *fleet.Snapshot
 	did   []fleet.Command
 	tuned []fleet.Tuning
-	shown [][]string
-	err   error
+
+	readOnly bool // what is protected wants its name typed for a tuning
+	shown    [][]string
+	err      error
 
 	refusals, warnings []plan.Refusal
 	review             plan.Review
@@ -82,6 +84,9 @@ func (f *fake) Tune(env, migration string, t fleet.Tuning) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.tuned = append(f.tuned, t)
+	if f.readOnly && t.Typed != env {
+		return &fleet.Refused{Env: env, Action: plan.ActRun, Reasons: []plan.Refusal{{Code: "protected", Why: env + " is protected and read-only again"}}}
+	}
 	return f.err
 }
 
@@ -265,7 +270,8 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 		if name == "refused" {
 			e.Deploy.Ended, e.Deploy.Err = now.Add(-2*time.Second), "npx convex deploy ended with exit status 1"
 			e.Deploy.Output = append(e.Deploy.Output, fleet.LogEntry{At: now, Level: "error", Text: "✖ Schema validation failed."})
-			e.Validation.Err = "Document with ID \"k57a2m9d0f3h6j8\" in table \"users\" does not match the schema: Object is missing the required field `plan`."
+			e.Deploy.Output = append(e.Deploy.Output, fleet.LogEntry{At: now, Level: "error", Text: "Document with ID \"k57a2m9d0f3h6j8\" in table \"users\" does not match the schema: Object is missing the required field `plan`."})
+			e.Validation.Err = "it was refused, or another push took its place; whoever pushed it was told why"
 		}
 	case "dryrun":
 		e.DryRun[mig] = &fleet.DryRun{Migration: mig, At: now.Add(-9 * time.Second), Took: 140 * time.Millisecond, Processed: 100, More: true, Examples: []fleet.Example{
@@ -284,7 +290,7 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 func sceneFacts(now time.Time) fleet.Facts {
 	return fleet.Facts{Version: "precompiled-2026-03-01-7a9f", Access: &fleet.Access{}, Components: []string{"billing", "billing/migrations", "migrations"},
 		Migrations: []fleet.ComponentFact{{Path: "billing/migrations", Version: "0.2.x"}, {Path: "migrations", Version: "0.3.3 or newer"}},
-		Functions:  42, LastPush: now.Add(-3 * time.Hour), Connects: 1, Logs: fleet.LogFeed{State: "following"},
+		Functions:  42, LastPush: now.Add(-3 * time.Hour), Connects: 1, Connected: now.Add(-26 * time.Minute), Logs: fleet.LogFeed{State: "following"},
 		Traffic: fleet.Traffic{Read: 3 << 20, Written: 41000, ReadPerMinute: 4200, WritePerMinute: 310},
 		Ages:    fleet.Ages{Schema: now.Add(-3 * time.Hour), Tables: now.Add(-2 * time.Second), Statuses: now.Add(-4 * time.Second), Functions: now.Add(-3 * time.Hour), Push: now.Add(-3 * time.Hour), Logs: now.Add(-time.Second)}}
 }

@@ -65,7 +65,7 @@ func settle(m Root, cmd tea.Cmd) Root {
 		for _, c := range msg {
 			m = settle(m, c)
 		}
-	case did, checked:
+	case did, checked, tuned:
 		m, _ = m.Update(msg)
 	case reviewed:
 		m, cmd = m.Update(msg)

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"errors"
 	"time"
 
 	tea "charm.land/bubbletea/v2"
@@ -79,10 +80,11 @@ func (m Root) step() (Root, tea.Cmd) {
 	return m.tune(fleet.Tuning{Steps: ptr(1)}, said)
 }
 
-// pause pauses a supervised run between two batches, or lets it go on.
+// pause pauses a supervised run between two batches, or lets one that is paused
+// go on.
 func (m Root) pause() (Root, tea.Cmd) {
 	f := m.focus()
-	if f.run.Control.Paused || f.run.Control.Steps >= 0 {
+	if f.run.Control.Paused {
 		return m.tune(fleet.Tuning{Paused: ptr(false)}, short(f.mig)+" goes on to the end")
 	}
 	said := "pausing " + short(f.mig) + " after this batch"
@@ -175,13 +177,39 @@ func restWord(d time.Duration) string {
 	return "rests " + span(d) + " between batches"
 }
 
+// tuned is how a change of a supervised run was taken.
+type tuned struct {
+	did
+	t    fleet.Tuning
+	said string
+}
+
 // tune hands a change of a supervised run to the engine.
 func (m Root) tune(t fleet.Tuning, said string) (Root, tea.Cmd) {
-	e, env, mig := m.d.engine, m.env, m.focus().mig
+	t.By = "screen"
 	m, hush := m.raise(toastInfo, said)
-	return m, tea.Batch(hush, func() tea.Msg {
-		return did{fleet.Command{Env: env, Migration: mig}, e.Tune(env, mig, t)}
-	})
+	return m, tea.Batch(hush, m.sendTuning(fleet.Command{Env: m.env, Migration: m.focus().mig}, t, said))
+}
+
+func (m Root) sendTuning(c fleet.Command, t fleet.Tuning, said string) tea.Cmd {
+	e := m.d.engine
+	return func() tea.Msg { return tuned{did{c, e.Tune(c.Env, c.Migration, t)}, t, said} }
+}
+
+// tuned asks for the name of a protected environment that is read-only again,
+// where the change would let more be written to it.
+func (m Root) tuned(msg tuned) (Root, tea.Cmd) {
+	var refused *fleet.Refused
+	f, ok := m.focusOf(msg.cmd)
+	if !ok || m.ask.kind != askNothing || !errors.As(msg.err, &refused) || len(refused.Reasons) == 0 || refused.Reasons[0].Code != "protected" {
+		return m.did(msg.did)
+	}
+	m.now, m.wish, m.toast = m.d.now(), wish{}, toast{id: m.toast.id}
+	m.ask = ask{kind: askTune, tune: msg.t, cmd: msg.cmd, prod: true, word: f.env.Name, yes: "change it",
+		title: "Change the run of " + short(f.mig) + " in " + f.env.Name + "?",
+		facts: [][2]string{{"target", targetOf(f.env)}, {"change", msg.said}},
+		notes: []string{f.env.Name + " is read-only again, and this lets more be written to it. Without it the run can be paused, slowed down and canceled."}}
+	return m, nil
 }
 
 func ptr[T any](v T) *T { return &v }
@@ -236,7 +264,7 @@ func (m Root) drawMode(p *pen, f focus) {
 	word(restWord(c.Throttle))
 	p.end().to(3)
 	pause := "pause"
-	if c.Paused || c.Steps >= 0 {
+	if c.Paused {
 		pause = "go on"
 	}
 	p.put(l.key, "s").put(l.dim, " one batch   ").put(l.key, "p").put(l.dim, " "+pause+"   ").put(l.key, "+ -").put(l.dim, " batch size   ").put(l.key, "< >").put(l.dim, " rest   ").put(l.key, "c").put(l.dim, " cancel").end()

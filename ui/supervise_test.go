@@ -29,6 +29,9 @@ func TestKeysSteerASupervisedRun(t *testing.T) {
 	} {
 		m, e := screen(t, scene(c.scene), 120, 40)
 		press(onRow(m, "users.plan"), c.keys...)
+		for i := range c.want {
+			c.want[i].By = "screen"
+		}
 		if got := e.tuned; !reflect.DeepEqual(got, c.want) {
 			t.Errorf("%s, %v: asked for %v, want %v", c.scene, c.keys, show(got), show(c.want))
 		}
@@ -42,12 +45,63 @@ func show(all []fleet.Tuning) (out []string) {
 	for _, t := range all {
 		v := reflect.ValueOf(t)
 		for i := range v.NumField() {
-			if f := v.Field(i); !f.IsNil() {
+			if f := v.Field(i); f.Kind() == reflect.Pointer && !f.IsNil() {
 				out = append(out, fmt.Sprintf("%s %v", v.Type().Field(i).Name, f.Elem()))
 			}
 		}
 	}
 	return out
+}
+
+// What lets more be written to an environment that is read-only again is asked
+// for with its name, and sent with it.
+func TestTuningAReadOnlyEnvironmentAsksForItsName(t *testing.T) {
+	s := scene("paused")
+	s.Envs[1].Protected = true
+	m, e := screen(t, s, 120, 40)
+	e.readOnly = true
+	m = press(onRow(m, "users.plan"), "s")
+	if m.ask.kind != askTune || m.ask.word != "staging" {
+		t.Fatalf("nothing was asked: %+v", m.ask)
+	}
+	m = press(m, "y", "enter")
+	if len(e.tuned) != 1 {
+		t.Fatal("it went on without the name")
+	}
+	m = press(m, "backspace", "s", "t", "a", "g", "i", "n", "g")
+	if got := plainScreen(m); !strings.Contains(got, "one batch of setDefaultPlan") || !strings.Contains(got, "enter to change it") {
+		t.Errorf("the question:\n%s", got)
+	}
+	m = press(m, "enter")
+	if got := e.tuned[len(e.tuned)-1]; len(e.tuned) != 2 || got.Typed != "staging" || got.Steps == nil || *got.Steps != 1 || m.ask.kind != askNothing {
+		t.Fatalf("sent %v %+v", show(e.tuned), got)
+	}
+}
+
+// The page after the one that a dry run has tried is offered as the beginning.
+func TestTheDryRunsCursorIsOffered(t *testing.T) {
+	s := scene("dryrun")
+	s.Envs[1].DryRun["migrations:setDefaultPlan"].Cursor = `["k57"]`
+	m, e := screen(t, s, 120, 40)
+	m = press(onRow(m, "users.plan"), ":", "c", "u", "r", "s", "o", "r", "enter")
+	if got := plainScreen(m); !strings.Contains(got, `cursor: ["k57"]`) || !strings.Contains(got, "the page of the dry run") {
+		t.Errorf("the question:\n%s", got)
+	}
+	press(m, "enter", "y")
+	if got := e.asked(); len(got) != 1 || got[0].Cursor == nil || *got[0].Cursor != `["k57"]` {
+		t.Fatalf("sent %+v", got)
+	}
+}
+
+// p pauses what goes, also what goes only so many steps.
+func TestPauseAmongSteps(t *testing.T) {
+	s := scene("supervised")
+	s.Envs[1].Runs["migrations:setDefaultPlan"].Control.Steps = 5
+	m, e := screen(t, s, 120, 40)
+	press(onRow(m, "users.plan"), "p")
+	if len(e.tuned) != 1 || e.tuned[0].Paused == nil || !*e.tuned[0].Paused {
+		t.Fatalf("asked for %v", show(e.tuned))
+	}
 }
 
 // A wish is forgotten when it is old: what the run says counts again.

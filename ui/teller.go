@@ -19,8 +19,6 @@ type teller struct {
 	driver project.Driver
 	began  time.Time
 	failed error // of the output
-	seen   int   // batches that were told
-	batch  func(n int)
 }
 
 type eventLine struct {
@@ -58,12 +56,8 @@ func usageOf(u *fleet.Usage) *usageLine {
 }
 
 func (t *teller) tell(ev fleet.Event) {
-	switch {
-	case ev.Kind == "start":
+	if ev.Kind == "start" {
 		t.began = ev.At
-	case ev.Kind == "batch" && !ev.Batch.Failed && t.batch != nil:
-		t.seen++
-		defer t.batch(t.seen)
 	}
 	if t.json {
 		t.note(t.line(eventOf(ev)))
