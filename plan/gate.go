@@ -133,6 +133,12 @@ func (g *gate) run() {
 		return
 	}
 	g.write()
+	if g.s.definition(g.Migration).Component != "" {
+		g.doubt()
+		g.tried()
+		g.ahead()
+		return
+	}
 	tables := g.tablesOf(g.Migration)
 	if w := g.s.widen(tables); w.State != Done && g.Target != nil {
 		g.refuse("not-widened", fmt.Sprintf("%s: %s (%s)", g.Env.Env, w.Why, w.Evidence), g.s.way(ActWiden))
@@ -145,7 +151,7 @@ func (g *gate) run() {
 	g.tried()
 	g.promotion(tables)
 	for _, d := range g.Definitions {
-		if d.Name != g.Migration && d.Table != "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
+		if d.Name != g.Migration && d.Table != "" && d.Component == "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
 			g.warn("table-busy", fmt.Sprintf("%s is running on table %s as well", d.Name, d.Table), "both will be retried whenever they touch the same documents")
 		}
 	}
@@ -203,11 +209,32 @@ func (g *gate) promotion(tables []string) {
 	if st.Why != "" {
 		why += " (" + st.Why + ")"
 	}
+	g.inOrder(why, "finish "+ev.Env+" and count it, or override with a reason")
+}
+
+// ahead wants a component's migrations done in the environment ahead, as far as
+// their driver tells: no schema that Strait plans with says what its tables
+// should hold.
+func (g *gate) ahead() {
+	if len(g.Before) == 0 {
+		return
+	}
+	ev := g.Before[len(g.Before)-1]
+	for _, name := range g.runs() {
+		if p := ev.Progress[name]; !p.Done && p.State != "success" {
+			g.inOrder(fmt.Sprintf("%s comes first, and %s is not done there", ev.Env, name), "run it in "+ev.Env+", or override with a reason")
+		}
+	}
+}
+
+// inOrder refuses, or warns, what is out of the promotion order, unless
+// somebody has a reason for it.
+func (g *gate) inOrder(why, hint string) {
 	if g.Override != "" {
 		g.warn("order", why, "overridden: "+g.Override)
 		return
 	}
-	g.firmly("order", why, "finish "+ev.Env+" and count it, or override with a reason")
+	g.firmly("order", why, hint)
 }
 
 // tablesOf are the tables of a migration, or of a series' members; all tables

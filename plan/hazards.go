@@ -98,7 +98,7 @@ func newScene(in Input, p Plan) *scene {
 		s.stands = append(s.stands, newStand(in, ev))
 	}
 	for _, d := range in.Definitions {
-		if d.Runner {
+		if d.Runner || d.Component != "" {
 			continue
 		}
 		w := work{Definition: d, label: s.label(d.Name), table: d.Table, pending: s.pendingOf(d.Name)}

@@ -222,6 +222,9 @@ func (s *stand) cell(r Row, changes []Change) Cell {
 // schema to prove it by, so the driver's word is all there is.
 func (s *stand) orphanCell(r Row) Cell {
 	none := Step{State: Done, At: s.Now, Evidence: "no change of schema"}
+	if r.Component != "" {
+		none.Evidence = "the tables of component " + r.Component + " are its own"
+	}
 	if st, bad := s.notKnown(); bad {
 		return Cell{Widen: st, Migrate: st, Narrow: st}
 	}
@@ -241,10 +244,11 @@ func (s *stand) definition(name string) Definition {
 	return Definition{Name: name}
 }
 
+// names are the root's migrations, which work on the target's tables.
 func (s *stand) names() []string {
 	var out []string
 	for _, d := range s.defs {
-		if !d.Runner {
+		if !d.Runner && d.Component == "" {
 			out = append(out, d.Name)
 		}
 	}

@@ -109,12 +109,14 @@ func (s *stand) misfit(tables []string) []string {
 // busy refuses while a migration runs, or may.
 func (s *stand) busy() (out []Refusal) {
 	for _, name := range slices.Sorted(maps.Keys(s.Progress)) {
-		if s.Progress[name].State == "inProgress" && !slices.Contains(s.names(), name) && !s.definition(name).Runner {
+		if s.Progress[name].State == "inProgress" && !slices.ContainsFunc(s.defs, func(d Definition) bool { return d.Name == name }) {
 			out = append(out, Refusal{"running", fmt.Sprintf("%s is running in %s, and the project no longer defines it", name, s.Env), "cancel it first, or wait until it ends"})
 		}
 	}
-	for _, name := range s.names() {
+	for _, d := range s.defs {
+		name := d.Name
 		switch p, told := s.Progress[name]; {
+		case d.Runner:
 		case !told:
 			out = append(out, Refusal{"status-unknown", fmt.Sprintf("it is not known whether %s is running in %s", name, s.Env), "wait until its status is read"})
 		case p.State == "inProgress":

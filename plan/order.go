@@ -58,6 +58,9 @@ type ordering struct {
 // choose finds the migrations that the order is about.
 func (o *ordering) choose() {
 	for _, r := range o.plan.Rows {
+		if r.Component != "" {
+			continue // its tables are none of the target's
+		}
 		for _, name := range r.Migrations {
 			switch {
 			case slices.Contains(o.needed, name) || slices.Contains(o.besides, name):

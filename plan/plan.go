@@ -74,6 +74,9 @@ type Step struct {
 type Definition struct {
 	Name   string
 	Table  string // "" unknown
+	// Component is the path of the component that defines it: its tables are that
+	// component's, of which the target says nothing. "" the root.
+	Component string
 	Driver string
 	Runner bool
 	Series []string
@@ -197,11 +200,13 @@ type Input struct {
 }
 
 // Row is one line of the fleet's grid: a change that must be migrated, with
-// the definitions that migrate it, or a definition of no visible change.
+// the definitions that migrate it, or a definition of no visible change. Those
+// that components define come last.
 type Row struct {
 	Title      string   `json:"title"`
 	Table      string   `json:"table,omitempty"`
 	Path       string   `json:"path,omitempty"`
+	Component  string   `json:"component,omitempty"` // of a migration that a component defines; its tables are others
 	Class      Class    `json:"class,omitempty"`
 	Changes    []Change `json:"-"`
 	Migrations []string `json:"migrations"` // names, those of Table

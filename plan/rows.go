@@ -39,12 +39,16 @@ func rows(in Input, envs []EnvPlan) []Row {
 		if d.Runner {
 			continue
 		}
+		if d.Component != "" {
+			out = append(out, Row{Title: shortName(d.Name) + " of component " + d.Component, Component: d.Component, Migrations: []string{d.Name}})
+			continue
+		}
 		if !attach(out, d, in.Code) {
 			out = append(out, Row{Title: shortName(d.Name), Table: d.Table, Migrations: []string{d.Name}})
 		}
 	}
 	slices.SortStableFunc(out, func(a, b Row) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmpBool(len(a.Changes) == 0, len(b.Changes) == 0),
+		return cmp.Or(cmp.Compare(a.Component, b.Component), cmp.Compare(a.Table, b.Table), cmpBool(len(a.Changes) == 0, len(b.Changes) == 0),
 			cmp.Compare(a.Path, b.Path), cmp.Compare(a.Title, b.Title))
 	})
 	return out
@@ -86,8 +90,8 @@ func furthestFirst(envs []EnvPlan) []EnvPlan {
 
 // shortName is a definition's name without its module when that is long.
 func shortName(name string) string {
-	if _, export, ok := strings.Cut(name, ":"); ok && export != "default" {
-		return export
+	if i := strings.LastIndexByte(name, ':'); i >= 0 && name[i+1:] != "default" {
+		return name[i+1:]
 	}
 	return name
 }

@@ -27,7 +27,7 @@ type home struct {
 func (a *adviser) components() []Definition {
 	var out []Definition
 	for _, d := range a.in.Definitions {
-		if d.Driver == componentDriver && d.File != "" && !d.Runner {
+		if d.Driver == componentDriver && d.File != "" && !d.Runner && d.Component == "" {
 			out = append(out, d)
 		}
 	}
@@ -39,7 +39,7 @@ func (a *adviser) components() []Definition {
 func (a *adviser) homeOf(table string) home {
 	h := home{root: cmp.Or(a.in.Functions, "convex"), module: "migrations"}
 	for _, d := range a.in.Definitions {
-		if root, ok := rootOf(d); ok {
+		if root, ok := rootOf(d); ok && d.Component == "" {
 			h.root = root
 			break
 		}

@@ -17,8 +17,12 @@ var (
 
 // uses are the tables that a migration names in its source besides its own, and
 // the indexes by table. An index belongs to the table that was asked for last
-// before it, and to the migration's own where none was, as in customRange.
+// before it, and to the migration's own where none was, as in customRange. What
+// a component defines uses none of the root's.
 func (d Definition) uses() (tables []string, indexes map[string][]string) {
+	if d.Component != "" {
+		return nil, nil
+	}
 	type mark struct {
 		at   int
 		name string

@@ -208,7 +208,7 @@ func Definitions(ms []project.Migration) []plan.Definition {
 	out := make([]plan.Definition, 0, len(ms))
 	for _, m := range ms {
 		out = append(out, plan.Definition{
-			Name: m.Name, Table: m.Table, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
+			Name: m.Name, Table: m.Table, Component: m.Owner, Driver: string(m.Driver), Runner: m.Runner, Series: m.Series, Source: m.Source,
 			File: m.File, Line: m.Line, BatchSize: m.BatchSize, Parallelize: m.Parallelize, CustomRange: m.CustomRange,
 			Public: m.Public, Action: m.Action,
 			NoDryRun: !m.Runner && noDryRun(m) != "", OwnDryRun: byHand(m) && m.DryRunArg != "",

@@ -40,7 +40,9 @@ const (
 
 // Migration is one definition found in the project.
 type Migration struct {
-	Name        string   `json:"name"` // "migrations:setDefaultPlan"
+	// Name is "migrations:setDefaultPlan"; of one that a component defines, with
+	// the component's path in front: "billing:migrations:setDefaultPlan".
+	Name        string   `json:"name"`
 	Table       string   `json:"table,omitempty"`
 	Driver      Driver   `json:"driver"`
 	BatchSize   int      `json:"batchSize"` // in effect when none is given at the start; 0: unknown
@@ -58,12 +60,18 @@ type Migration struct {
 	// Action says that it is an action, so nothing rolls back as a whole.
 	Action bool `json:"action,omitempty"`
 	Public bool `json:"public,omitempty"`
+	// Owner is the path of the component that defines it, whose table Table is;
+	// "" the root.
+	Owner string `json:"owner,omitempty"`
 	// Component is the path of the migrations component that keeps its state, as
 	// its Migrations instance was given; "" unknown, or none.
 	Component string `json:"component,omitempty"`
-	File      string `json:"file"` // relative to Root
-	Line      int    `json:"line"`
-	Source    string `json:"-"` // text of the function, for people and for advice
+	// Package is the version of @convex-dev/migrations that a component imports
+	// for it; "" in the root, and where it is not known.
+	Package string `json:"package,omitempty"`
+	File    string `json:"file"` // relative to Root
+	Line    int    `json:"line"`
+	Source  string `json:"-"` // text of the function, for people and for advice
 }
 
 // GoesOn reports whether the deployment drives the migration once it is

@@ -91,7 +91,7 @@ func (p *Project) scanInput() scan.Input {
 		}
 	}
 	for _, m := range p.Migrations {
-		if !m.Runner {
+		if !m.Runner && m.Owner == "" {
 			in.Migrations = append(in.Migrations, scan.Migration{
 				Name: m.Name, Table: m.Table, File: m.File, Line: m.Line, HandWritten: m.Driver == PagedDriver || m.Driver == OneshotDriver,
 			})

@@ -91,7 +91,7 @@ func (l *loader) within(s componentSpec, problems []jsrun.Problem) []jsrun.Probl
 	out := slices.Clone(problems)
 	for i := range out {
 		out[i].Message = fmt.Sprintf("component %s: %s", s.path, out[i].Message)
-		if !filepath.IsAbs(s.dir) || strings.Contains(filepath.ToSlash(s.dir), "/node_modules/") {
+		if !l.ofProject(s.dir) {
 			out[i].Warning = true
 		}
 	}
@@ -129,6 +129,7 @@ func (l *loader) children(root *jsrun.Component, analysis *jsrun.Analysis) {
 			c.Args = u.child.Args
 			u.parent.Children[u.child.Name] = u.path
 			l.p.App.Components = append(l.p.App.Components, c)
+			l.p.Migrations = append(l.p.Migrations, l.inside(c, out.analysis, u.child.Dir)...)
 			next = append(next, l.uses(c, out.analysis, append(slices.Clone(u.chain), u.child.Dir))...)
 		}
 		level = next
@@ -211,8 +212,9 @@ func childEnv(parent map[string]string, child jsrun.Child) map[string]string {
 	return env
 }
 
+// usesComponent reports whether the root defines migrations of the component.
 func usesComponent(all []Migration) bool {
-	return slices.ContainsFunc(all, func(m Migration) bool { return m.Driver == ComponentDriver })
+	return slices.ContainsFunc(all, func(m Migration) bool { return m.Driver == ComponentDriver && m.Owner == "" })
 }
 
 // lostMigrations is the migrations component of a project whose
@@ -236,10 +238,12 @@ func (l *loader) lostMigrations() jsrun.Child {
 }
 
 // checkSeries finds runners that name what does not exist.
-func (l *loader) checkSeries(functions []jsrun.Function) {
+func (l *loader) checkSeries() {
 	known := map[string]bool{}
-	for _, f := range functions {
-		known[f.Path()] = true
+	for _, c := range l.p.App.Components {
+		for _, f := range c.Functions {
+			known[strings.TrimPrefix(c.Path+":"+f.Path(), ":")] = true
+		}
 	}
 	for _, m := range l.p.Migrations {
 		for _, name := range m.Series {
@@ -275,10 +279,7 @@ func sameExport(all []Migration, name string) string {
 // checkMigrations says which migrations cannot run as things stand, and where
 // the migrations component is when it has another name.
 func (l *loader) checkMigrations() {
-	l.checkSeries(l.root.Functions)
-	if !usesComponent(l.p.Migrations) {
-		return
-	}
+	l.checkSeries()
 	var at []string
 	for _, c := range l.p.App.Components {
 		if _, ok := c.Function("lib:migrate"); ok {
@@ -294,6 +295,10 @@ func (l *loader) checkMigrations() {
 		}
 		return at[i] == migrationsName && at[j] != migrationsName
 	})
+	l.checkInside(at)
+	if !usesComponent(l.p.Migrations) {
+		return
+	}
 	if len(at) == 0 {
 		l.problem(jsrun.Problem{File: l.relative(filepath.Join(l.p.FunctionsDir, "convex.config.ts")),
 			Message: "migrations are defined, but no migrations component is in use: they cannot run",

@@ -232,7 +232,7 @@ func (l *loader) environments() {
 		}
 		for j, entry := range e.Ran {
 			name, _, _ := strings.Cut(entry, "@")
-			if l.root != nil && !slices.ContainsFunc(l.p.Migrations, func(m Migration) bool { return m.Name == name }) {
+			if l.root != nil && !slices.ContainsFunc(l.p.Migrations, func(m Migration) bool { return m.Called(name) }) {
 				l.misfit(fmt.Sprintf("%s.ran[%d]", path, j), fmt.Sprintf("environment %q ran %q, a migration that the project does not have", e.Name, name), "")
 			}
 		}
@@ -262,7 +262,7 @@ func (l *loader) misfit(path, message, hint string) {
 
 // packages notes the versions of what the project is built on.
 func (l *loader) packages() {
-	for _, name := range []string{"convex", "@convex-dev/migrations", "convex-helpers"} {
+	for _, name := range []string{"convex", migrationsPackage, "convex-helpers"} {
 		if v := installedVersion(l.p.FunctionsDir, name); v != "" {
 			l.p.Packages[name] = v
 		} else if name != "convex-helpers" {
