@@ -215,7 +215,7 @@ func tableOf(f focus) string {
 	if f.def == nil || f.def.Table == "" {
 		return ""
 	}
-	return " of " + f.def.Table
+	return " of " + tableName(f.def)
 }
 
 // estimate says how many documents a run may write.
@@ -226,14 +226,14 @@ func (m Root) estimate(f focus) string {
 	if f.def == nil || f.def.Table == "" {
 		return "not known: the migration names no table"
 	}
-	n, ok := f.env.Tables[f.def.Table]
+	n, ok := stored(f.env, f.def)
 	if !ok {
-		return "not known: the size of " + f.def.Table + " is not counted yet"
+		return "not known: the size of " + tableName(f.def) + " is not counted yet"
 	}
 	if f.run.State == "failed" || f.run.State == "canceled" {
 		n = max(0, n-f.run.Processed)
 	}
-	s := "up to " + documents(n) + " of " + f.def.Table
+	s := "up to " + documents(n) + " of " + tableName(f.def)
 	if f.def.CustomRange {
 		s += ", in its own range"
 	}
@@ -251,7 +251,7 @@ func (m Root) estimateSeries(f focus) string {
 		if !slices.Contains(f.def.Series, d.Name) || f.env.Runs[d.Name].State == "success" {
 			continue
 		}
-		n, ok := f.env.Tables[d.Table]
+		n, ok := stored(f.env, d)
 		if !ok {
 			return "not known: not every member's table is counted yet"
 		}

@@ -173,7 +173,30 @@ func (m Root) choices(r *plan.Row) []string {
 	return names
 }
 
-// short is a migration's name without its module.
+// short is a migration's name without its module; that of a component stays
+// whole, since the root may have one called alike.
 func short(mig string) string {
+	if strings.Count(mig, ":") > 1 {
+		return mig
+	}
 	return mig[strings.LastIndex(mig, ":")+1:]
+}
+
+// tableName is a migration's table, with the component that has it.
+func tableName(m *project.Migration) string {
+	if m.Owner == "" || m.Table == "" {
+		return m.Table
+	}
+	return m.Table + " in " + m.Owner
+}
+
+// stored is how many documents a migration's table holds. Of a component's, the
+// run alone tells.
+func stored(e *fleet.EnvSnapshot, m *project.Migration) (n int64, known bool) {
+	if m.Owner != "" {
+		r, ok := e.Runs[m.Name]
+		return r.Total, ok && r.Total >= 0
+	}
+	n, known = e.Tables[m.Table]
+	return n, known
 }

@@ -135,7 +135,7 @@ func (c *cli) tellInspection(p *project.Project) {
 			if m.BatchSize > 0 {
 				batch = count(int64(m.BatchSize))
 			}
-			rows = append(rows, []string{m.Name, m.Table, string(m.Driver), batch, series, fmt.Sprintf("%s:%d", m.File, m.Line)})
+			rows = append(rows, []string{m.Name, tableName(&m), string(m.Driver), batch, series, fmt.Sprintf("%s:%d", m.File, m.Line)})
 		}
 		c.table(rows, 3)
 	}

@@ -27,7 +27,7 @@ func resolveEnv(p *project.Project, name string) (project.Env, error) {
 	return project.Env{}, unknownEnv(name, known)
 }
 
-// resolveMigration finds a migration by its whole name, or by its export when
+// resolveMigration finds a migration by its whole name, or by a shorter one when
 // only one is called so.
 func resolveMigration(p *project.Project, name string) (project.Migration, error) {
 	var hits, near []string
@@ -36,7 +36,7 @@ func resolveMigration(p *project.Project, name string) (project.Migration, error
 		if m.Name == name {
 			return m, nil
 		}
-		if short(m.Name) == name {
+		if m.Called(name) {
 			hits, hit = append(hits, m.Name), m
 		}
 		if strings.Contains(strings.ToLower(m.Name), strings.ToLower(short(name))) {

@@ -65,7 +65,7 @@ func session(t *testing.T, url, key string) string {
 	if _, err := c.Function(ctx, wire.Call{Path: "users:fill", Args: fill}); err != nil {
 		t.Fatal(err)
 	}
-	handle, err := c.FunctionHandle(ctx, "migrations:setPlan")
+	handle, err := c.FunctionHandle(ctx, "", "migrations:setPlan")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -160,10 +160,13 @@ func (e *env) busy(c Command) []plan.Refusal {
 		if d := e.dryRuns[c.Migration]; d != nil && d.Running {
 			return one("running", "a dry run of "+c.Migration+" is under way", "wait for its answer")
 		}
+		if why := e.tooOldInside(m); why != "" {
+			return one("too-old", why, "install 0.3.5 or newer, and deploy it")
+		}
 		if why := noDryRun(m); why != "" {
 			return one("no-dry-run", c.Migration+" "+why, "rehearse it in an embedded environment first")
 		}
-		if arg := m.DryRunArg; byHand(m) && !e.embedded && (e.argsOf[c.Migration] == nil || e.argsOf[c.Migration].Field(arg) == nil) {
+		if arg := m.DryRunArg; byHand(m) && !e.embedded && (e.arguments(c.Migration) == nil || e.arguments(c.Migration).Field(arg) == nil) {
 			return one("no-dry-run", fmt.Sprintf("the %s that is deployed in %s declares no argument %s: a dry run would be a run", c.Migration, e.cfg.Name, arg), "declare it in args and deploy")
 		}
 	case plan.ActCensus:

@@ -143,7 +143,7 @@ func (a *action) cancelJobOf(component, name string) error {
 	return nil // it is between two jobs: the status tells
 }
 
-// cancelOwnJob cancels a migration that schedules itself in the root: one of
+// cancelOwnJob cancels a migration that schedules itself: one of
 // convex-helpers, or a hand-written one. The batch in flight ends or is not
 // committed (12.6).
 func (a *action) cancelOwnJob() error {
@@ -151,7 +151,10 @@ func (a *action) cancelOwnJob() error {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), grace)
 		id, kind, _, err := a.newestJob()
 		if err == nil && (kind == "pending" || kind == "inProgress") {
-			err = a.client.CancelJob(ctx, "", id)
+			var component string
+			if component, err = ownerID(ctx, a.client, a.migration.Owner); err == nil {
+				err = a.client.CancelJob(ctx, component, id)
+			}
 		}
 		cancel()
 		if err != nil {

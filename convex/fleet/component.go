@@ -70,7 +70,7 @@ func (a *action) start(answer *entry) error {
 	a.f.change(func() { a.e.tracker(a.c.Migration).log(logEntries(now, res.LogLines)...) })
 	if f := functionError(err); f != nil {
 		failure := callFailure(err)
-		a.e.fetchBody(a.ctx, a.client, failure)
+		a.e.fetchBody(a.ctx, a.client, a.c.Migration, failure)
 		a.failStart(failure)
 		return err
 	}
@@ -137,18 +137,29 @@ func (a *action) notRunning() error {
 	return nil
 }
 
+// statuses are those of the action's migrations, under the names that they
+// have here.
 func (a *action) statuses() ([]wire.MigrationStatus, error) {
-	names := []string{a.c.Migration}
+	keys := []string{a.c.Migration}
 	if a.migration.Runner {
-		names = a.migration.Series
+		keys = a.migration.Series
 	}
-	if len(names) == 0 {
+	if len(keys) == 0 {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
-	component, _ := a.home(names[0])
-	return a.client.MigrationStatuses(ctx, component, names)
+	component, _ := a.home(keys[0])
+	known, names := map[string]string{}, make([]string, len(keys))
+	for i, key := range keys {
+		_, names[i] = a.home(key)
+		known[names[i]] = key
+	}
+	statuses, err := a.client.MigrationStatuses(ctx, component, names)
+	for i, s := range statuses {
+		statuses[i].Name = known[s.Name]
+	}
+	return statuses, err
 }
 
 // settle takes the status after the start was answered. The subscription may
@@ -169,7 +180,7 @@ func (a *action) settle(lines []string) error {
 	}
 	id := failedIn(lines, "")
 	body := &Failure{Document: id}
-	a.e.fetchBody(a.ctx, a.client, body)
+	a.e.fetchBody(a.ctx, a.client, a.c.Migration, body)
 	var failed *failedRun
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)

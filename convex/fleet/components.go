@@ -16,7 +16,7 @@ import (
 // componentOf is the path of the component that keeps the state of a migration
 // that the project defines. f.mu is held.
 func (e *env) componentOf(name string) string {
-	if m, ok := e.f.migration(name); ok && m.Component != "" && (!e.facts.componentsKnown || e.facts.has(m.Component)) {
+	if m, ok := e.f.migration(name); ok && m.Component != "" && (m.Owner != "" || !e.facts.componentsKnown || e.facts.has(m.Component)) {
 		return m.Component
 	}
 	return e.component
@@ -25,7 +25,16 @@ func (e *env) componentOf(name string) string {
 // keyOf is what the run of a migration of a component is known by. f.mu is
 // held.
 func (e *env) keyOf(component, name string) string {
-	if component == e.componentOf(name) {
+	here := component == e.componentOf(name)
+	if _, ofRoot := e.f.migration(name); here && ofRoot {
+		return name
+	}
+	for _, key := range e.f.inside[name] {
+		if e.componentOf(key) == component {
+			return key
+		}
+	}
+	if here {
 		return name
 	}
 	return component + "/" + name
@@ -36,7 +45,8 @@ func (e *env) home(key string) (component, name string) {
 	if t := e.runs[key]; t != nil && t.name != "" {
 		return t.run.Component, t.name
 	}
-	return e.componentOf(key), key
+	_, name = e.function(key)
+	return e.componentOf(key), name
 }
 
 // homeOf is home for whoever does not hold f.mu.
@@ -141,6 +151,12 @@ func (e *env) gotFrom(client *wire.Client, component string, statuses []wire.Mig
 	for i, s := range statuses {
 		keyed[i] = s
 		keyed[i].Name = e.keyOf(component, s.Name)
+		for j, next := range s.Next {
+			if j == 0 {
+				keyed[i].Next = slices.Clone(s.Next)
+			}
+			keyed[i].Next[j] = e.keyOf(component, next)
+		}
 		t := e.tracker(keyed[i].Name)
 		t.name, t.run.Component = s.Name, component
 		if strings.HasPrefix(s.Cursor, "[") {

@@ -127,9 +127,18 @@ func (x *examination) functions(ctx context.Context) {
 		x.failed("functions", Doubt, err, "")
 		return
 	}
+	specs := map[string][]wire.FunctionSpec{"": spec}
 	var missing []string
 	for _, m := range x.p.Migrations {
-		if !slices.ContainsFunc(spec, func(f wire.FunctionSpec) bool { return f.Path == m.Name }) {
+		functions, read := specs[m.Owner]
+		if !read {
+			if functions, err = x.functionsOf(ctx, m.Owner); err != nil {
+				x.failed("functions", Doubt, fmt.Errorf("component %s: %w", m.Owner, err), "")
+				return
+			}
+			specs[m.Owner] = functions
+		}
+		if !slices.ContainsFunc(functions, func(f wire.FunctionSpec) bool { return f.Path == m.Function() }) {
 			missing = append(missing, m.Name)
 		}
 	}
@@ -142,6 +151,16 @@ func (x *examination) functions(ctx context.Context) {
 		shown = append(slices.Clone(shown[:5]), fmt.Sprintf("and %d more", len(missing)-5))
 	}
 	x.add("functions", Doubt, fmt.Sprintf("%d deployed; of the project's migrations these are not: %s", len(spec), strings.Join(shown, ", ")), "deploy the code that holds them")
+}
+
+// functionsOf are the functions of the component at a path; none where there is
+// no such component.
+func (x *examination) functionsOf(ctx context.Context, path string) ([]wire.FunctionSpec, error) {
+	id, found, err := componentID(ctx, x.client, path)
+	if err != nil || !found {
+		return nil, err
+	}
+	return x.client.APISpec(ctx, id)
 }
 
 // pushes tells when code was pushed last, and whether the deployment runs.

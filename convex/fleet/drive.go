@@ -156,9 +156,9 @@ func get(o value.Object, name string) value.Value {
 	return v
 }
 
-func (b *builder) argsOf(name string) *schema.Validator {
-	if root := b.p.App.Component(""); root != nil {
-		if f, ok := root.Function(name); ok && f.Args != nil && f.Args.Kind == schema.Object {
+func (b *builder) argsOf(m project.Migration) *schema.Validator {
+	if c := b.p.App.Component(m.Owner); c != nil {
+		if f, ok := c.Function(m.Function()); ok && f.Args != nil && f.Args.Kind == schema.Object {
 			return f.Args
 		}
 	}
@@ -174,7 +174,7 @@ func (a *action) drive(answer *entry) error {
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
 		if l = t.unfinished; l == nil || a.c.Reset || a.c.Cursor != nil {
-			l = newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
+			l = newLoop(a.migration, a.e.arguments(a.c.Migration), a.c.BatchSize)
 			if a.c.Cursor != nil && *a.c.Cursor != "" {
 				l.cursor = *a.c.Cursor
 			}
@@ -226,11 +226,11 @@ func (a *action) drive(answer *entry) error {
 			}
 		}
 		a.e.announce(t.run)
-		a.e.wrote("")
+		a.e.wroteBy(a.c.Migration)
 	})
 	if f := a.failure(); f != nil && f.Document != "" {
 		body := *f
-		a.e.fetchBody(a.f.ctx, a.client, &body)
+		a.e.fetchBody(a.f.ctx, a.client, a.c.Migration, &body)
 		a.f.change(func() { a.e.tracker(a.c.Migration).run.Failure = &body })
 	}
 	if a.ctx.Err() != nil && !mayHaveRun(err) {
@@ -262,7 +262,9 @@ func (a *action) page(l *loop) error {
 	defer a.f.change(func() { a.e.inFlight-- })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), 5*time.Minute)
 	defer cancel()
-	res, err := a.call(ctx, wire.Call{Path: a.c.Migration, Args: l.args()})
+	call := a.called()
+	call.Args = l.args()
+	res, err := a.call(ctx, call)
 	now := a.f.now()
 	if err == nil {
 		err = l.take(res.Value)
@@ -280,33 +282,34 @@ func (a *action) page(l *loop) error {
 		t.run.Processed += max(0, n)
 		t.run.Heard = now
 		t.batch(Batch{At: now, Documents: max(0, n)}, now)
-		a.e.wrote("")
+		a.e.wroteBy(a.c.Migration)
 	})
 	return err
 }
 
-// send calls a function of the root by its type: mutations over the WebSocket,
+// send calls a function by its type: mutations over the WebSocket,
 // which runs them once, actions over HTTP.
 func (a *action) send(ctx context.Context, call wire.Call) (wire.Result, error) {
-	if f, ok := a.function(call.Path); ok && call.Component == "" && f.Type == jsrun.Action {
+	if f, ok := a.function(call); ok && f.Type == jsrun.Action {
 		return a.client.Function(ctx, call)
 	}
 	return a.client.Mutate(ctx, call)
 }
 
-func (a *action) function(path string) (jsrun.Function, bool) {
+func (a *action) function(call wire.Call) (jsrun.Function, bool) {
 	p := a.f.Project()
-	if p == nil || p.App == nil || p.App.Component("") == nil {
+	if p == nil || p.App == nil || p.App.Component(call.Component) == nil {
 		return jsrun.Function{}, false
 	}
-	return p.App.Component("").Function(path)
+	return p.App.Component(call.Component).Function(call.Path)
 }
 
 // follow starts a migration of convex-helpers, which schedules its own
 // batches, and follows what it does: its row, where the project keeps one, and
 // its jobs.
 func (a *action) follow(answer *entry) error {
-	args := value.NewObject(value.Field{Name: "fn", Value: a.c.Migration})
+	call := a.called()
+	args := value.NewObject(value.Field{Name: "fn", Value: call.Path})
 	if a.c.BatchSize > 0 {
 		args = args.With("batchSize", float64(a.c.BatchSize))
 	}
@@ -316,7 +319,8 @@ func (a *action) follow(answer *entry) error {
 	a.oldJob = a.newestJobID()
 	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
 	defer cancel()
-	res, err := a.client.Mutate(ctx, wire.Call{Path: a.c.Migration, Args: args})
+	call.Args = args
+	res, err := a.client.Mutate(ctx, call)
 	now := a.f.now()
 	a.f.change(func() {
 		t := a.e.tracker(a.c.Migration)
@@ -327,7 +331,7 @@ func (a *action) follow(answer *entry) error {
 	})
 	if err != nil {
 		failure := callFailure(err)
-		a.e.fetchBody(a.ctx, a.client, failure)
+		a.e.fetchBody(a.ctx, a.client, a.c.Migration, failure)
 		a.failStart(failure)
 		return err
 	}
@@ -377,7 +381,7 @@ func (t *tracker) helper(state value.Object, now time.Time) {
 // look reads once how a migration of convex-helpers is doing.
 func (a *action) look(state value.Object, quiet *int, unsure string) (over bool, err error) {
 	if id, ok := textOf(state, "_id"); ok {
-		if docs, err := a.client.Documents(a.ctx, "", []string{id}); err == nil && len(docs) > 0 {
+		if docs, err := a.documents(a.ctx, []string{id}); err == nil && len(docs) > 0 {
 			state = docs[0]
 		}
 	}
@@ -410,7 +414,7 @@ func (a *action) look(state value.Object, quiet *int, unsure string) (over bool,
 				t.log(LogEntry{At: now, Level: "WARN", Text: unsure})
 			}
 		}
-		a.e.wrote("")
+		a.e.wroteBy(a.c.Migration)
 		if over {
 			a.e.announce(t.run)
 		}
@@ -418,15 +422,15 @@ func (a *action) look(state value.Object, quiet *int, unsure string) (over bool,
 	return over, nil
 }
 
-// newestJob is the newest job of the migration in the root's scheduler.
+// newestJob is the newest job of the migration in its component's scheduler.
 func (a *action) newestJob() (id, kind, text string, err error) {
-	page, err := a.client.TableData(a.ctx, "", "_scheduled_functions", "desc", "", 100)
+	page, err := a.client.TableData(a.ctx, a.migration.Owner, "_scheduled_functions", "desc", "", 100)
 	if err != nil {
 		return "", "", "", err
 	}
 	for _, job := range page.Documents {
 		name, _ := textOf(job, "name")
-		if strings.Replace(name, ".js:", ":", 1) != a.c.Migration {
+		if strings.Replace(name, ".js:", ":", 1) != a.migration.Function() {
 			continue
 		}
 		_, kind, text := jobOf(job)

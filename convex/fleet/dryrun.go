@@ -51,7 +51,7 @@ func (a *action) dryRun(answer *entry) error {
 		if id := failedIn(lines, d.Err.Text); id != "" {
 			d.Err.Document = id
 		}
-		a.e.fetchBody(ctx, a.client, d.Err)
+		a.e.fetchBody(ctx, a.client, a.c.Migration, d.Err)
 		if failed == nil {
 			failed = &toldError{d.Err.Text}
 		}
@@ -87,7 +87,8 @@ func (a *action) dryRunStart() (before int64, reset bool) {
 // without its handle through itself, or before 0.3.4 through a runner.
 func (a *action) dryRunCall(ctx context.Context, reset bool) wire.Call {
 	args := a.dryRunArgs(reset)
-	call := wire.Call{Path: a.c.Migration, Args: args}
+	call := a.called()
+	call.Args = args
 	if a.migration.Driver != project.ComponentDriver {
 		return call
 	}
@@ -97,8 +98,8 @@ func (a *action) dryRunCall(ctx context.Context, reset bool) wire.Call {
 	}
 	a.f.mu.Lock()
 	defer a.f.mu.Unlock()
-	if runner := a.e.generalRunner(); runner != "" && a.e.indirect(a.c.Migration) {
-		return wire.Call{Path: runner, Args: args.With("fn", a.c.Migration)}
+	if runner := a.e.generalRunner(call.Component); runner != "" && a.e.indirect(a.c.Migration) {
+		return wire.Call{Component: call.Component, Path: runner, Args: args.With("fn", call.Path)}
 	}
 	return call
 }
@@ -131,7 +132,7 @@ func (a *action) exact(ctx context.Context, examples []Example) {
 			ids = append(ids, examples[i].ID)
 		}
 	}
-	docs, err := a.client.Documents(ctx, "", ids)
+	docs, err := a.documents(ctx, ids)
 	if err != nil {
 		return // the log's own text stands
 	}
@@ -151,7 +152,7 @@ func (a *action) dryRunArgs(reset bool) value.Object {
 	switch a.migration.Driver {
 	case project.PagedDriver, project.OneshotDriver:
 		a.f.mu.Lock()
-		l := newLoop(a.migration, a.e.argsOf[a.c.Migration], a.c.BatchSize)
+		l := newLoop(a.migration, a.e.arguments(a.c.Migration), a.c.BatchSize)
 		a.f.mu.Unlock()
 		return l.args().With(a.migration.DryRunArg, true)
 	case project.HelpersDriver:

@@ -325,15 +325,15 @@ func (b *builder) steps() ([]step, error) {
 	return out, nil
 }
 
-// findMigration finds a migration by its name, or by its export alone when
-// only one has it.
+// findMigration finds a migration by its name, or by a shorter one when only
+// one is called so.
 func findMigration(p *project.Project, name string) (project.Migration, error) {
 	var hits []project.Migration
 	for _, m := range p.Migrations {
 		if m.Name == name {
 			return m, nil
 		}
-		if _, export, _ := strings.Cut(m.Name, ":"); export == name {
+		if m.Called(name) {
 			hits = append(hits, m)
 		}
 	}

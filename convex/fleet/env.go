@@ -42,7 +42,8 @@ type env struct {
 	functions      map[string]bool // deployed at the root, by path
 	functionsKnown bool
 	argsOf         map[string]*schema.Validator // their arguments, where they are objects
-	missing        string                       // why the component does not answer
+	inner          inner
+	missing        string // why the component does not answer
 	statusesKnown  bool
 	tables         map[string]int64
 	tablesKnown    bool

@@ -193,7 +193,7 @@ func TestMigrationsOfANestedComponent(t *testing.T) {
 	if _, err := client.Function(within(t), wire.Call{Component: "billing", Path: "own:backfill", Args: value.Object{}}); err != nil {
 		t.Fatal(err)
 	}
-	key := "billing/migrations/own:backfill"
+	key := "billing:own:backfill"
 	soon(t, f, "its run", func(e *env) bool { return e.runs[key] != nil && e.runs[key].run.State == "success" })
 	if r := f.Now().Envs[0].Runs[key]; r.Component != "billing/migrations" {
 		t.Errorf("got %+v", r)

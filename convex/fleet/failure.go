@@ -50,7 +50,7 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 	if failure.Document == "" && (r.live || e.embedded) {
 		failure.Document = e.probeFailure(ctx, client, r)
 	}
-	e.fetchBody(ctx, client, failure)
+	e.fetchBody(ctx, client, r.status.Name, failure)
 	publish()
 }
 
@@ -105,7 +105,8 @@ func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun
 			e.tracker(r.status.Name).log(LogEntry{At: e.f.now(), Level: "INFO", Text: fmt.Sprintf("looking for the document that failed: a dry run of the batch, %s documents", thousands(int64(size)))})
 		})
 		args := value.NewObject(value.Field{Name: "dryRun", Value: true}, value.Field{Name: "batchSize", Value: float64(size)})
-		res, err := client.Function(ctx, wire.Call{Path: r.status.Name, Args: args})
+		component, path := e.functionOf(r.status.Name)
+		res, err := client.Function(ctx, wire.Call{Component: component, Path: path, Args: args})
 		lines := res.LogLines
 		if f := functionError(err); f != nil {
 			lines = f.LogLines
@@ -131,17 +132,22 @@ const maxProbe = 512
 // probeFor is how long a failing document is looked for.
 const probeFor = 20 * time.Second
 
-// fetchBody reads the document that a failure names.
-func (e *env) fetchBody(ctx context.Context, client *wire.Client, failure *Failure) {
+// fetchBody reads the document that a failure of a migration names.
+func (e *env) fetchBody(ctx context.Context, client *wire.Client, key string, failure *Failure) {
 	if failure.Document == "" {
 		return
 	}
+	owner, _ := e.functionOf(key)
+	component, err := ownerID(ctx, client, owner)
+	if err != nil {
+		return // the id alone is shown
+	}
 	if id, err := value.ParseID(failure.Document); err == nil {
-		if tables, err := client.TableMapping(ctx, ""); err == nil {
+		if tables, err := client.TableMapping(ctx, component); err == nil {
 			failure.Table = tables[id.Table]
 		}
 	}
-	if docs, err := client.Documents(ctx, "", []string{failure.Document}); err == nil && len(docs) > 0 {
+	if docs, err := client.Documents(ctx, component, []string{failure.Document}); err == nil && len(docs) > 0 {
 		failure.Body = docs[0]
 	}
 }

@@ -65,7 +65,8 @@ type Fleet struct {
 	mu       sync.Mutex
 	shown    map[string]bool // environments that somebody looks at; nil: Show was never called
 	indexed  *project.Project
-	byName   map[string]int // of indexed: places of the migrations
+	byName   map[string]int      // of indexed: places of the migrations
+	inside   map[string][]string // of indexed: those of components, by path there
 	planned  planned
 	loading  bool
 	err      string

@@ -173,11 +173,17 @@ func failedText(lines []string) string {
 // ranBy is the run that an execution belongs to; nil when it is of none, or
 // when it cannot be told of which. f.mu is held.
 func (e *env) ranBy(x wire.Execution, now time.Time) *tracker {
-	m, defined := e.f.migration(x.Function)
+	key := x.Function
+	if x.Component != "" {
+		key = x.Component + ":" + x.Function
+	}
+	m, defined := e.f.migration(key)
 	switch {
-	case x.Component == "" && defined && !m.Runner:
-		return e.runs[x.Function] // called by its name, or by hand
-	case x.Component == "" && defined:
+	case defined && !m.Runner:
+		return e.runs[key] // called by its name, or by hand
+	case defined && m.Owner != "":
+		return e.batchOf(x, e.componentOf(key), now)
+	case defined:
 		return e.batchOf(x, "", now)
 	case x.Function == "lib:migrate":
 		return e.batchOf(x, x.Component, now)
@@ -242,7 +248,7 @@ func (e *env) died(t *tracker, text, document string, now time.Time) {
 func (e *env) showBody(client *wire.Client, key string, number int, shown Failure) {
 	ctx, cancel := context.WithTimeout(e.f.ctx, time.Minute)
 	defer cancel()
-	e.fetchBody(ctx, client, &shown)
+	e.fetchBody(ctx, client, key, &shown)
 	e.f.change(func() {
 		if t := e.runs[key]; t != nil && t.failures == number && t.run.Failure != nil && t.run.Failure.Document == shown.Document {
 			t.run.Failure = &shown

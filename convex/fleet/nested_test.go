@@ -36,7 +36,7 @@ export const fill = internalMutation({ handler: async (ctx) => {
 export const pay = migrations.define({ table: "bills", migrateOne: () => ({ paid: true }) });`,
 	}, "")
 	ready(t, f, "only")
-	key := "billing/migrations/work:pay"
+	key := "billing:work:pay"
 	client := f.envs[0].client
 	call := func(path string, args value.Object) {
 		t.Helper()

@@ -45,7 +45,13 @@ func (b *builder) call(ctx context.Context, d *local.Deployment, component, path
 	return value.Decode(json.RawMessage(res.Value))
 }
 
-func (b *builder) component() string { return cmpText(b.cfg.Component, "migrations") }
+// keeper is the component that keeps a migration's state.
+func (b *builder) keeper(m project.Migration) string {
+	if m.Owner != "" && m.Component != "" {
+		return m.Component
+	}
+	return cmpText(b.cfg.Component, "migrations")
+}
 
 // someBatches runs exactly so many batches and leaves the migration canceled.
 // A start runs one batch and schedules the next; with the scheduler at rest
@@ -53,11 +59,12 @@ func (b *builder) component() string { return cmpText(b.cfg.Component, "migratio
 func (b *builder) someBatches(ctx context.Context, d *local.Deployment, s step) error {
 	d.Hold(true)
 	defer d.Hold(false)
+	m := s.migration
 	for range s.batches {
-		if _, err := b.call(ctx, d, "", s.migration.Name, nil); err != nil {
+		if _, err := b.call(ctx, d, m.Owner, m.Function(), nil); err != nil {
 			return err
 		}
-		if _, err := b.call(ctx, d, b.component(), "lib:cancel", value.NewObject(value.Field{Name: "name", Value: s.migration.Name})); err != nil {
+		if _, err := b.call(ctx, d, b.keeper(m), "lib:cancel", value.NewObject(value.Field{Name: "name", Value: m.Function()})); err != nil {
 			return err
 		}
 	}
@@ -66,12 +73,12 @@ func (b *builder) someBatches(ctx context.Context, d *local.Deployment, s step) 
 
 // wholeRun starts a migration or a series and waits until it stands still.
 func (b *builder) wholeRun(ctx context.Context, d *local.Deployment, m project.Migration) error {
-	if _, err := b.call(ctx, d, "", m.Name, nil); err != nil {
+	if _, err := b.call(ctx, d, m.Owner, m.Function(), nil); err != nil {
 		return err
 	}
 	for {
 		view := d.View()
-		if len(view.Jobs(b.component())) == 0 {
+		if len(view.Jobs(b.keeper(m))) == 0 {
 			return nil
 		}
 		if _, err := d.Wait(ctx, view.Timestamp()); err != nil {
@@ -82,9 +89,9 @@ func (b *builder) wholeRun(ctx context.Context, d *local.Deployment, m project.M
 
 // driven runs a hand-written migration page by page.
 func (b *builder) driven(ctx context.Context, d *local.Deployment, s step) error {
-	l := newLoop(s.migration, b.argsOf(s.migration.Name), 0)
+	l := newLoop(s.migration, b.argsOf(s.migration), 0)
 	for n := 0; !l.done && (s.batches == 0 || n < s.batches); n++ {
-		v, err := b.call(ctx, d, "", s.migration.Name, l.args())
+		v, err := b.call(ctx, d, s.migration.Owner, s.migration.Function(), l.args())
 		if err != nil {
 			return nil // it stays unfinished, as it would there
 		}

@@ -75,7 +75,7 @@ func (e *env) informed() bool { return e.state == Ready && e.known() }
 
 // known reports whether all that is watched was told once. f.mu is held.
 func (e *env) known() bool {
-	return e.functionsKnown && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
+	return e.functionsKnown && e.innerKnown() && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
 }
 
 // Settled waits until every environment is open and known, or broken.

@@ -125,13 +125,18 @@ func (e *env) hasJob(client *wire.Client, names []string) bool {
 	ctx, cancel := context.WithTimeout(e.f.ctx, 20*time.Second)
 	defer cancel()
 	component, _ := e.homeOf(names[0])
+	known := map[string]bool{}
+	for _, key := range names {
+		_, name := e.homeOf(key)
+		known[name] = true
+	}
 	page, err := client.TableData(ctx, component, "_scheduled_functions", "desc", "", 200)
 	if err != nil {
 		return e.f.ctx.Err() == nil
 	}
 	return slices.ContainsFunc(page.Documents, func(job value.Object) bool {
 		name, kind, _ := jobOf(job)
-		return slices.Contains(names, name) && (kind == "pending" || kind == "inProgress")
+		return known[name] && (kind == "pending" || kind == "inProgress")
 	})
 }
 

@@ -279,7 +279,7 @@ func (e *env) evidence() plan.Evidence {
 
 // progress is a migration's state in the plan's words. f.mu is held.
 func (e *env) progress(name string) plan.Progress {
-	p := plan.Progress{Deployed: e.functions[name]}
+	p := plan.Progress{Deployed: e.deployed(name)}
 	r := e.show(name)
 	p.State, p.Processed, p.Started, p.Ended = r.State, r.Processed, r.Started, r.Ended
 	p.Done = r.State == "success"

@@ -64,8 +64,9 @@ func (s *statuses) begin() {
 	}()
 	s.w.keep(s.w.client.Subscribe(wire.Call{Path: "_system/frontend/components:list"}, func(u wire.Update) {
 		rows, ok := componentRows(u)
-		if !ok {
-			return // an older backend: the component is where the project says
+		if !ok { // an older backend: the component is where the project says
+			s.w.e.change(func() { s.w.e.gotInner(nil, nil) })
+			return
 		}
 		s.mu.Lock()
 		s.rows = rows
@@ -102,7 +103,7 @@ func (s *statuses) round() {
 		return
 	}
 	e := s.w.e
-	found := make([]*installed, len(rows))
+	found, specs := make([]*installed, len(rows)), make([][]wire.FunctionSpec, len(rows))
 	var g errgroup.Group
 	g.SetLimit(4)
 	for i, c := range rows {
@@ -111,6 +112,7 @@ func (s *statuses) round() {
 		}
 		g.Go(func() error {
 			functions, err := s.w.client.APISpec(s.w.ctx, c.ID)
+			specs[i] = functions
 			if err != nil {
 				found[i] = e.installedAt(c.Path) // as it was
 			} else if in, ok := migrationsComponent(c, functions); ok {
@@ -129,7 +131,13 @@ func (s *statuses) round() {
 			all = append(all, *in)
 		}
 	}
-	e.f.change(func() { e.gotComponents(rows, all) })
+	var tables map[string]bool
+	e.f.change(func() {
+		e.gotComponents(rows, all)
+		e.gotInner(rows, specs)
+		tables = e.innerTables()
+	})
+	s.w.tables.inside(tables)
 	s.askOwn()
 	for _, c := range all {
 		s.countRows(c.path)
@@ -156,7 +164,7 @@ func (e *env) ownNames() map[string][]string {
 	for _, m := range e.f.project.Migrations {
 		if m.Driver == project.ComponentDriver && !m.Runner {
 			c := e.componentOf(m.Name)
-			names[c] = append(names[c], m.Name)
+			names[c] = append(names[c], m.Function())
 		}
 	}
 	return names
@@ -354,10 +362,11 @@ func (e *env) gotStatuses(client *wire.Client, statuses []wire.MigrationStatus, 
 				failed = append(failed, failedRun{s, known, t.failures})
 			}
 			if m, ok := e.f.migration(s.Name); ok && t.run.active() {
-				t.peak = max(t.peak, e.tables[m.Table])
+				n, _ := e.stored(m)
+				t.peak = max(t.peak, n)
 			}
 			if known && t.run.Processed != before.Processed {
-				e.wrote("")
+				e.wroteBy(s.Name)
 			}
 			if !known || t.run.State != before.State {
 				e.f.planned.stale = true

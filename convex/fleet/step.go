@@ -20,6 +20,8 @@ const batchTimeout = 5 * time.Minute
 // batch itself, so that two drivers never run the same batch.
 type stepper struct {
 	name, handle string
+	component    string               // that keeps it
+	known        string               // its name there
 	first        bool                 // no batch went out yet
 	last         wire.MigrationStatus // before the next batch
 }
@@ -78,16 +80,23 @@ func (a *action) steppers() ([]*stepper, error) {
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, &stepper{name: s.Name, handle: handle, first: true, last: s})
+		component, known := a.home(s.Name)
+		out = append(out, &stepper{name: s.Name, handle: handle, component: component, known: known, first: true, last: s})
 	}
 	return out, nil
 }
 
-// handle is the handle by which the component calls the migration.
-func (a *action) handle(ctx context.Context, name string) (string, error) {
+// handle is the handle by which the component calls the migration, made where
+// the migration is defined.
+func (a *action) handle(ctx context.Context, key string) (string, error) {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	return a.client.FunctionHandle(ctx, name)
+	owner, path := a.e.functionOf(key)
+	id, err := ownerID(ctx, a.client, owner)
+	if err != nil {
+		return "", err
+	}
+	return a.client.FunctionHandle(ctx, id, path)
 }
 
 // stepThrough drives one migration; over says that the whole run is.
@@ -139,7 +148,7 @@ func (a *action) stand(state string) {
 // stepArgs are the arguments of the next batch.
 func (a *action) stepArgs(s *stepper) value.Object {
 	args := value.NewObject(
-		value.Field{Name: "name", Value: s.name}, value.Field{Name: "fnHandle", Value: s.handle},
+		value.Field{Name: "name", Value: s.known}, value.Field{Name: "fnHandle", Value: s.handle},
 		value.Field{Name: "dryRun", Value: false}, value.Field{Name: "oneBatchOnly", Value: true})
 	if size := a.size(); size > 0 {
 		args = args.With("batchSize", float64(size))
@@ -176,8 +185,7 @@ func (a *action) step(s *stepper) (wire.MigrationStatus, error) {
 	defer a.f.change(func() { a.e.inFlight-- })
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), a.f.patience(batchTimeout))
 	defer cancel()
-	component, _ := a.home(s.name)
-	res, err := a.call(ctx, wire.Call{Component: component, Path: "lib:migrate", Args: args})
+	res, err := a.call(ctx, wire.Call{Component: s.component, Path: "lib:migrate", Args: args})
 	if mayHaveRun(err) {
 		return a.lostStep(s, err)
 	}
@@ -195,7 +203,8 @@ func (a *action) step(s *stepper) (wire.MigrationStatus, error) {
 	if err != nil {
 		return a.lostStep(s, err)
 	}
-	a.told(s.name, status, res.LogLines)
+	status.Name = s.name
+	a.told(s, status, res.LogLines)
 	return status, nil
 }
 
@@ -210,7 +219,8 @@ func (a *action) stepping(name string) {
 }
 
 // told takes the status that a batch answered.
-func (a *action) told(name string, status wire.MigrationStatus, lines []string) {
+func (a *action) told(s *stepper, status wire.MigrationStatus, lines []string) {
+	name := s.name
 	a.f.change(func() {
 		a.e.tracker(name).asked = time.Time{}
 		if a.migration.Runner {
@@ -220,13 +230,13 @@ func (a *action) told(name string, status wire.MigrationStatus, lines []string) 
 	})
 	id := failedIn(lines, "")
 	if status.State != "failed" || id == "" {
-		component, _ := a.home(name)
-		a.e.gotFrom(a.client, component, []wire.MigrationStatus{status}, nil)
+		status.Name = s.known
+		a.e.gotFrom(a.client, s.component, []wire.MigrationStatus{status}, nil)
 		return
 	}
 	// The batch's own log names the document: nobody has to look for it.
 	body := &Failure{Document: id}
-	a.e.fetchBody(context.WithoutCancel(a.ctx), a.client, body)
+	a.e.fetchBody(context.WithoutCancel(a.ctx), a.client, name, body)
 	a.f.change(func() {
 		t := a.e.tracker(name)
 		if t.observe(status, a.f.now()) {
@@ -246,12 +256,12 @@ func (a *action) told(name string, status wire.MigrationStatus, lines []string) 
 func (a *action) lostStep(s *stepper, lost error) (wire.MigrationStatus, error) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.f.ctx), grace)
 	defer cancel()
-	component, _ := a.home(s.name)
-	statuses, err := a.client.MigrationStatuses(ctx, component, []string{s.name})
+	statuses, err := a.client.MigrationStatuses(ctx, s.component, []string{s.known})
 	if err != nil || len(statuses) == 0 {
 		return wire.MigrationStatus{}, lost
 	}
 	now := statuses[0]
+	now.Name = s.name
 	if !moved(s.last, now) {
 		return wire.MigrationStatus{}, lost
 	}
@@ -259,7 +269,7 @@ func (a *action) lostStep(s *stepper, lost error) (wire.MigrationStatus, error) 
 	a.f.change(func() {
 		a.e.tracker(s.name).log(LogEntry{At: at, Level: "WARN", Text: "the answer of a batch was lost; its status says that it ran"})
 	})
-	a.told(s.name, now, nil)
+	a.told(s, now, nil)
 	return now, nil
 }
 
@@ -277,7 +287,7 @@ func (a *action) stepFailed(s *stepper, err error) error {
 		failure = newFailure("the answer of the last batch was lost, and the status does not tell that it ran: it may run yet. " +
 			"Look at the status; started again, the run goes on after what is processed")
 	}
-	a.e.fetchBody(context.WithoutCancel(a.ctx), a.client, failure)
+	a.e.fetchBody(context.WithoutCancel(a.ctx), a.client, s.name, failure)
 	a.f.change(func() {
 		t := a.e.tracker(s.name)
 		if mayHaveRun(err) && s.first && (a.c.Reset || a.c.Cursor != nil) {

@@ -84,7 +84,10 @@ func (a *action) drives() bool {
 func (e *env) cannotRun(c Command, m project.Migration) []plan.Refusal {
 	one := func(code, why, hint string) []plan.Refusal { return []plan.Refusal{{Code: code, Why: why, Hint: hint}} }
 	paged := m.Driver == project.PagedDriver && !m.Runner
+	inside := e.tooOldInside(m)
 	switch {
+	case inside != "":
+		return one("too-old", inside, "install 0.3.5 or newer, and deploy it")
 	case c.BatchSize < 0:
 		return one("bad-batch", fmt.Sprintf("a batch of %d documents", c.BatchSize), "give a size above 0, or none for the definition's")
 	case c.Cursor != nil && m.Runner:

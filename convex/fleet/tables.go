@@ -17,6 +17,7 @@ type tables struct {
 	mu    sync.Mutex // never taken while the fleet's is held
 	ended bool
 	names map[string]bool   // listed now; nil unknown
+	inner map[string]bool   // of components, "billing:bills"
 	live  bool              // sizes are wanted
 	sizes map[string]func() // stops of the sizes that are live
 }
@@ -77,17 +78,37 @@ func (t *tables) subscribe() (gone []func()) {
 	}
 	known := t.known()
 	for name, stop := range t.sizes {
-		if !t.names[name] || !t.live && known[name] {
+		if !t.names[name] && !t.inner[name] || !t.live && known[name] {
 			gone = append(gone, stop)
 			delete(t.sizes, name)
 		}
 	}
-	for name := range t.names {
-		if t.sizes[name] == nil && (t.live || !known[name]) {
-			t.sizes[name] = t.w.client.SubscribeTableSize("", name, func(n int64, err error) { t.got(name, n, err) })
+	for _, names := range []map[string]bool{t.names, t.inner} {
+		for name := range names {
+			if t.sizes[name] == nil && (t.live || !known[name]) {
+				t.sizes[name] = t.size(name)
+			}
 		}
 	}
 	return gone
+}
+
+// size keeps the size of a table live.
+func (t *tables) size(name string) (stop func()) {
+	component, table, inner := strings.Cut(name, ":")
+	if !inner {
+		component, table = "", name
+	}
+	return t.w.client.SubscribeTableSize(component, table, func(n int64, err error) { t.got(name, n, err) })
+}
+
+// inside says which tables of components are to be sized, "billing:bills".
+func (t *tables) inside(names map[string]bool) {
+	t.mu.Lock()
+	t.inner = names
+	gone := t.subscribe()
+	t.mu.Unlock()
+	stopAll(gone)
 }
 
 // known are the tables whose size was told to this environment.
@@ -95,8 +116,11 @@ func (t *tables) known() map[string]bool {
 	e := t.w.e
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
-	known := make(map[string]bool, len(e.tables))
+	known := make(map[string]bool, len(e.tables)+len(e.inner.sizes))
 	for name := range e.tables {
+		known[name] = true
+	}
+	for name := range e.inner.sizes {
 		known[name] = true
 	}
 	return known
@@ -105,7 +129,11 @@ func (t *tables) known() map[string]bool {
 // got takes a size. One that was read only to be known is let go: not from
 // here, since a stop waits for this very call.
 func (t *tables) got(name string, n int64, err error) {
-	t.w.e.gotSize(name, n, err)
+	if strings.Contains(name, ":") {
+		t.w.e.gotInnerSize(name, n, err)
+	} else {
+		t.w.e.gotSize(name, n, err)
+	}
 	t.mu.Lock()
 	stop := t.sizes[name]
 	once := !t.live && err == nil && stop != nil
@@ -187,11 +215,7 @@ func (e *env) gotSize(table string, n int64, err error) {
 		if had && old != n {
 			e.wrote(table)
 		}
-		for name, t := range e.runs {
-			if m, ok := e.f.migration(name); ok && m.Table == table && t.run.active() {
-				t.peak = max(t.peak, old, n)
-			}
-		}
+		e.peak(table, max(old, n))
 		if e.tablesKnown = e.haveSizes(); e.tablesKnown {
 			e.tablesProblem = ""
 		}

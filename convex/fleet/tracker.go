@@ -189,7 +189,7 @@ func (e *env) show(name string) Run {
 	r := t.run
 	r.Total, r.Range, r.Control = -1, m.CustomRange, t.shown(&t.run)
 	r.BatchSize = cmpOr(r.BatchSize, m.BatchSize)
-	if n, ok := e.tables[m.Table]; ok && m.Table != "" && e.tablesKnown {
+	if n, ok := e.stored(m); ok {
 		// A migration that deletes makes its table smaller as it goes.
 		r.Total = max(n, t.peak, r.Processed)
 	}

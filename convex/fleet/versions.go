@@ -95,10 +95,10 @@ func cmpErr(a, b error) error {
 func (a *action) startCall() (wire.Call, error) {
 	a.f.mu.Lock()
 	direct := a.migration.Runner || !a.e.indirect(a.c.Migration)
-	runner := a.e.generalRunner()
+	runner := a.e.generalRunner(a.migration.Owner)
 	reset := a.e.takes(a.c.Migration, "reset")
 	a.f.mu.Unlock()
-	args := value.Object{}
+	call, args := a.called(), value.Object{}
 	if a.c.BatchSize > 0 {
 		args = args.With("batchSize", float64(a.c.BatchSize))
 	}
@@ -106,11 +106,13 @@ func (a *action) startCall() (wire.Call, error) {
 	case direct && a.c.Reset && !reset:
 		return wire.Call{}, a.tooOld("reset a series", "0.3.3", "reset its members one by one")
 	case direct && a.c.Reset:
-		return wire.Call{Path: a.c.Migration, Args: args.With("reset", true)}, nil
+		call.Args = args.With("reset", true)
+		return call, nil
 	case direct:
-		return wire.Call{Path: a.c.Migration, Args: a.beginning(args)}, nil
+		call.Args = a.beginning(args)
+		return call, nil
 	case runner != "":
-		return wire.Call{Path: runner, Args: a.beginning(args).With("fn", a.c.Migration)}, nil
+		return wire.Call{Component: call.Component, Path: runner, Args: a.beginning(args).With("fn", call.Path)}, nil
 	}
 	handle, err := a.handle(a.ctx, a.c.Migration)
 	if err != nil {
@@ -124,21 +126,22 @@ func (a *action) startCall() (wire.Call, error) {
 // indirect reports whether the deployed migration cannot be called to start
 // itself: its arguments are those of an older component. f.mu is held.
 func (e *env) indirect(name string) bool {
-	return e.argsOf[name] != nil && !(e.takes(name, "oneBatchOnly") && e.takes(name, "reset"))
+	return e.arguments(name) != nil && !(e.takes(name, "oneBatchOnly") && e.takes(name, "reset"))
 }
 
 // takes reports whether a deployed function takes an argument, as far as that
 // is known. f.mu is held.
 func (e *env) takes(name, arg string) bool {
-	v := e.argsOf[name]
+	v := e.arguments(name)
 	return v == nil || v.Field(arg) != nil
 }
 
-// generalRunner is a deployed runner of any migration. f.mu is held.
-func (e *env) generalRunner() string {
+// generalRunner is a deployed runner of any migration of a component, as its
+// path there. f.mu is held.
+func (e *env) generalRunner(owner string) string {
 	for _, m := range e.f.project.Migrations {
-		if m.Runner && len(m.Series) == 0 && e.functions[m.Name] {
-			return m.Name
+		if m.Owner == owner && m.Runner && len(m.Series) == 0 && e.deployed(m.Name) {
+			return m.Function()
 		}
 	}
 	return ""

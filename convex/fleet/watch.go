@@ -194,7 +194,7 @@ func (w *watched) stop() {
 func (e *env) unwatched() {
 	e.client, e.tablesKnown, e.statusesKnown, e.functionsKnown = nil, false, false, false
 	e.active, e.activeKnown, e.tablesProblem = nil, false, ""
-	e.reading.sizes = false
+	e.reading.sizes, e.inner = false, inner{}
 	e.validation, e.pendingHash = nil, ""
 	e.wrote("") // nobody watches for writes any more
 	e.watchingWrites = nil
@@ -218,7 +218,7 @@ func (e *env) silent(client *wire.Client) error {
 	for _, x := range []struct {
 		known bool
 		what  string
-	}{{e.activeKnown, "its schema"}, {e.functionsKnown, "its functions"}, {e.statusesKnown, "the status of its migrations"}, {e.tablesKnown || e.tablesProblem != "", "the size of its tables"}} {
+	}{{e.activeKnown, "its schema"}, {e.functionsKnown && e.innerKnown(), "its functions"}, {e.statusesKnown, "the status of its migrations"}, {e.tablesKnown || e.tablesProblem != "", "the size of its tables"}} {
 		if !x.known {
 			missing = append(missing, x.what)
 		}
@@ -293,9 +293,12 @@ func (f *Fleet) migration(name string) (project.Migration, bool) {
 		return project.Migration{}, false
 	}
 	if f.indexed != f.project {
-		f.indexed, f.byName = f.project, make(map[string]int, len(f.project.Migrations))
+		f.indexed, f.byName, f.inside = f.project, make(map[string]int, len(f.project.Migrations)), map[string][]string{}
 		for i, m := range f.project.Migrations {
 			f.byName[m.Name] = i
+			if m.Owner != "" {
+				f.inside[m.Function()] = append(f.inside[m.Function()], m.Name)
+			}
 		}
 	}
 	i, ok := f.byName[name]

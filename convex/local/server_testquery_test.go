@@ -238,11 +238,11 @@ func TestTestQueryAnywhere(t *testing.T) {
 			t.Errorf("log entry %+v", e)
 		}
 	}
-	if _, err := c.FunctionHandle(t.Context(), "migrations:finish"); !errors.Is(err, wire.ErrMissing) {
+	if _, err := c.FunctionHandle(t.Context(), "", "migrations:finish"); !errors.Is(err, wire.ErrMissing) {
 		t.Errorf("handle of a function that is not there: %v", err)
 	}
 	push(t, d, nil)
-	handle, err := c.FunctionHandle(t.Context(), "migrations:finish")
+	handle, err := c.FunctionHandle(t.Context(), "", "migrations:finish")
 	if err != nil || !strings.HasSuffix(handle, "#migrations:finish") {
 		t.Errorf("%s, %v", handle, err)
 	}

@@ -64,11 +64,12 @@ export default query({
 });
 `
 
-// FunctionHandle is the handle of a deployed function of the root,
-// "dir/mod:export", internal ones included, by which a component can call it
-// (13.4). The error wraps ErrMissing when there is no such function.
-func (c *Client) FunctionHandle(ctx context.Context, path string) (string, error) {
-	r, err := c.RunTestQuery(ctx, TestQuery{Source: handleSource, Args: value.NewObject(value.Field{Name: "name", Value: path})})
+// FunctionHandle is the handle of a deployed function, "dir/mod:export" of the
+// component with an id ("" the root), internal ones included, by which another
+// component can call it (13.4). The error wraps ErrMissing when there is no such
+// function.
+func (c *Client) FunctionHandle(ctx context.Context, componentID, path string) (string, error) {
+	r, err := c.RunTestQuery(ctx, TestQuery{Source: handleSource, ComponentID: componentID, Args: value.NewObject(value.Field{Name: "name", Value: path})})
 	var failed *FunctionError
 	switch {
 	case errors.As(err, &failed) && strings.Contains(failed.Message, "Function handle not found"):

@@ -72,7 +72,7 @@ func TestFunctionHandle(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := serve(t, answerWith(200, "application/json", test.answer))
-			handle, err := c.FunctionHandle(t.Context(), "m:f")
+			handle, err := c.FunctionHandle(t.Context(), "", "m:f")
 			if handle != test.handle || (err == nil) != (handle != "") || errors.Is(err, ErrMissing) != test.missing {
 				t.Errorf("%q, %v", handle, err)
 			}
