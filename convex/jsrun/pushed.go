@@ -365,7 +365,7 @@ func (d *EvaluatedDefinition) read(text string) error {
 		}
 		EnvVars []json.RawMessage
 	}
-	if text == "" || json.Unmarshal([]byte(text), &config) != nil {
+	if !strings.HasPrefix(text, "{") || json.Unmarshal([]byte(text), &config) != nil {
 		return &PushedError{fmt.Sprintf("%s: the default export of convex.config is not what defineApp or defineComponent gives", pushedWhat(d.Path))}
 	}
 	d.Config, d.Name = json.RawMessage(text), config.Name

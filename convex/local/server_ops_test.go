@@ -131,3 +131,19 @@ func TestActingAsAUserNeedsItsOperation(t *testing.T) {
 		t.Errorf("over HTTP: %d %s", w.Code, w.Body)
 	}
 }
+
+// What a definition's export() gives may be anything: it is refused, not
+// dereferenced, and nothing stays pending.
+func TestDefinitionsThatExportNoObject(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{"null", "5", "[]", `"x"`, "{ childComponents: 5 }", "{ envVars: [null, 5] }"} {
+		d := local.New(local.Options{})
+		t.Cleanup(func() { d.Close() })
+		p := newPush(d, nil, esModule("a.js", "export const a = 1;"))
+		p["appDefinition"].(map[string]any)["definition"] = esModule("convex.config.js", "export default { export: () => ("+text+") };")
+		w := send(d, "deploy2/start_push", p)
+		if refused := w.Code == http.StatusBadRequest && strings.Contains(w.Body.String(), "convex.config"); !refused && text != "{ envVars: [null, 5] }" {
+			t.Errorf("%s: %d %s", text, w.Code, w.Body)
+		}
+	}
+}
