@@ -245,6 +245,7 @@ func (d *Deployment) addImport(j *importJob) error {
 	now := d.now()
 	j.id, j.created = systemID(importsNumber, now), float64(now.UnixMicro())/1000
 	j.ctx, j.cancel = context.WithCancel(f.ctx)
+	context.AfterFunc(j.ctx, j.file.close) // also ends the reading of lines without documents
 	x := &f.imports
 	x.mu.Lock()
 	x.rows = append(x.rows, j)
@@ -364,14 +365,14 @@ func (d *Deployment) cancelImport(w http.ResponseWriter, r *http.Request) error 
 	}
 	x := &d.serving().imports
 	x.mu.Lock()
-	over := j.over()
+	over, was := j.over(), j.state
 	if !over {
 		j.end(importFailed)
 		j.message, j.ended = importFailure(context.Canceled), uint64(d.now().UnixNano())
 	}
 	x.mu.Unlock()
 	if over {
-		return badRequest("InvalidImportState", "Import %s is %s: it cannot be canceled any more", j.id, j.state)
+		return badRequest("InvalidImportState", "Import %s is %s: it cannot be canceled any more", j.id, was)
 	}
 	d.tell(importsTable)
 	w.WriteHeader(http.StatusOK)

@@ -1,11 +1,14 @@
 package local_test
 
 import (
+	"encoding/json"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"strait/convex/local"
 )
@@ -145,5 +148,63 @@ func TestDefinitionsThatExportNoObject(t *testing.T) {
 		if refused := w.Code == http.StatusBadRequest && strings.Contains(w.Body.String(), "convex.config"); !refused && text != "{ envVars: [null, 5] }" {
 			t.Errorf("%s: %d %s", text, w.Code, w.Body)
 		}
+	}
+}
+
+// A client that stalls in the middle of a part holds up no other upload, and
+// not the end of the deployment.
+func TestAStalledUploadHoldsUpNobody(t *testing.T) {
+	t.Parallel()
+	d := local.New(local.Options{})
+	t.Cleanup(func() { d.Close() })
+	begin := func() (token string) {
+		var start struct{ UploadToken string }
+		if w := admin(d, "POST", "/api/import/start_upload", ""); json.Unmarshal(w.Body.Bytes(), &start) != nil || w.Code != http.StatusOK {
+			t.Fatalf("%d %s", w.Code, w.Body)
+		}
+		return start.UploadToken
+	}
+	body, client := io.Pipe()
+	r := httptest.NewRequest("POST", "/api/import/upload_part?partNumber=1&uploadToken="+begin(), body)
+	r.Header.Set("Authorization", "Convex "+d.AdminKey())
+	w := httptest.NewRecorder()
+	answered := make(chan struct{})
+	go func() { d.Handler().ServeHTTP(w, r); close(answered) }()
+	if _, err := client.Write([]byte("half")); err != nil { // it is being read now
+		t.Fatal(err)
+	}
+	others := make(chan struct{})
+	go func() {
+		defer close(others)
+		for range 20 { // more than are kept
+			begin()
+		}
+	}()
+	select {
+	case <-others:
+	case <-time.After(20 * time.Second):
+		client.Close()
+		t.Fatal("other uploads wait for the stalled one")
+	}
+	client.Close()
+	<-answered
+	if !strings.Contains(w.Body.String(), "InvalidUploadToken") {
+		t.Errorf("a part of an upload that was dropped: %d %s", w.Code, w.Body)
+	}
+}
+
+// A part counts once: else a short body would name terabytes.
+func TestAPartIsNamedOnce(t *testing.T) {
+	t.Parallel()
+	d := local.New(local.Options{})
+	t.Cleanup(func() { d.Close() })
+	var start struct{ UploadToken string }
+	if err := json.Unmarshal(admin(d, "POST", "/api/import/start_upload", "").Body.Bytes(), &start); err != nil {
+		t.Fatal(err)
+	}
+	part := admin(d, "POST", "/api/import/upload_part?partNumber=1&uploadToken="+start.UploadToken, "{}").Body.String()
+	w := admin(d, "POST", "/api/import/finish_upload", `{"import":{"mode":"append","format":"jsonLines","tableName":"t"},"uploadToken":"`+start.UploadToken+`","partTokens":[`+part+`,`+part+`]}`)
+	if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "Part 2") {
+		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	crand "crypto/rand"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"strconv"
@@ -15,8 +16,9 @@ import (
 // in the order in which they come; finishUpload puts them into theirs.
 
 const (
-	maxUploads = 16    // open at once; the one used longest ago goes first
-	maxParts   = 10000 // part numbers are smaller
+	maxUploads = 16      // open at once; the one used longest ago goes first
+	maxParts   = 10000   // part numbers are smaller
+	maxUpload  = 8 << 30 // of one file: its documents are to be held in memory
 )
 
 type uploads struct {
@@ -99,15 +101,18 @@ func (u *upload) close() {
 }
 
 // part stores one part and answers its token.
-func (u *upload) part(body io.Reader) (string, error) {
+func (u *upload) part(body []byte) (string, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed {
+	n := int64(len(body))
+	switch {
+	case u.closed:
 		return "", badRequest("InvalidUploadToken", "The upload has ended")
+	case len(u.parts) >= maxParts-1 || u.size+n > maxUpload:
+		return "", badRequest("ImportTooLarge", "A file to import has at most %d parts and %d GiB here: import it table by table", maxParts-1, maxUpload>>30)
 	}
-	n, err := io.Copy(io.NewOffsetWriter(u.file, u.size), body)
-	if err != nil {
-		return "", err
+	if _, err := u.file.WriteAt(body, u.size); err != nil {
+		return "", fmt.Errorf("keep a part of the upload: %w", err)
 	}
 	token := randomToken()
 	u.parts[token] = uploadPart{u.size, n}
@@ -132,8 +137,9 @@ func (u *upload) finish(tokens []string) (*scratch, int64, error) {
 		p, ok := u.parts[token]
 		if !ok {
 			file.close()
-			return nil, 0, badRequest("InvalidPartToken", "Part %d is not of this upload", i+1)
+			return nil, 0, badRequest("InvalidPartToken", "Part %d is not of this upload, or comes twice", i+1)
 		}
+		delete(u.parts, token)
 		parts[i] = p
 		inOrder = inOrder && p.offset == size
 		size += p.size
@@ -175,11 +181,15 @@ func (d *Deployment) uploadPart(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	token, err := u.part(r.Body)
+	part, err := io.ReadAll(r.Body) // before any lock: a client may be slow
 	var tooLarge *http.MaxBytesError
 	if errors.As(err, &tooLarge) {
 		return &httpError{http.StatusRequestEntityTooLarge, "RequestTooLarge", "A part has at most 16 MiB: set CONVEX_IMPORT_CHUNK_SIZE"}
 	}
+	if err != nil {
+		return badRequest("InvalidBody", "The part cannot be read: %v", err)
+	}
+	token, err := u.part(part)
 	if err != nil {
 		return err
 	}
