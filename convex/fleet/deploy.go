@@ -75,15 +75,24 @@ func (a *action) byCommand(run *DeployRun) error {
 	if err != nil {
 		return err
 	}
-	key, err := a.e.cfg.ResolveKey(a.ctx)
+	// The key that was proved there: asked for once more, a key command may
+	// answer with one of another deployment.
+	key, keys := "", []string(nil)
+	a.f.change(func() {
+		if a.e.client == a.client {
+			key, a.e.stopDeploy = a.e.key, a.cancel
+		}
+		for _, x := range a.f.project.Config.Envs {
+			keys = append(keys, x.KeyEnv)
+		}
+	})
+	if key == "" {
+		return fmt.Errorf("%s was not run: the connection with %s was opened anew meanwhile; ask once more", run.Command, a.c.Env)
+	}
+	vars, err := a.e.cfg.CommandEnv(os.Environ(), a.client.URL(), key, keys...)
 	if err != nil {
 		return err
 	}
-	vars, err := a.e.cfg.CommandEnv(os.Environ(), a.client.URL(), key)
-	if err != nil {
-		return err
-	}
-	a.f.change(func() { a.e.stopDeploy = a.cancel })
 	if err := a.runCommand(run, vars, key); err != nil {
 		return err
 	}

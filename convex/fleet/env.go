@@ -21,6 +21,7 @@ type env struct {
 	component string // path of the migrations component
 
 	client     *wire.Client      // nil until connected
+	key        string            // that client was made with; "" embedded
 	deployment string            // its name
 	embed      *local.Deployment // nil for a remote one
 	url        string
@@ -227,7 +228,7 @@ func (e *env) connect(ctx context.Context) (client *wire.Client, end func(), err
 		client.Close()
 		return nil, nil, err
 	}
-	e.f.change(func() { e.url = client.URL() })
+	e.f.change(func() { e.url, e.key = client.URL(), key })
 	return client, func() { client.Close() }, nil
 }
 

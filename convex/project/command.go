@@ -24,16 +24,13 @@ var choosers = regexp.MustCompile(`(?:^|\s)(--(?:env-file|url|admin-key|deployme
 // assigner finds a CLI variable that a command sets itself.
 var assigner = regexp.MustCompile(`\b(` + strings.Join(selecting, "|") + `)=`)
 
-// script finds the script of package.json that a command runs.
-var script = regexp.MustCompile(`(?:^|[\s;&])(?:npm|pnpm|yarn|bun)\s+(?:run\s+)?([A-Za-z0-9:_-]+)`)
+// script finds the scripts of package.json that a command runs.
+var script = regexp.MustCompile(`(?:^|[\s;&|("'])(?:npm|pnpm|yarn|bun)(?:\s+-\S+)*\s+(?:run(?:-script)?\s+)?(?:-\S+\s+)*([A-Za-z0-9:_][A-Za-z0-9:_-]*)`)
 
 // CheckCommand refuses a deploy command that chooses its deployment itself,
 // because then it is not sure to deploy where it was asked to.
 func (e Env) CheckCommand() error {
-	text := e.Deploy
-	for _, m := range script.FindAllStringSubmatch(e.Deploy, -1) {
-		text += "\n" + e.script(m[1])
-	}
+	text := e.withScripts(e.Deploy, map[string]bool{})
 	if m := choosers.FindStringSubmatch(text); m != nil {
 		return fmt.Errorf("the deploy command of environment %s chooses a deployment itself: %s\nhint: take %s out of it: Strait hands the command the deployment and its key by the variables that the Convex CLI reads", e.Name, m[1], m[1])
 	}
@@ -41,6 +38,21 @@ func (e Env) CheckCommand() error {
 		return fmt.Errorf("the deploy command of environment %s sets %s itself\nhint: take that out of it: Strait hands the command the deployment and its key by the variables that the Convex CLI reads", e.Name, m[1])
 	}
 	return nil
+}
+
+// withScripts is a command and every script that it runs, those before and
+// after it as well, each once.
+func (e Env) withScripts(command string, seen map[string]bool) string {
+	text := command
+	for _, m := range script.FindAllStringSubmatch(command, -1) {
+		for _, name := range []string{"pre" + m[1], m[1], "post" + m[1]} {
+			if !seen[name] {
+				seen[name] = true
+				text += "\n" + e.withScripts(e.script(name), seen)
+			}
+		}
+	}
+	return text
 }
 
 // script is the text of a script of package.json; "" when there is none.
@@ -61,8 +73,9 @@ func (e Env) script(name string) string {
 // NAME=value, with nothing in it that selects a deployment but this one. A
 // cloud key goes in CONVEX_DEPLOY_KEY; a bare one, as self-hosted and local
 // deployments have, with the address in CONVEX_SELF_HOSTED_URL. What the project's
-// env files would add to that is set to nothing.
-func (e Env) CommandEnv(base []string, address, key string) ([]string, error) {
+// env files would add to that is set to nothing, and withheld names variables
+// that are no business of the command: those that hold other environments' keys.
+func (e Env) CommandEnv(base []string, address, key string, withheld ...string) ([]string, error) {
 	k, err := ParseKey(key)
 	if err != nil {
 		return nil, fmt.Errorf("environment %s: %w", e.Name, err)
@@ -73,7 +86,7 @@ func (e Env) CommandEnv(base []string, address, key string) ([]string, error) {
 	}
 	out := slices.DeleteFunc(slices.Clone(base), func(kv string) bool {
 		name, _, _ := strings.Cut(kv, "=")
-		return slices.Contains(selecting, name) || name == e.KeyEnv
+		return slices.Contains(selecting, name) || slices.Contains(withheld, name) || name == e.KeyEnv
 	})
 	files := readSettings(func(string) (string, bool) { return "", false }, e.folders()...)
 	for _, name := range selecting {
