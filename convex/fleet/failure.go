@@ -137,6 +137,8 @@ func (e *env) fetchBody(ctx context.Context, client *wire.Client, key string, fa
 	if failure.Document == "" {
 		return
 	}
+	ctx, cancel := context.WithTimeout(ctx, grace) // also where an action outlives its cancel
+	defer cancel()
 	owner, _ := e.functionOf(key)
 	component, err := ownerID(ctx, client, owner)
 	if err != nil {

@@ -141,8 +141,10 @@ func TestNothingRunsTwice(t *testing.T) {
 			until(t, x.f, "migrations:count", "it runs", func(r Run) bool { return r.State == "inProgress" && r.Processed > 1 })
 			x.p.arm(mode, false)
 			out := runIt(t, x.f, Command{Action: plan.ActCancel, Migration: "count"})
-			x.wasLost()
 			r := x.f.Now().Envs[0].Runs["migrations:count"]
+			if r.State != "success" { // else it ended before there was anything to cancel
+				x.wasLost()
+			}
 			if out.Status != "success" || r.State != "canceled" && r.State != "success" {
 				t.Fatalf("got %+v, run %+v", out, r)
 			}
