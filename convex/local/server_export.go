@@ -142,6 +142,10 @@ func (d *Deployment) permitted(op string, h func(w http.ResponseWriter, r *http.
 		if err == nil {
 			err = h(w, r)
 		}
+		var told *httpError
+		if err != nil && !errors.As(err, &told) { // a full disk: who holds the key may know
+			err = &httpError{http.StatusInternalServerError, "InternalServerError", err.Error()}
+		}
 		if err != nil {
 			writeError(w, err)
 		}

@@ -208,3 +208,15 @@ func TestAPartIsNamedOnce(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// What the machine cannot do is told to who holds the key: to try again later
+// is no way out of a full disk.
+func TestAnUploadThatCannotBeKeptSaysWhy(t *testing.T) {
+	d := local.New(local.Options{})
+	t.Cleanup(func() { d.Close() })
+	t.Setenv("TMPDIR", t.TempDir()+"/none")
+	w := admin(d, "POST", "/api/import/start_upload", "")
+	if w.Code != http.StatusInternalServerError || !strings.Contains(w.Body.String(), "make a file for the data on its way") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}

@@ -167,12 +167,7 @@ func (t *testQueries) load(ctx context.Context, m jsrun.AdHoc) (testQuery, error
 	for {
 		l, mine := t.find(m)
 		if mine {
-			l.query, l.err = loadTestQuery(ctx, m)
-			if l.err != nil {
-				t.forget(l)
-			}
-			close(l.ready)
-			return l.query, l.err
+			return t.fill(ctx, l)
 		}
 		select {
 		case <-l.ready:
@@ -183,6 +178,20 @@ func (t *testQueries) load(ctx context.Context, m jsrun.AdHoc) (testQuery, error
 			return l.query, l.err
 		}
 	}
+}
+
+// fill compiles a module for all who wait for it, who must not wait for ever
+// should the bundler panic.
+func (t *testQueries) fill(ctx context.Context, l *loadedTest) (testQuery, error) {
+	l.err = errors.New("compile the module: it did not come to an end")
+	defer func() {
+		if l.err != nil {
+			t.forget(l)
+		}
+		close(l.ready)
+	}()
+	l.query, l.err = loadTestQuery(ctx, l.module)
+	return l.query, l.err
 }
 
 // find finds a module that was sent before, or makes room for it; mine says

@@ -1,6 +1,7 @@
 package snapshot
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/csv"
 	"errors"
@@ -28,6 +29,8 @@ func bad(format string, args ...any) error { return &FileError{fmt.Sprintf(forma
 // maxJSONArray is the size of a JSON array that Convex takes.
 const maxJSONArray = 16 << 20
 
+var errLongRow = fmt.Errorf("it is longer than %d MiB, no document is", maxLine>>20)
+
 var errMark = bad("The file begins with a byte order mark, which is not supported: save it as UTF-8 without one")
 
 var byteOrderMark = []byte{0xEF, 0xBB, 0xBF}
@@ -38,6 +41,8 @@ func JSONLines(r io.Reader) iter.Seq2[value.Object, error] {
 		for line, err := range textLines(r) {
 			var doc value.Object
 			switch {
+			case errors.Is(err, bufio.ErrTooLong):
+				err = bad("Row %d cannot be read: %v", line.n, errLongRow)
 			case err != nil:
 				err = bad("Row %d cannot be read: %v", line.n, err)
 			case line.n == 1 && bytes.HasPrefix(line.text, byteOrderMark):
@@ -117,7 +122,8 @@ func readArray(r io.Reader) (value.Array, error) {
 // cell that is a number is a float64, every other one a string.
 func CSV(r io.Reader) iter.Seq2[value.Object, error] {
 	return func(yield func(value.Object, error) bool) {
-		in := csv.NewReader(r)
+		bound := &rowReader{r: r}
+		in := csv.NewReader(bound)
 		in.FieldsPerRecord, in.LazyQuotes, in.ReuseRecord = -1, true, true
 		names, err := header(in)
 		if err != nil {
@@ -128,6 +134,7 @@ func CSV(r io.Reader) iter.Seq2[value.Object, error] {
 			return
 		}
 		for n := 1; ; n++ {
+			bound.n = 0
 			cells, err := in.Read()
 			if err == io.EOF {
 				return
@@ -143,6 +150,21 @@ func CSV(r io.Reader) iter.Seq2[value.Object, error] {
 			}
 		}
 	}
+}
+
+// rowReader bounds a row: within quotes it goes on over line breaks.
+type rowReader struct {
+	r io.Reader
+	n int // read since the row began
+}
+
+func (r *rowReader) Read(b []byte) (int, error) {
+	if r.n > maxLine {
+		return 0, fmt.Errorf("%w: is there a quote that is not closed?", errLongRow)
+	}
+	n, err := r.r.Read(b)
+	r.n += n
+	return n, err
 }
 
 // header reads the names of the fields; nil of an empty file.

@@ -20,7 +20,7 @@ func TestRows(t *testing.T) {
 		{"jsonLines", `{"a":{"$integer":"AQAAAAAAAAA="}}`, "Row 1 wasn't a valid Convex value: Field name $integer starts with '$', which is reserved."},
 		{"jsonLines", `{"$a":1}`, "Row 1 wasn't a valid Convex value: decode value: Field name $a starts with '$', which is reserved. (at byte 6)"},
 		{"jsonLines", "\xef\xbb\xbf{}", "The file begins with a byte order mark, which is not supported: save it as UTF-8 without one"},
-		{"jsonLines", "{}\n" + strings.Repeat(" ", maxLine+1), "{}|Row 2 cannot be read: bufio.Scanner: token too long"},
+		{"jsonLines", "{}\n" + strings.Repeat(" ", maxLine+1), "{}|Row 2 cannot be read: it is longer than 16 MiB, no document is"},
 		{"jsonArray", ` [{"a":1}, {}] `, `{"a":1}|{}`},
 		{"jsonArray", `[{"a":1},5]`, `{"a":1}|Row 2 wasn't an object`},
 		{"jsonArray", `[{"a":{"$bytes":""}}]`, `Row 1 wasn't a valid Convex value: Field name $bytes starts with '$', which is reserved.`},
@@ -68,4 +68,27 @@ func FuzzRows(f *testing.F) {
 			}
 		}
 	})
+}
+
+// endless is a text without an end.
+type endless byte
+
+func (e endless) Read(b []byte) (int, error) {
+	for i := range b {
+		b[i] = byte(e)
+	}
+	return len(b), nil
+}
+
+// A quote that nobody closes does not take the rest of the file into memory.
+func TestACSVRowHasABound(t *testing.T) {
+	for name, text := range map[string]string{"a row": "a,b\n1,\"", "the header": "\"", "one far down": "a\n" + strings.Repeat(strings.Repeat("x", 1<<20)+"\n", 20) + "\""} {
+		var failed error
+		for _, err := range CSV(io.MultiReader(strings.NewReader(text), endless('x'))) {
+			failed = err
+		}
+		if failed == nil || !strings.Contains(failed.Error(), "quote") || name == "a row" && !strings.Contains(failed.Error(), "row 1:") {
+			t.Errorf("%s: %v", name, failed)
+		}
+	}
 }

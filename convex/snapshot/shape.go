@@ -253,10 +253,13 @@ func meaning(shapes []*shape) string {
 	return found
 }
 
+// maxOverrides bounds what is held in memory of one table.
+const maxOverrides = 256 << 20
+
 // readOverrides reads the lines {"ID":override} after the shape.
 func readOverrides(f *zip.File) (map[string]json.RawMessage, error) {
 	out := map[string]json.RawMessage{}
-	first := true
+	first, size := true, 0
 	for line, err := range lines(f) {
 		if err != nil {
 			return nil, err
@@ -268,6 +271,9 @@ func readOverrides(f *zip.File) (map[string]json.RawMessage, error) {
 		var one map[string]json.RawMessage
 		if json.Unmarshal(line.text, &one) != nil || len(one) != 1 {
 			return nil, fmt.Errorf("%s:%d: want one override, {\"ID\":…}", f.Name, line.n)
+		}
+		if size += len(line.text); size > maxOverrides {
+			return nil, fmt.Errorf("%s: it is larger than %d MiB: export anew, exports of today need no such file", f.Name, maxOverrides>>20)
 		}
 		for id, override := range one {
 			out[id] = override
