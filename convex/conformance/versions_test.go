@@ -2,6 +2,7 @@ package conformance
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -211,8 +212,9 @@ func (s *versioned) steps(can bool) {
 	s.t.Helper()
 	step := fleet.Command{Action: plan.ActRun, Env: "only", Migration: "two", BatchSize: 10, Supervised: true, Steps: 2}
 	if !can {
-		if out, err := s.f.Run(s.ctx, step, nil); err == nil && (out.Status != "failed" || !strings.Contains(out.Failure.Text, "older than 0.3.1")) || err != nil && !strings.Contains(err.Error(), "0.3.1") {
-			s.t.Errorf("stepping: %+v %+v %v", out, out.Failure, err)
+		var refused *fleet.Refused
+		if out, err := s.f.Run(s.ctx, step, nil); !errors.As(err, &refused) || !strings.Contains(err.Error(), "older than 0.3.1") {
+			s.t.Errorf("stepping: %+v %v", out, err)
 		}
 		if r := s.of("two"); r.Processed != 0 || !r.Started.Before(r.Heard.Add(-time.Hour)) && r.BatchCount != 0 {
 			s.t.Errorf("something was sent: %+v", r)
@@ -253,4 +255,11 @@ func (s *versioned) series(reset bool) {
 	if err == nil && (out.Status != "failed" || !strings.Contains(out.Failure.Text, "older than 0.3.3")) || err != nil && !strings.Contains(err.Error(), "0.3.3") {
 		s.t.Errorf("reset of a series: %+v %+v %v", out, out.Failure, err)
 	}
+}
+
+// A script asks at once, before all is known of the deployment: what its
+// component cannot is refused all the same, and nothing failed.
+func TestAnOldComponentRefusesAScriptsSteps(t *testing.T) {
+	npm := npmtest.Dir(t)
+	openVersion(t, filepath.Join(npm, "node_modules"), "migrations-0.2.9", versionedMigrations).steps(false)
 }

@@ -112,6 +112,11 @@ func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, 
 	if err := f.readyBefore(ctx, c.Env); err != nil {
 		return Outcome{}, err
 	}
+	if c.Supervised || c.Reset {
+		if err := f.readyComponents(ctx, c.Env); err != nil {
+			return Outcome{}, err
+		}
+	}
 	_, warnings := f.Check(c)
 	a, err := f.begin(c)
 	if err != nil {
@@ -126,6 +131,26 @@ func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, 
 		return out, refused // what only a look at the work tree tells
 	}
 	return out, err
+}
+
+// componentsWait is how long a run waits to know the installed components: a
+// limited key may not ask for them.
+const componentsWait = 5 * time.Second
+
+// readyComponents waits until it is known what the installed components
+// understand, so that the gate can refuse what they do not; while it is not
+// known, the run itself finds out.
+func (f *Fleet) readyComponents(ctx context.Context, name string) error {
+	bounded, cancel := context.WithTimeout(ctx, f.patience(componentsWait))
+	defer cancel()
+	err := f.wait(bounded, func() bool {
+		e := f.env(name)
+		return e == nil || e.state != Ready || e.facts.componentsKnown
+	})
+	if errors.Is(bounded.Err(), context.DeadlineExceeded) {
+		return ctx.Err()
+	}
+	return err
 }
 
 // readyBefore waits for the environments ahead of a protected one: its gate

@@ -17,6 +17,7 @@ import (
 // of the push is read again here.
 
 func (d *Deployment) deployRoutes(mux *http.ServeMux) {
+	mux.HandleFunc("POST /api/push_config", oldPush)
 	mux.HandleFunc("POST /api/get_config_hashes", d.configHashes)
 	mux.HandleFunc("POST /api/get_config", d.config)
 	mux.HandleFunc("POST /api/deploy2/evaluate_schema", d.evaluateSchema)
@@ -26,6 +27,13 @@ func (d *Deployment) deployRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/deploy2/finish_push", d.finishPush)
 	mux.HandleFunc("POST /api/deploy2/report_push_completed", d.pushReported)
 	mux.HandleFunc("GET /api/v1/get_canonical_urls", d.canonicalURLs)
+}
+
+// oldPush refuses how older CLIs push a project without a convex.config. It is
+// no 404: they would try that again for minutes, without a word.
+func oldPush(w http.ResponseWriter, _ *http.Request) {
+	writeError(w, badRequest("ClientTooOld",
+		"This embedded deployment does not take the push of an older convex package, and nothing was deployed: update it (npm install convex@latest) and deploy again."))
 }
 
 // keyed is a request that carries the key in its body.

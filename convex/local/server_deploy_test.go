@@ -493,3 +493,13 @@ func TestDeployProgress(t *testing.T) {
 		t.Errorf("overwritten: %+v", s)
 	}
 }
+
+// convex 1.17 and 1.25 push a project without convex.config by push_config, and
+// try a 404 again for minutes.
+func TestAnOldPushIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	w := send(empty(t), "push_config", map[string]any{})
+	if w.Code != 400 || !strings.Contains(w.Body.String(), "convex@latest") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
