@@ -103,9 +103,14 @@ func TestOfficialClients(t *testing.T) {
 	}
 }
 
-// cli runs the official CLI and returns what it printed to each stream.
+// cli runs the official CLI and returns what it printed to each stream. Under
+// -short, as with the race detector, it ends the test: it asks one thing after
+// another, and each start costs a second of a core.
 func cli(t *testing.T, npm, url, key string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: runs the official CLI many times")
+	}
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "node", append(append([]string{filepath.Join(npm, "node_modules/convex/bin/main.js")}, args...), "--url", url, "--admin-key", key)...)
