@@ -81,6 +81,7 @@ func actionTable() []action {
 		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onEnv, foot: 6, blocked: blockedCensus, do: Root.census},
 		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onEnv, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
 		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onEnv, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
+		{id: "disarm", what: "make the protected environment read-only again, and pause what is supervised there", group: "act", danger: looks, pages: onEnv, blocked: blockedDisarm, do: Root.disarm},
 		{id: "retry", keys: []string{"ctrl+r"}, label: "open again", what: "try again to reach the environment", group: "act", danger: reads, pages: onEnv, blocked: blockedRetry, do: Root.retry},
 
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},

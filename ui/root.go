@@ -23,6 +23,8 @@ type engine interface {
 	Retry(env string) error
 	// Tune changes a supervised run between two batches.
 	Tune(env, migration string, t fleet.Tuning) error
+	// Disarm makes a protected environment read-only again at once.
+	Disarm(env, by string) error
 	// Show says which environments are looked at: the others need not be read.
 	Show(envs ...string)
 	// Review reviews the plan as it stands; the first time it reads the

@@ -97,6 +97,7 @@ ends: one line a batch, or one JSON object a line with --json. The last object i
 A migration of the component goes on in the deployment when Strait ends. With
 --supervised Strait makes its batches one by one: they can be slowed down and
 counted, and ctrl+c stops after the batch in flight. A later run goes on there.
+With --steps it ends by itself after so many batches: "stopped", which is no error.
 
 A protected environment must be named a second time with --confirm.`,
 		Example: "  strait run setDefaultPlan --env staging --dry-run\n  strait run setDefaultPlan --env prod --confirm prod --json\n  strait run setDefaultPlan --env prod --confirm prod --supervised --steps 1",

@@ -40,6 +40,7 @@ type fake struct {
 	did   []fleet.Command
 	tuned []fleet.Tuning
 
+	disarmed []string
 	readOnly bool // what is protected wants its name typed for a tuning
 	shown    [][]string
 	err      error
@@ -87,6 +88,13 @@ func (f *fake) Tune(env, migration string, t fleet.Tuning) error {
 	if f.readOnly && t.Typed != env {
 		return &fleet.Refused{Env: env, Action: plan.ActRun, Reasons: []plan.Refusal{{Code: "protected", Why: env + " is protected and read-only again"}}}
 	}
+	return f.err
+}
+
+func (f *fake) Disarm(env, by string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.disarmed = append(f.disarmed, env)
 	return f.err
 }
 

@@ -269,3 +269,20 @@ func (m Root) drawMode(p *pen, f focus) {
 	}
 	p.put(l.key, "s").put(l.dim, " one batch   ").put(l.key, "p").put(l.dim, " "+pause+"   ").put(l.key, "+ -").put(l.dim, " batch size   ").put(l.key, "< >").put(l.dim, " rest   ").put(l.key, "c").put(l.dim, " cancel").end()
 }
+
+// blockedDisarm is why an environment cannot be made read-only again.
+func blockedDisarm(m Root) string {
+	switch f := m.focus(); {
+	case f.env == nil || !f.env.Protected:
+		return "only a protected environment is ever read-only"
+	case f.env.ArmedUntil.IsZero():
+		return f.env.Name + " is read-only as it is"
+	}
+	return ""
+}
+
+func (m Root) disarm() (Root, tea.Cmd) {
+	e, env := m.d.engine, m.env
+	m, hush := m.raise(toastInfo, env+" is read-only again")
+	return m, tea.Batch(hush, func() tea.Msg { return did{fleet.Command{Env: env}, e.Disarm(env, "screen")} })
+}

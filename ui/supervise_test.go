@@ -78,6 +78,23 @@ func TestTuningAReadOnlyEnvironmentAsksForItsName(t *testing.T) {
 	}
 }
 
+// What was armed is made read-only again by its name in the palette.
+func TestMadeReadOnlyAgain(t *testing.T) {
+	s := scene("idle")
+	s.Envs[1].Protected, s.Envs[1].ArmedUntil = true, noon.Add(time.Minute)
+	m, e := screen(t, s, 120, 40)
+	keys := append([]string{":"}, strings.Split("read-only again", "")...)
+	for i, k := range keys {
+		if k == " " {
+			keys[i] = "space"
+		}
+	}
+	press(m, append(keys, "enter")...)
+	if len(e.disarmed) != 1 || e.disarmed[0] != "staging" {
+		t.Fatalf("disarmed %v", e.disarmed)
+	}
+}
+
 // The page after the one that a dry run has tried is offered as the beginning.
 func TestTheDryRunsCursorIsOffered(t *testing.T) {
 	s := scene("dryrun")

@@ -407,12 +407,3 @@ func (f *Fleet) stopCensus(name string) error {
 	e.stopCount()
 	return nil
 }
-
-// Disarm makes a protected environment read-only again at once.
-func (f *Fleet) Disarm(name string) {
-	f.change(func() {
-		if e := f.env(name); e != nil {
-			e.armedUntil = time.Time{}
-		}
-	})
-}

@@ -426,7 +426,9 @@ func TestProtected(t *testing.T) {
 	if out, err := f.Run(within(t), run, nil); err != nil || out.Status != "success" || out.Processed != 40 {
 		t.Fatalf("run: %+v %v", out, err)
 	}
-	f.Disarm("prod")
+	if err := f.Disarm("prod", "test"); err != nil {
+		t.Fatal(err)
+	}
 	run.Migration = "listingToEnum"
 	if code := refusedCode(t, f.Do(t.Context(), run)); code != "protected" {
 		t.Errorf("disarmed: %s", code)

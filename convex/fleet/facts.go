@@ -124,10 +124,15 @@ var needs = []struct {
 
 // Allows reports whether the key may do an operation, a DeploymentOp name.
 func (a Access) Allows(op string) bool {
-	if a.ReadOnly && len(a.Ops) == 0 {
-		return op == "RunInternalQueries" || op == "RunTestQuery" || op == "DownloadBackups" || strings.HasPrefix(op, "View")
+	if a.ReadOnly && op != "RunInternalQueries" && op != "RunTestQuery" && op != "DownloadBackups" && !strings.HasPrefix(op, "View") {
+		return false
 	}
 	return len(a.Ops) == 0 || slices.Contains(a.Ops, op)
+}
+
+// lacks are those of some operations that the key may not do.
+func (a Access) lacks(ops []string) []string {
+	return slices.DeleteFunc(slices.Clone(ops), a.Allows)
 }
 
 // Cannot says what does not work with the key and which operation it lacks for
@@ -135,8 +140,7 @@ func (a Access) Allows(op string) bool {
 // RunInternalMutations". Empty: everything works.
 func (a Access) Cannot() (out []string) {
 	for _, n := range needs {
-		lacks := slices.DeleteFunc(slices.Clone(n.ops), a.Allows)
-		if len(lacks) > 0 {
+		if lacks := a.lacks(n.ops); len(lacks) > 0 {
 			out = append(out, n.what+": needs "+strings.Join(lacks, " and "))
 		}
 	}

@@ -3,12 +3,10 @@ package fleet
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 	"time"
 
 	"strait/convex/project"
-	"strait/convex/wire"
 	"strait/plan"
 )
 
@@ -24,24 +22,15 @@ func (a *action) permitted() error {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, 20*time.Second)
 	defer cancel()
-	access, err := a.client.CheckAdminKey(ctx)
+	got, err := a.client.CheckAdminKey(ctx)
 	if err != nil {
 		return nil
 	}
-	if lacks := lacking(access, needs); len(lacks) > 0 {
+	access := Access{ReadOnly: got.ReadOnly, Ops: got.AllowedOps}
+	if lacks := access.lacks(needs); len(lacks) > 0 {
 		return fmt.Errorf("%s %s: the key of %s may not do it, it lacks %s: nothing was sent; use a key that may", a.c.Action, a.c.Migration, a.c.Env, strings.Join(lacks, " and "))
 	}
 	return nil
-}
-
-// lacking are the operations that a key may not do.
-func lacking(access wire.Access, needs []string) []string {
-	return slices.DeleteFunc(slices.Clone(needs), func(op string) bool {
-		if access.ReadOnly {
-			return op == "RunInternalQueries" || op == "RunTestQuery" || op == "DownloadBackups" || strings.HasPrefix(op, "View")
-		}
-		return access.Allows(op)
-	})
 }
 
 // beyondKey refuses what the key is known not to do. f.mu is held.
@@ -49,8 +38,7 @@ func (e *env) beyondKey(c Command) []plan.Refusal {
 	if e.facts.access == nil || e.embedded {
 		return nil
 	}
-	access := wire.Access{AllowedOps: e.facts.access.Ops, ReadOnly: e.facts.access.ReadOnly}
-	lacks := lacking(access, e.needs(c, e.definition(c.Migration)))
+	lacks := e.facts.access.lacks(e.needs(c, e.definition(c.Migration)))
 	if len(lacks) == 0 {
 		return nil
 	}

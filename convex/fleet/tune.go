@@ -1,7 +1,9 @@
 package fleet
 
 import (
+	"crypto/rand"
 	"fmt"
+	"time"
 
 	"strait/plan"
 )
@@ -41,6 +43,29 @@ func (f *Fleet) Tune(env, migration string, t Tuning) error {
 		e.armedUntil = f.now().Round(0).Add(armFor)
 	}
 	return nil
+}
+
+// Disarm makes a protected environment read-only again at once: what Strait
+// drives there pauses after its batch. What a component runs goes on.
+func (f *Fleet) Disarm(name, by string) error {
+	x := entry{At: f.now(), ID: rand.Text()[:12], Phase: "tuned", Action: "disarm", Env: name, By: by}
+	known := false
+	f.change(func() {
+		e := f.env(name)
+		if known = e != nil; !known {
+			return
+		}
+		x.Deployment, x.URL, e.armedUntil = e.place, e.url, time.Time{}
+		for _, t := range e.runs {
+			if e.cfg.Protected && t.driver != nil {
+				t.driver.Paused = true
+			}
+		}
+	})
+	if !known {
+		return fmt.Errorf("no environment %q", name)
+	}
+	return f.journal.write(x)
 }
 
 func refusedTuning(env, code, why, hint string) error {

@@ -39,15 +39,23 @@ func TestTuningAProtectedEnvironment(t *testing.T) {
 	}
 	tune(t, f, name, Tuning{Steps: set(1), Throttle: set(time.Duration(0)), Typed: "only", By: "screen"})
 	until(t, f, name, "it goes on once the name is typed", paused(25))
+	tune(t, f, name, Tuning{Throttle: set(time.Hour), Paused: set(false)})
+	if err := f.Disarm("only", "screen"); err != nil {
+		t.Fatal(err)
+	}
+	until(t, f, name, "it pauses where nothing may be written", paused(25))
+	if code := refusedCode(t, f.Tune("only", name, Tuning{Paused: set(false)})); code != "protected" {
+		t.Errorf("read-only at once: %s", code)
+	}
 	tuned := 0
 	if err := f.journal.read(func(x entry) {
-		if x.Phase != "tuned" {
+		if x.Phase != "tuned" || x.Action == "disarm" {
 			return
 		}
 		if tuned++; tuned == 4 && (x.Migration != name || !x.Typed || x.By != "screen" || x.Steps == nil || *x.Steps != 1 || x.Throttle != "0s" || x.Paused != nil || x.ID == "") {
 			t.Errorf("recorded as %+v", x)
 		}
-	}); err != nil || tuned != 4 {
+	}); err != nil || tuned != 5 {
 		t.Errorf("%d changes are in the journal: %v", tuned, err)
 	}
 }
