@@ -72,17 +72,17 @@ type Step struct {
 
 // Definition is what the plan knows of a migration definition.
 type Definition struct {
-	Name   string
-	Table  string // "" unknown
+	Name  string
+	Table string // "" unknown
 	// Component is the path of the component that defines it: its tables are that
 	// component's, of which the target says nothing. "" the root.
 	Component string
-	Driver string
-	Runner bool
-	Series []string
-	Source string // text of the function; tells which fields it touches
-	File   string // relative to the project's root; "" unknown
-	Line   int
+	Driver    string
+	Runner    bool
+	Series    []string
+	Source    string // text of the function; tells which fields it touches
+	File      string // relative to the project's root; "" unknown
+	Line      int
 	// BatchSize is what is in effect when none is given at the start; 0 unknown.
 	BatchSize   int
 	Parallelize bool

@@ -7,7 +7,9 @@ import (
 	"testing"
 
 	"strait/convex/internal/npmtest"
+	"strait/convex/project"
 	"strait/convex/wire"
+	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
 )
@@ -225,5 +227,72 @@ func TestNamesOfMigrationsInComponents(t *testing.T) {
 	m, _ := f.migration("billing:work:pay")
 	if m.Owner != "billing" || m.Component != "billing/migrations" || m.Function() != "work:pay" || m.Table != "items" || m.File != "convex/components/billing/work.ts" {
 		t.Errorf("got %+v", m)
+	}
+}
+
+// What cannot page inside a component is refused before anything is sent
+// (convex-wire.md 13.5).
+func TestOldVersionsInsideComponents(t *testing.T) {
+	args := func(names ...string) *schema.Validator {
+		v := &schema.Validator{Kind: schema.Object}
+		for _, name := range names {
+			v.Fields = append(v.Fields, schema.Field{Name: name, Type: &schema.Validator{Kind: schema.Any}, Optional: true})
+		}
+		return v
+	}
+	old, some := args("name", "fnHandle", "dryRun", "oneBatchOnly"), args("name", "fnHandle", "dryRun", "oneBatchOnly", "reset")
+	for _, c := range []struct {
+		pkg  string
+		in   installed
+		want bool
+	}{
+		{"0.3.6", installed{path: "billing/migrations", migrate: some}, false},
+		{"0.3.4", installed{path: "billing/migrations", migrate: some}, true},
+		{"0.3.4", installed{path: "billing/migrations", migrate: some, cursors: true}, false},
+		{"0.3.6", installed{path: "billing/migrations", migrate: old}, true},
+		{"0.3.6", installed{path: "migrations", migrate: old}, false},
+		{"", installed{path: "billing/migrations"}, false},
+	} {
+		m := project.Migration{Name: "billing:work:pay", Owner: "billing", Component: "billing/migrations", Driver: project.ComponentDriver, Package: c.pkg}
+		_, e, _ := still(m)
+		e.facts.installed = []installed{c.in}
+		for _, refusals := range [][]plan.Refusal{
+			e.cannotRun(Command{Action: plan.ActRun, Migration: m.Name}, m), e.busy(Command{Action: plan.ActDryRun, Migration: m.Name}),
+		} {
+			if got := len(refusals) == 1 && refusals[0].Code == "too-old"; got != c.want {
+				t.Errorf("%+v: %+v", c, refusals)
+			}
+		}
+	}
+}
+
+// A component that is not deployed, or whose functions cannot be read, is told
+// apart: the first is refused, the second left to the call itself.
+func TestWhatIsDeployedInsideComponents(t *testing.T) {
+	m := project.Migration{Name: "billing:work:pay", Owner: "billing", Table: "bills", Driver: project.ComponentDriver}
+	_, e, _ := still(m)
+	if e.innerKnown() || e.deployed(m.Name) {
+		t.Error("known before anything was told")
+	}
+	row := []wire.ComponentInfo{{Path: "billing", ID: "c"}}
+	for title, c := range map[string]struct {
+		rows  []wire.ComponentInfo
+		specs [][]wire.FunctionSpec
+		want  bool
+	}{
+		"no list":        {nil, nil, true},
+		"not there":      {[]wire.ComponentInfo{{Path: "other"}}, [][]wire.FunctionSpec{{}}, false},
+		"unreadable":     {row, [][]wire.FunctionSpec{nil}, true},
+		"no function":    {row, [][]wire.FunctionSpec{{{Path: "work:other"}}}, false},
+		"deployed":       {row, [][]wire.FunctionSpec{{{Path: "work:pay"}}}, true},
+		"no longer used": {[]wire.ComponentInfo{{Path: "billing", State: "unmounted"}}, [][]wire.FunctionSpec{nil}, false},
+	} {
+		e.gotInner(c.rows, c.specs)
+		if !e.innerKnown() || e.deployed(m.Name) != c.want {
+			t.Errorf("%s: %v, want %v", title, e.deployed(m.Name), c.want)
+		}
+	}
+	if _, plain, _ := still(project.Migration{Name: "m:x"}); !plain.innerKnown() {
+		t.Error("a project without such components waits for them")
 	}
 }
