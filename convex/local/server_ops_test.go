@@ -133,6 +133,11 @@ func TestActingAsAUserNeedsItsOperation(t *testing.T) {
 	if w.Code != http.StatusForbidden || !strings.Contains(w.Body.String(), "deployment:ActAsUser") {
 		t.Errorf("over HTTP: %d %s", w.Code, w.Body)
 	}
+	p := hello(t, d, "acting", "")
+	p.send(`{"type":"Authenticate","tokenType":"Admin","value":%q,"impersonating":{"subject":"me"},"baseVersion":0}`, keyWithout(t, d, "ActAsUser"))
+	if m := p.expect("AuthError"); !strings.Contains(m.Error, "deployment:ActAsUser") {
+		t.Errorf("over the WebSocket: %+v", m)
+	}
 }
 
 // What a definition's export() gives may be anything: it is refused, not
