@@ -16,6 +16,10 @@ import (
 // namespacePushed holds the modules of a push, which are on no disk.
 const namespacePushed = "pushed"
 
+// namespaceMissing is of modules that only a dynamic import asks for, and that
+// nobody pushed.
+const namespaceMissing = "missing"
+
 // pushedRoot stands for the project's root on the machine that pushed: the
 // source maps of a push are relative to a folder "out" in it. Nothing of it is
 // ever read.
@@ -127,10 +131,18 @@ func (b *pushedBundle) plugin() api.Plugin {
 			if b.stub {
 				return api.OnResolveResult{Path: a.Path, Namespace: namespaceWrap}, nil
 			}
+			if a.Kind == api.ResolveJSDynamicImport { // fails where it is run, if it ever is
+				return api.OnResolveResult{Path: a.Path, Namespace: namespaceMissing}, nil
+			}
 			return api.OnResolveResult{}, fmt.Errorf("the push has no module %q", a.Path)
 		})
 		build.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: namespacePushed}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
 			contents := b.files[a.Path].contents()
+			return api.OnLoadResult{Contents: &contents, Loader: api.LoaderJS}, nil
+		})
+		build.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: namespaceMissing}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {
+			text, _ := json.Marshal(fmt.Sprintf("the push has no module %q", a.Path)) // a string always marshals
+			contents := "throw new TypeError(" + string(text) + ");\nexport {};\n"
 			return api.OnLoadResult{Contents: &contents, Loader: api.LoaderJS}, nil
 		})
 		build.OnLoad(api.OnLoadOptions{Filter: `.*`, Namespace: namespaceWrap}, func(a api.OnLoadArgs) (api.OnLoadResult, error) {

@@ -503,3 +503,21 @@ func TestAnOldPushIsRefusedAtOnce(t *testing.T) {
 		t.Errorf("%d %s", w.Code, w.Body)
 	}
 }
+
+// A package may import() what only Node has: that fails where it is run, as on
+// Convex, and does not keep the rest from being deployed.
+func TestADynamicImportOfNothing(t *testing.T) {
+	t.Parallel()
+	d := empty(t)
+	newPush(d, nil, esModule("m.js", registered("f", `"one"`)+`export const later = async () => (await import("path")).join("a");
+const g = () => {};
+Object.assign(g, { isQuery: true, isPublic: true, invokeQuery: later, exportArgs: () => '{"type":"any"}', exportReturns: () => "null", _handler: () => {} });
+export { g as asks };
+`)).deployed(t, d)
+	if got := called(d, "m:f"); !strings.Contains(got, `"value":"one"`) {
+		t.Errorf("the function beside it: %s", got)
+	}
+	if got := called(d, "m:asks"); !strings.Contains(got, `no module \"path\"`) {
+		t.Errorf("the function that imports it: %s", got)
+	}
+}
