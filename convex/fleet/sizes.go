@@ -92,7 +92,7 @@ func (f *Fleet) unweighed() (out []unweighed) {
 	return out
 }
 
-// migrated are the tables that migrations work on, or will have to. f.mu is
+// migrated are the root's tables that migrations work on, or will have to. f.mu is
 // held.
 func (e *env) migrated() (out []string) {
 	add := func(table string) {
@@ -101,7 +101,9 @@ func (e *env) migrated() (out []string) {
 		}
 	}
 	for _, d := range e.f.defs {
-		add(d.Table)
+		if d.Component == "" {
+			add(d.Table)
+		}
 	}
 	if c := e.compared(); c != nil {
 		for _, ch := range c.Changes {
