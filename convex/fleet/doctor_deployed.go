@@ -142,15 +142,19 @@ func (x *examination) functions(ctx context.Context) {
 			missing = append(missing, m.Name)
 		}
 	}
+	deployed := 0
+	for _, functions := range specs {
+		deployed += len(functions)
+	}
 	if len(missing) == 0 {
-		x.fine("functions", "%d deployed, with all %d migrations of the project", len(spec), len(x.p.Migrations))
+		x.fine("functions", "%d deployed, with all %d migrations of the project", deployed, len(x.p.Migrations))
 		return
 	}
 	shown := missing
 	if len(shown) > 5 {
 		shown = append(slices.Clone(shown[:5]), fmt.Sprintf("and %d more", len(missing)-5))
 	}
-	x.add("functions", Doubt, fmt.Sprintf("%d deployed; of the project's migrations these are not: %s", len(spec), strings.Join(shown, ", ")), "deploy the code that holds them")
+	x.add("functions", Doubt, fmt.Sprintf("%d deployed; of the project's migrations these are not: %s", deployed, strings.Join(shown, ", ")), "deploy the code that holds them")
 }
 
 // functionsOf are the functions of the component at a path; none where there is
