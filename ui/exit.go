@@ -22,7 +22,7 @@ const exitTable = `Exit codes:
   1    error: the reason is on stderr
   2    usage: a flag or an argument is wrong
   3    refused by a gate or a policy: stderr says what is missing
-  4    a migration failed
+  4    a migration, or a deploy, failed
   5    a migration was canceled
   130  interrupted`
 

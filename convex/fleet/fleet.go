@@ -45,7 +45,8 @@ func (f *Fleet) patience(usual time.Duration) time.Duration {
 }
 
 // Fleet is the environments of one project. Its methods are safe for
-// concurrent use and none but Close, Next and Run waits for anything.
+// concurrent use and none but Close, Next and Run waits for anything; Tune and
+// Disarm write the journal.
 //
 // One mutex guards all that changes; it is held for short moments, never
 // during I/O. Callbacks of the wire client change the state and nudge the

@@ -163,3 +163,16 @@ func TestRestsAndPausesInRateAndEstimate(t *testing.T) {
 		}
 	}
 }
+
+// What is said of an action whose environment is lost promises nothing.
+func TestTheFateOfWhatIsLost(t *testing.T) {
+	for act, want := range map[plan.Action]string{
+		plan.ActCensus: "nothing was written", plan.ActDryRun: "nothing was written",
+		plan.ActWiden: "may be deployed", plan.ActNarrow: "may be deployed", plan.ActCancelAll: "may run on",
+	} {
+		w := &watcher{a: &action{c: Command{Action: act}}}
+		if got := w.fate(); !strings.Contains(got, want) {
+			t.Errorf("%s: %q", act, got)
+		}
+	}
+}

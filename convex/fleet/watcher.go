@@ -96,8 +96,12 @@ func (w *watcher) tellLost(problem string) Event {
 
 // fate is what becomes of an action whose environment is lost.
 func (w *watcher) fate() string {
-	switch {
-	case w.a.c.Action != plan.ActRun && w.a.c.Action != plan.ActCancel:
+	switch act := w.a.c.Action; {
+	case act == plan.ActWiden || act == plan.ActNarrow:
+		return "the schema may be deployed by now"
+	case act == plan.ActCancelAll:
+		return "what was to be canceled may run on"
+	case act != plan.ActRun && act != plan.ActCancel:
 		return "nothing was written"
 	case w.a.migration.GoesOn() && !w.a.drives():
 		return "what runs there goes on"
