@@ -92,6 +92,25 @@ func TestAStartIsNotEndedByOldNews(t *testing.T) {
 	}
 }
 
+// A run that Strait drives stays its own when the component tells of its start
+// after the answer; one that nobody here drives is somebody else's.
+func TestARunThatStraitDrivesStaysItsOwn(t *testing.T) {
+	now := time.UnixMilli(1_700_000_000_000)
+	for _, driven := range []bool{true, false} {
+		tr := &tracker{}
+		tr.observe(wire.MigrationStatus{Name: "m:x", State: "success", IsDone: true, Processed: 20, LatestStart: now}, now)
+		if tr.begin(now.Add(time.Second), 0); driven {
+			tr.driver = newDriver(Command{Supervised: true})
+			tr.driver.at = "m:x"
+		}
+		tr.settle(now.Add(2 * time.Second))
+		tr.observe(wire.MigrationStatus{Name: "m:x", State: "unknown", Processed: 10, LatestStart: now.Add(time.Second)}, now.Add(3*time.Second))
+		if tr.run.Mine != driven {
+			t.Errorf("driven here %v: mine %v", driven, tr.run.Mine)
+		}
+	}
+}
+
 func TestEstimateIsWithheldEarly(t *testing.T) {
 	now := time.UnixMilli(1_700_000_000_000)
 	r := Run{Total: 1000, Processed: 300}

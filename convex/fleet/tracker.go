@@ -60,7 +60,7 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 		return false // overtaken by a newer one
 	}
 	if t.seen && (invented || s.LatestStart.After(r.Started)) {
-		if !invented && t.asked.IsZero() {
+		if !invented && t.asked.IsZero() && t.driver == nil {
 			r.Mine = false // somebody else began it again
 		}
 		t.restart(now)
