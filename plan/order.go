@@ -156,7 +156,10 @@ func (o *ordering) widen(i int) Stage {
 	case s.Embedded:
 		st.Next = onScreen("widen " + s.Env)
 	default:
-		st.Next = "npx convex deploy"
+		st.Next = s.deployCommand(ActWiden)
+		if step.State == Done && len(s.undeclared()) == 0 { // Strait would find nothing to widen
+			st.Next = "npx convex deploy"
+		}
 		st.Why = join(st.Why, "deploy the widened schema and the code that writes both shapes: strait plan --widened writes it")
 	}
 	return st
@@ -314,7 +317,7 @@ func (o *ordering) target(i int) Stage {
 		if !o.whole {
 			st.Why = step.Evidence
 		}
-		if st.Next = "npx convex deploy"; s.Embedded {
+		if st.Next = s.deployCommand(ActNarrow); s.Embedded {
 			st.Next = onScreen("narrow " + s.Env)
 		}
 	}
@@ -327,6 +330,19 @@ func (o *ordering) look(s *stand) string {
 		return "strait inspect"
 	}
 	return "strait status --env " + arg(s.Env)
+}
+
+// deployCommand is the command that deploys a schema there: Strait's own where
+// strait.toml says how.
+func (s *stand) deployCommand(act Action) string {
+	if !s.Deploys {
+		return "npx convex deploy"
+	}
+	cmd := "strait " + string(act) + " --env " + arg(s.Env)
+	if s.Protected {
+		cmd += " --confirm " + arg(s.Env)
+	}
+	return cmd
 }
 
 // runCommand is the command that runs a migration there, or tries it first

@@ -31,6 +31,7 @@ func told(stages []Stage) string {
 }
 
 func remote(ev Evidence) Evidence    { ev.Embedded = false; return ev }
+func deploys(ev Evidence) Evidence   { ev.Deploys = true; return ev }
 func protected(ev Evidence) Evidence { ev.Protected = true; return ev }
 
 func orderOf(in Input) []Stage { return order(in, Make(in)) }
@@ -291,6 +292,8 @@ func TestStages(t *testing.T) {
 		{"by hand is not counted", target, nil, attested(remote(evidence("e", widened))), CountAll, Todo, "not counted"},
 		{"away", target, userDefs[:2], Evidence{Env: "e", Now: noon, Problem: "401"}, CountAll, Unknown, "401"},
 		{"only additions", users(req("name", str()), req("admin", boo()), opt("age", num())), nil, remote(evidence("e", oldUsers())), DeployTarget, Todo, "npx convex deploy"},
+		{"widened by Strait", target, userDefs[:2], deploys(remote(evidence("e", oldUsers()))), DeployWidened, Todo, "|strait widen --env e"},
+		{"narrowed by Strait", target, userDefs[:2], protected(deploys(remote(evidence("prod", widened)))), DeployTarget, Blocked, "|strait narrow --env prod --confirm prod"},
 	} {
 		stages := orderOf(Input{Target: c.target, Definitions: c.defs, Envs: []Evidence{c.ev}})
 		i := slices.IndexFunc(stages, func(s Stage) bool { return s.Doing == c.doing })
