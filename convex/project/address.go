@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
@@ -97,6 +98,23 @@ func instanceName(ctx context.Context, address string) (string, error) {
 // steady follows no redirect: nobody else is to get the key.
 var steady = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
+// unasked says why a host could not be asked, in words of this machine's
+// network, without the address of its resolver.
+func unasked(host string, err error) error {
+	var name *net.DNSError
+	switch {
+	case errors.As(err, &name) && !name.IsNotFound:
+		return fmt.Errorf("the name %s cannot be resolved: is this machine online?", host)
+	case name != nil:
+		return fmt.Errorf("no such host %s: is this machine online?", host)
+	}
+	var asked *url.Error // would repeat the address
+	if errors.As(err, &asked) {
+		err = asked.Err
+	}
+	return fmt.Errorf("%s cannot be asked: %w", host, err)
+}
+
 // askURL asks the provision host where the deployment of a key lives. The
 // question changes nothing, so it is repeated when it fails in passing.
 func askURL(ctx context.Context, host, key string) (string, error) {
@@ -145,7 +163,7 @@ func postKey(ctx context.Context, at *url.URL, key string) (string, error) {
 		if errors.Is(err, context.DeadlineExceeded) {
 			return "", fmt.Errorf("%s did not answer in time", at.Host)
 		}
-		return "", &passingError{fmt.Errorf("%s cannot be asked: %w", at.Host, err)}
+		return "", &passingError{unasked(at.Host, err)}
 	}
 	defer res.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(res.Body, 64<<10))

@@ -2,12 +2,14 @@ package project
 
 import (
 	"encoding/json"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
 	"strconv"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 )
 
@@ -309,6 +311,23 @@ func TestURLForKey(t *testing.T) {
 	for host, want := range map[string]string{"http://api.example.com": "unencrypted", "nonsense": "not an http"} {
 		if _, err := (Env{Name: "e", lookup: variables(varProvision, host)}).ResolveURL(t.Context(), key); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: %v", host, err)
+		}
+	}
+}
+
+// What cannot be asked is told in the words of a person's network, not with the
+// address of the resolver.
+func TestUnaskedNamesNoResolver(t *testing.T) {
+	dial := func(err error) error {
+		return &url.Error{Op: "Post", URL: "https://api.convex.dev/x", Err: &net.OpError{Op: "dial", Net: "tcp", Err: err}}
+	}
+	for want, err := range map[string]error{
+		"no such host api.convex.dev: is this machine online?":                      dial(&net.DNSError{Err: "no such host", Name: "api.convex.dev", Server: "10.0.0.53:53", IsNotFound: true}),
+		"the name api.convex.dev cannot be resolved: is this machine online?":       dial(&net.DNSError{Err: "server misbehaving", Name: "api.convex.dev", Server: "10.0.0.53:53", IsTemporary: true}),
+		"api.convex.dev cannot be asked: dial tcp: " + syscall.ECONNREFUSED.Error(): dial(syscall.ECONNREFUSED),
+	} {
+		if got := unasked("api.convex.dev", err).Error(); got != want {
+			t.Errorf("got %s\nwant %s", got, want)
 		}
 	}
 }
