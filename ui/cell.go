@@ -78,7 +78,7 @@ func todoWord(step int, s *plan.Step, runs map[string]fleet.Run) string {
 	case again != "":
 		return "rerun" // it ended, and documents are left
 	}
-	if r := runs[name]; r.State == "canceled" || r.State == "unknown" && r.Processed > 0 {
+	if r := runs[name]; r.State == "canceled" || stateOf(r) == stoppedState {
 		return "resume"
 	}
 	return stepNames[step]

@@ -6,6 +6,7 @@ import (
 
 	"strait/convex/fleet"
 	"strait/convex/jsrun"
+	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -44,6 +45,34 @@ func TestACellSaysWhatIsNext(t *testing.T) {
 				t.Errorf("%q, want %q", got, c.want)
 			}
 		})
+	}
+}
+
+// Progress that no worker of the component goes on with is a run that stopped
+// part way, not a state nobody knows.
+func TestARunWithoutAWorkerIsSaidToHaveStopped(t *testing.T) {
+	for _, c := range []struct {
+		run                 fleet.Run
+		state, word, screen string
+	}{
+		{fleet.Run{State: "unknown", Processed: 200}, "unknown", "stopped part way", "stopped"},
+		{fleet.Run{State: "unknown"}, "unknown", "no record", "unknown"},
+		{fleet.Run{State: "canceled", Processed: 200}, "canceled", "canceled", "canceled"},
+		{fleet.Run{State: "inProgress", Processed: 200}, "inProgress", "running", "inProgress"},
+	} {
+		ms := statusOfRun(&project.Migration{Name: "m:a"}, c.run)
+		word, note := ms.words()
+		if ms.State != c.state || word != c.word || strings.Contains(note, "goes on from there") != (c.word == "stopped part way") || stateOf(c.run) != c.screen {
+			t.Errorf("%+v: %s %q %q, on the screen %s", c.run, ms.State, word, note, stateOf(c.run))
+		}
+	}
+}
+
+func TestAnEnvironmentIsNamedOnce(t *testing.T) {
+	for _, c := range [][3]string{{"prod", "environment prod has no key", "has no key"}, {"", "environment prod has no key", "environment prod has no key"}, {"prod", "environment production is away", "environment production is away"}} {
+		if got := unnamed(fleet.Message{Env: c[0], Text: c[1]}); got != c[2] {
+			t.Errorf("%q, want %q", got, c[2])
+		}
 	}
 }
 

@@ -369,7 +369,7 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 	case r.State == "" && byHand(m.definition(name)):
 		return m.l.g.unknown + " no record", m.l.dim
 	}
-	glyph, word, k := m.runGlyph(r.State)
+	glyph, word, k := m.runGlyph(stateOf(r))
 	switch {
 	case standsStill(r):
 		glyph, word, k = m.l.g.paused, "paused", m.l.warn
@@ -381,7 +381,7 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 		if !r.Mine {
 			glyph = m.l.g.others
 		}
-	case r.State == "success" || r.State == "failed" || r.State == "canceled":
+	case r.State == "success" || r.State == "failed" || r.State == "canceled" || stateOf(r) == stoppedState:
 		word += ", " + count(r.Processed)
 	}
 	return glyph + " " + word, k
@@ -391,6 +391,17 @@ func (m Root) runState(e *fleet.EnvSnapshot, name string) (string, ink) {
 // leaves no record in its deployment: only what this Strait runs is known.
 func byHand(d *project.Migration) bool {
 	return d != nil && !d.Runner && (d.Driver == project.PagedDriver || d.Driver == project.OneshotDriver)
+}
+
+// stoppedState is shown of a run that made progress and that no worker of the
+// component runs: the component has no word for it (convex-wire.md 13.1).
+const stoppedState = "stopped"
+
+func stateOf(r fleet.Run) string {
+	if r.State == "unknown" && r.Processed > 0 {
+		return stoppedState
+	}
+	return r.State
 }
 
 // runWords is a run's state in glyph and word, without figures.
@@ -416,6 +427,8 @@ func (m Root) runGlyph(state string) (glyph, word string, k ink) {
 		return l.g.failed, "failed", l.bad
 	case "canceled":
 		return l.g.blocked, "canceled", l.warn
+	case stoppedState:
+		return l.g.blocked, "stopped", l.warn
 	}
 	return l.g.unknown, "unknown", l.dim
 }

@@ -247,12 +247,12 @@ func (m Root) statusesWord(e *fleet.EnvSnapshot) string {
 	counts := map[string]int{}
 	for i := range m.snap.Project.Migrations {
 		if d := &m.snap.Project.Migrations[i]; !d.Runner {
-			_, word, _ := m.runGlyph(e.Runs[d.Name].State)
+			_, word, _ := m.runGlyph(stateOf(e.Runs[d.Name]))
 			counts[word]++
 		}
 	}
 	var out []string
-	for _, word := range []string{"running", "starting", "cancelling", "failed", "canceled", "success", "never run", "unknown"} {
+	for _, word := range []string{"running", "starting", "cancelling", "failed", "canceled", "stopped", "success", "never run", "unknown"} {
 		if n := counts[word]; n > 0 {
 			out = append(out, count(int64(n))+" "+word)
 		}

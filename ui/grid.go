@@ -357,8 +357,16 @@ func (m Root) drawLately(p *pen) {
 		if msg.Env != "" {
 			p.put(l.text, msg.Env+"  ")
 		}
-		p.put(l.dim, firstLine(msg.Text)).end()
+		p.put(l.dim, firstLine(unnamed(msg))).end()
 	}
+}
+
+// unnamed is the text of a message whose environment is named before it.
+func unnamed(msg fleet.Message) string {
+	if msg.Env == "" {
+		return msg.Text
+	}
+	return strings.TrimPrefix(msg.Text, "environment "+msg.Env+" ")
 }
 
 func (m Root) legend(p *pen) {

@@ -74,7 +74,7 @@ func (m Root) drawProgress(p *pen) {
 	if r.State == "" && f.env.State != fleet.Ready {
 		return // what ran there is not known
 	}
-	glyph, word, k := m.runGlyph(r.State)
+	glyph, word, k := m.runGlyph(stateOf(r))
 	unrecorded := r.State == "" && byHand(f.def)
 	switch {
 	case standsStill(r):
@@ -239,7 +239,9 @@ func (m Root) drawFigures(p *pen, r fleet.Run) {
 		m.lastNews(r, label)
 	} else if !r.Started.IsZero() && !r.Ended.IsZero() {
 		took := r.Ended.Sub(r.Since())
-		label("", "took "+span(took), l.dim)
+		if took >= 100*time.Microsecond { // less, as of an empty table, would be 0.0ms
+			label("", "took "+span(took), l.dim)
+		}
 		if n := r.Processed - r.Before; took > 100*time.Millisecond && n > 0 {
 			label(" on average", rate(float64(n)/took.Seconds()), l.dim)
 		}

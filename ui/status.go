@@ -178,6 +178,23 @@ func statusOfRun(d *project.Migration, r fleet.Run) migrationStatus {
 	return ms
 }
 
+// words are the state for a person, and what more there is to say. The
+// component tells "unknown" with progress of what no worker of its own runs
+// (convex-wire.md 13.1): it stopped part way, unless somebody drives it.
+func (m migrationStatus) words() (word, note string) {
+	switch {
+	case m.State == "never":
+		return "never run", ""
+	case m.State == "inProgress":
+		return "running", ""
+	case m.State == "unknown" && m.Processed == 0:
+		return "no record", ""
+	case m.State == "unknown":
+		return "stopped part way", "run goes on from there, unless another terminal drives it"
+	}
+	return m.State, ""
+}
+
 func (c *cli) tellStatus(s *fleet.Snapshot, report statusReport) {
 	for i, e := range report.Environments {
 		if i > 0 {
@@ -207,22 +224,12 @@ func (c *cli) tellStatus(s *fleet.Snapshot, report statusReport) {
 		}
 		rows := [][]string{}
 		for _, m := range e.Migrations {
-			word := m.State
-			switch word {
-			case "never":
-				word = "never run"
-			case "inProgress":
-				word = "running"
-			case "unknown":
-				if m.Processed == 0 {
-					word = "no record"
-				}
-			}
+			word, note := m.words()
 			n := ""
 			if m.State != "never" && word != "no record" {
 				n = count(m.Processed)
 			}
-			when := ""
+			when := note
 			if m.Ended != nil {
 				when = "ended " + age(s.At, *m.Ended)
 			}
