@@ -3,6 +3,7 @@ package local_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -186,6 +187,22 @@ func TestOfficialLogs(t *testing.T) {
 	ask(d, "POST", "/api/query", `{"path":"notes:boom","args":{}}`)
 	until(t, lines, has("[CONVEX Q(notes:boom)] [WARN] 'careful'"))
 	until(t, lines, has("[CONVEX Q(notes:boom)] Uncaught Error: boom"))
+
+	// As JSON the entries come whole.
+	entries := follow(t, npm, url, d.AdminKey(), "logs", "--history", "10", "--jsonl")
+	until(t, entries, func(line string) bool {
+		var e struct {
+			Kind, UDFType, Identifier, Error string
+			LogLines                         []struct {
+				Level    string
+				Messages []string
+			}
+			UsageStats map[string]float64
+		}
+		err := json.Unmarshal([]byte(line), &e)
+		return err == nil && e.Kind == "Completion" && e.UDFType == "Query" && e.Identifier == "notes:boom" && strings.HasPrefix(e.Error, "Uncaught Error: boom") &&
+			len(e.LogLines) == 1 && e.LogLines[0].Level == "WARN" && e.LogLines[0].Messages[0] == "'careful'" && len(e.UsageStats) > 10
+	})
 }
 
 // convex run --watch is a live query.
