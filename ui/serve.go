@@ -45,10 +45,14 @@ func (c *cli) serve(env string, port int) error {
 	if err != nil {
 		return hint(fmt.Errorf("listen on port %d: %w", port, err), "without --port a free one is taken")
 	}
+	address := "http://" + ln.Addr().String()
+	if err := d.ServedAt(address); err != nil {
+		return err
+	}
 	srv := &http.Server{Handler: d.Handler(), ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
 	go func() { done <- srv.Serve(ln) }()
-	if err := c.line(map[string]string{"url": "http://" + ln.Addr().String(), "adminKey": d.AdminKey(), "deployment": d.Name()}); err != nil {
+	if err := c.line(map[string]string{"url": address, "adminKey": d.AdminKey(), "deployment": d.Name()}); err != nil {
 		srv.Close()
 		return err
 	}

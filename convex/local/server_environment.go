@@ -71,6 +71,18 @@ func (d *Deployment) updateVariables(_ http.ResponseWriter, r *http.Request) err
 	return d.setVariables(body.Changes)
 }
 
+// ServedAt puts the address that the deployment is served at into the built-in
+// variables, such as "http://127.0.0.1:4000": it answers HTTP actions there too.
+func (d *Deployment) ServedAt(url string) error {
+	var changes []variableChange
+	for _, name := range builtIn {
+		changes = append(changes, variableChange{name, &url})
+	}
+	d.pushing.Lock()
+	defer d.pushing.Unlock()
+	return d.setVariables(changes)
+}
+
 // setVariables puts changed variables in force; d.pushing is held.
 func (d *Deployment) setVariables(changes []variableChange) error {
 	d.mu.Lock()
@@ -84,7 +96,13 @@ func (d *Deployment) setVariables(changes []variableChange) error {
 	for _, c := range changes {
 		variables[c.Name] = c.Value
 	}
-	if len(variables) > maxVariables {
+	own := len(variables)
+	for _, name := range builtIn {
+		if _, set := variables[name]; set {
+			own--
+		}
+	}
+	if own > maxVariables {
 		return badRequest("EnvVarLimitMet", "The environment variable limit (%d) has been met.", maxVariables)
 	}
 	next := *latest.code
@@ -109,8 +127,9 @@ func changed(env map[string]string, variables map[string]*string) map[string]str
 	return out
 }
 
-// withVariables is app with changed variables in its root: the same app when
-// that changes nothing, so that its engines stay warm.
+// withVariables is app with changed variables in its root, and with changed
+// built-in ones in its components: the same app when that changes nothing, so
+// that its engines stay warm.
 func withVariables(app *jsrun.App, variables map[string]*string) *jsrun.App {
 	if app == nil || app.Component("") == nil {
 		return app
@@ -121,14 +140,31 @@ func withVariables(app *jsrun.App, variables map[string]*string) *jsrun.App {
 	}
 	own := &jsrun.App{Components: slices.Clone(app.Components)}
 	for i, c := range own.Components {
-		if c.Path == "" {
-			root := *c
-			root.Env = env
-			if root.Program != nil {
-				root.Program = root.Program.WithEnv(env)
-			}
-			own.Components[i] = &root
+		its := env
+		if c.Path != "" {
+			its = withBuiltIn(c.Env, variables)
 		}
+		if maps.Equal(its, c.Env) {
+			continue
+		}
+		mended := *c
+		mended.Env = its
+		if c.Program != nil {
+			mended.Program = c.Program.WithEnv(its)
+		}
+		own.Components[i] = &mended
 	}
 	return own
+}
+
+// withBuiltIn is a component's env with the changed built-in variables that it
+// has.
+func withBuiltIn(env map[string]string, variables map[string]*string) map[string]string {
+	out := maps.Clone(env)
+	for _, name := range builtIn {
+		if value := variables[name]; value != nil && out[name] != "" {
+			out[name] = *value
+		}
+	}
+	return out
 }

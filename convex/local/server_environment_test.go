@@ -70,6 +70,32 @@ func TestVariablesAreSet(t *testing.T) {
 	}
 }
 
+// Code sees the address that the deployment is served at, over every push.
+func TestCodeSeesTheServedAddress(t *testing.T) {
+	t.Parallel()
+	d := empty(t)
+	for _, at := range []string{"http://127.0.0.1:4001", "http://127.0.0.1:4002"} {
+		if err := d.ServedAt(at); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range []string{"CONVEX_CLOUD_URL", "CONVEX_SITE_URL"} {
+			newPush(d, nil, readsVariable(name)).deployed(t, d)
+			if got := called(d, "vars:get"); !strings.Contains(got, `"value":"`+at+`"`) {
+				t.Errorf("%s at %s: %s", name, at, got)
+			}
+		}
+	}
+	if err := d.ServedAt("http://127.0.0.1:4003"); err != nil {
+		t.Fatal(err)
+	}
+	if got := called(d, "vars:get"); !strings.Contains(got, ":4003") {
+		t.Errorf("served elsewhere after a push: %s", got)
+	}
+	if got := listed(d); strings.Contains(got, "CONVEX_") {
+		t.Errorf("listed: %s", got)
+	}
+}
+
 func TestVariablesRefused(t *testing.T) {
 	t.Parallel()
 	d := empty(t)
