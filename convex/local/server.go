@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -113,7 +114,27 @@ func (d *Deployment) Handler() http.Handler {
 	return d.outer(mux)
 }
 
+// absent are the routes of Convex that an embedded deployment has not
+// (convex-wire.md 2.6, 6.4); one that ends in a slash stands for all below it.
+var absent = []string{
+	"/api/app_metrics/", "/api/actions/", "/api/storage/",
+	"/api/delete_tables", "/api/delete_component", "/api/delete_scheduled_functions_table", "/api/list_environment_variables",
+	"/api/list_snapshot", "/api/document_deltas", "/api/json_schemas", "/api/get_table_column_names",
+	"/api/public_openapi.json", "/api/dashboard_openapi.json", "/api/v1/openapi.json",
+	"/api/v1/deployment_info", "/api/v1/pause_deployment", "/api/v1/unpause_deployment", "/api/v1/list_audit_log_events",
+	"/api/v1/data/", "/api/v1/list_usage_limits", "/api/v1/create_usage_limit", "/api/v1/update_usage_limit/", "/api/v1/delete_usage_limit/", "/api/v1/get_current_usage",
+}
+
+// noRoute refuses a request for good. Of a route that Convex has it is no 404:
+// the official CLI would try that again for half a minute, without a word.
 func noRoute(w http.ResponseWriter, r *http.Request) {
+	if slices.ContainsFunc(absent, func(route string) bool {
+		return r.URL.Path == route || strings.HasSuffix(route, "/") && strings.HasPrefix(r.URL.Path, route)
+	}) {
+		writeError(w, badRequest("NotSupported",
+			"Strait's embedded deployment, which is for rehearsal, does not have %s %s: ask a deployment of Convex for it (npx convex dev makes one).", r.Method, r.URL.Path))
+		return
+	}
 	writeError(w, &httpError{http.StatusNotFound, "NotFound", fmt.Sprintf(
 		"No such route on this embedded deployment: %s %s. It answers the functions API, WebSocket sync, log streaming and `npx convex deploy`.", r.Method, r.URL.Path)})
 }

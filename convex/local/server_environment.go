@@ -72,7 +72,8 @@ func (d *Deployment) updateVariables(_ http.ResponseWriter, r *http.Request) err
 }
 
 // ServedAt puts the address that the deployment is served at into the built-in
-// variables, such as "http://127.0.0.1:4000": it answers HTTP actions there too.
+// variables, such as "http://127.0.0.1:4000". It has no second address: HTTP
+// actions are not served.
 func (d *Deployment) ServedAt(url string) error {
 	var changes []variableChange
 	for _, name := range builtIn {

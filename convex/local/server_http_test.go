@@ -53,6 +53,10 @@ func TestHTTPAnswers(t *testing.T) {
 		{"banner", "GET", "/", "", nil, 200, "…for rehearsal, demos and tests"},
 		{"echo", "POST", "/echo", "abc", nil, 200, "abc"},
 		{"unknown route", "GET", "/api/nothing", "", nil, 404, `…{"code":"NotFound","message":"No such route`},
+		{"route of Convex", "GET", "/api/v1/list_usage_limits", "", nil, 400, `…{"code":"NotSupported","message":"Strait's embedded deployment`},
+		{"two parts", "POST", "/api/storage/upload", "", nil, 400, `…"code":"NotSupported"`},
+		{"metrics", "GET", "/api/app_metrics/udf_rate", "", nil, 400, `…"code":"NotSupported"`},
+		{"like a route of Convex", "GET", "/api/v1/list_usage_limits_of", "", nil, 404, `…"code":"NotFound"`},
 
 		{"query", "POST", "/api/query", `{"path":"notes:list","args":{},"format":"json"}`, nil, 200, `{"status":"success","value":["a"]}`},
 		{"query with a list of arguments", "POST", "/api/query", `{"path":"notes:list","args":[{}]}`, nil, 200, `{"status":"success","value":["a"]}`},
