@@ -459,7 +459,7 @@ func (m Root) drawMessages(p *pen) {
 		p.to(1).put(l.faint, msg.At.Format("15:04:05")).put(l.dim, "  ")
 		p.col(l.accent, msg.Env, 10)
 		at := p.used
-		for i, line := range wrap(clean(msg.Text), p.w-at) {
+		for i, line := range wrap(clean(unnamed(msg)), p.w-at) {
 			if i > 0 {
 				p.to(at)
 			}
