@@ -83,7 +83,7 @@ const app = defineApp();
 app.use(migrations);
 export default app;`,
 		"convex/migrations.ts": code,
-		"strait.toml":          "[[env]]\nname = \"only\"\ngenerate = { items = 120 }\nschema = \"target\"\n",
+		"strait.toml":          "[[env]]\nname = \"only\"\ngenerate = { items = 1200 }\nschema = \"target\"\n",
 	} {
 		path := filepath.Join(dir, name)
 		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
@@ -179,11 +179,11 @@ func (s *versioned) cancelAndResume() {
 		s.t.Fatalf("cancel: %+v %+v", out, out.Failure)
 	}
 	r := s.of("one")
-	if r.State != "canceled" || r.Processed < 3 || r.Processed >= 120 {
+	if r.State != "canceled" || r.Processed < 3 || r.Processed >= 1200 {
 		s.t.Fatalf("canceled: %+v", r)
 	}
 	before := r.Processed
-	s.succeeds(120, fleet.Command{Action: plan.ActRun, Migration: "one", BatchSize: 50})
+	s.succeeds(1200, fleet.Command{Action: plan.ActRun, Migration: "one", BatchSize: 50})
 	if r = s.of("one"); r.Before != before {
 		s.t.Errorf("resumed after %d of %d documents", r.Before, before)
 	}
@@ -192,7 +192,7 @@ func (s *versioned) cancelAndResume() {
 func (s *versioned) again() {
 	s.t.Helper()
 	started := s.of("one").Started
-	r := s.succeeds(120, fleet.Command{Action: plan.ActRun, Migration: "one", Reset: true})
+	r := s.succeeds(1200, fleet.Command{Action: plan.ActRun, Migration: "one", Reset: true})
 	if !r.Started.After(started) {
 		s.t.Errorf("reset: begun at %v, as before", started)
 	}
@@ -233,19 +233,19 @@ func (s *versioned) steps(can bool) {
 	if r := s.of("two"); r.State != "canceled" || r.Control != nil {
 		s.t.Fatalf("stopped: %+v", r)
 	}
-	step.Steps, step.BatchSize = 0, 60
-	if r := s.succeeds(120, step); r.BatchCount != 4 {
+	step.Steps, step.BatchSize = 0, 590
+	if r := s.succeeds(1200, step); r.BatchCount != 4 {
 		s.t.Errorf("driven to the end in %d batches", r.BatchCount)
 	}
 }
 
 func (s *versioned) series(reset bool) {
 	s.t.Helper()
-	s.succeeds(240, fleet.Command{Action: plan.ActRun, Migration: "both"})
+	s.succeeds(2400, fleet.Command{Action: plan.ActRun, Migration: "both"})
 	again := fleet.Command{Action: plan.ActRun, Env: "only", Migration: "both", Reset: true}
 	if reset {
 		started := s.of("two").Started
-		s.succeeds(240, again)
+		s.succeeds(2400, again)
 		if r := s.of("two"); !r.Started.After(started) {
 			s.t.Errorf("the series is over, and its second member has not begun again: %+v", r)
 		}

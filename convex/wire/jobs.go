@@ -3,6 +3,7 @@ package wire
 import (
 	"context"
 	"net/http"
+	"strings"
 )
 
 // CancelJob cancels a scheduled function of a component, by the component's id,
@@ -18,5 +19,20 @@ func (c *Client) CancelJob(ctx context.Context, componentID, id string) error {
 	}
 	body := append(b, '}')
 	_, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
+	return err
+}
+
+// CancelJobs cancels what is scheduled in a component of one of its functions,
+// in one transaction: POST /api/cancel_all_jobs (convex-wire.md 2.6). component
+// is the component's path, path a function such as "lib:migrate".
+func (c *Client) CancelJobs(ctx context.Context, componentID, component, path string) error {
+	const route = "/api/cancel_all_jobs"
+	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	defer cancel()
+	b := appendJSON([]byte(`{"udfPath":`), strings.Replace(path, ":", ".js:", 1))
+	b = appendJSON(append(b, `,"componentPath":`...), component)
+	b = appendJSON(append(b, `,"componentId":`...), componentID)
+	body := append(b, '}')
+	_, err := c.retry(ctx, "POST "+route, func() (response, error) { return c.send(ctx, http.MethodPost, route, body) })
 	return err
 }
