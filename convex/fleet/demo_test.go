@@ -103,6 +103,7 @@ func refusedCode(t *testing.T, err error) string {
 // The demo as it ships, but for the documents of its largest tables: dev is finished, staging
 // is half way, prod has not begun.
 func TestDemoShowsEveryState(t *testing.T) {
+	slow(t)
 	config, err := os.ReadFile(filepath.Join("..", "..", "testdata", "demo", "strait.toml"))
 	if err != nil {
 		t.Fatal(err)
@@ -230,6 +231,7 @@ func TestCancelThenResume(t *testing.T) {
 }
 
 func TestFailureNamesTheDocument(t *testing.T) {
+	slow(t)
 	f := demo(t, "staging")
 	out, err := f.Run(within(t), Command{Action: plan.ActRun, Env: "staging", Migration: "addCustomerName"}, nil)
 	if err != nil {
@@ -288,6 +290,7 @@ func TestPagedByHand(t *testing.T) {
 }
 
 func TestCensusWidenNarrow(t *testing.T) {
+	slow(t)
 	f := demo(t, "staging")
 	ready(t, f, "staging")
 	do := func(a plan.Action, migration string) Outcome {

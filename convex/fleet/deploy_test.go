@@ -208,6 +208,7 @@ func (d *deployer) handed() {
 // What the gate cannot know: the command fails, deploys elsewhere, or the
 // target is another one by now.
 func TestDeployCommandGoesWrong(t *testing.T) {
+	slow(t)
 	d := newDeployer(t, "staging")
 	f := d.open()
 	ready(t, f, "cloud")

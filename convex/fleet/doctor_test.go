@@ -47,6 +47,7 @@ func wants(t *testing.T, c Checkup, check string, state Verdict, text string) {
 }
 
 func TestDoctor(t *testing.T) {
+	slow(t)
 	c := newCloud(t)
 	well := examined(t, c.root)
 	if well.State() != Fine || well.Deployment != c.d.Name() {
@@ -89,6 +90,7 @@ func TestDoctor(t *testing.T) {
 // A proxy on the way lets no WebSocket through, the key may only read, and the
 // clock is of another day: each is told, with what still works.
 func TestDoctorBehindProxy(t *testing.T) {
+	slow(t)
 	c := newCloud(t)
 	back, err := url.Parse("http://" + c.addr)
 	if err != nil {

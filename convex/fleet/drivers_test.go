@@ -76,6 +76,7 @@ func runIt(t *testing.T, f *Fleet, c Command) Outcome {
 // A batch that dies as a whole leaves no error in the component's row: the
 // text is in its jobs (convex-wire.md 13.1).
 func TestABatchThatDiesAsAWhole(t *testing.T) {
+	slow(t)
 	f := own(t, map[string]string{"convex/migrations.ts": define + `
 export const greedy = migrations.define({
   table: "items", batchSize: 20,
@@ -326,6 +327,7 @@ export const one = migrations.define({ table: "items", migrateOne: () => ({ done
 // The documents of an export are older than the target: that is told without
 // showing one, and with the shape that they have they are rehearsed on.
 func TestASnapshotOfTheOldShape(t *testing.T) {
+	slow(t)
 	files := map[string]string{
 		"dev.zip":     exported(t),
 		"strait.toml": "[[env]]\nname = \"only\"\nsnapshot = \"dev.zip\"\n",

@@ -356,3 +356,11 @@ func BenchmarkSnapshot(b *testing.B) {
 		f.Now()
 	}
 }
+
+// slow leaves a test out of the race detector's run, where the engine is ten
+// times slower, when others take the same paths.
+func slow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("too slow for the race detector's run: others take the same paths")
+	}
+}

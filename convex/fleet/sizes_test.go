@@ -8,6 +8,7 @@ import (
 
 // A review weighs a page of every migrated table; a census weighs more of them.
 func TestDocumentsAreWeighed(t *testing.T) {
+	slow(t)
 	f := demo(t, "staging")
 	ready(t, f, "staging")
 	sizes := func() map[string]plan.Size {
