@@ -63,6 +63,7 @@ func (c *Client) request(ctx context.Context, typ string, call Call) (Result, er
 	}
 	if err == nil {
 		err = s.enqueue(p)
+		s.start()
 	}
 	if err != nil {
 		return Result{}, fmt.Errorf("%s: not sent: %w", p.what(), err)

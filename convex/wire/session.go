@@ -18,6 +18,7 @@ type session struct {
 	c      *Client
 	id     string
 	cancel context.CancelFunc
+	start  func() // connects, the first time: called when what it was opened for is queued, so that the first message holds it
 	done   chan struct{}
 
 	mu          sync.Mutex
@@ -37,7 +38,7 @@ type session struct {
 	lastClose   string
 }
 
-// session returns the live session and starts it when it is the first time.
+// session returns the live session; whoever asks for it calls start.
 func (c *Client) session() (*session, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -49,9 +50,10 @@ func (c *Client) session() (*session, error) {
 	}
 	if c.sess == nil {
 		ctx, cancel := context.WithCancel(context.Background())
-		c.sess = newSession(c)
-		c.sess.cancel = cancel
-		go c.sess.run(ctx)
+		s := newSession(c)
+		s.cancel = cancel
+		s.start = sync.OnceFunc(func() { go s.run(ctx) })
+		c.sess = s
 	}
 	return c.sess, nil
 }

@@ -70,6 +70,7 @@ func TestSubscribe(t *testing.T) {
 		if n, _ := u.Value.(value.Object).Get("n"); n != 1.0 || u.Err != nil {
 			t.Errorf("update: %+v", u)
 		}
+		synctest.Wait() // the state follows the update
 		if st := c.State(); !st.Connected || st.Err != "" {
 			t.Errorf("state: %+v", st)
 		}

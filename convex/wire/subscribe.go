@@ -79,6 +79,7 @@ func (c *Client) Subscribe(call Call, fn func(Update)) (stop func()) {
 	}
 	key := queryKey{call.Component, call.Path, string(appendArgs(nil, call.Args))}
 	s.subscribe(key, box)
+	s.start()
 	var once sync.Once
 	return func() {
 		once.Do(func() { s.unsubscribe(key, box) })
