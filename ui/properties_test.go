@@ -148,6 +148,9 @@ func TestCleanTextHasNoControls(t *testing.T) {
 }
 
 func TestWrapFits(t *testing.T) {
+	if got := wrap(" 〆", 2); len(got) != 1 || got[0] != "〆" { // was found by chance
+		t.Errorf("a wide sign behind an indent: %q", got)
+	}
 	rapid.Check(t, func(t *rapid.T) {
 		s, w := clean(hostile().Draw(t, "text")), rapid.IntRange(2, 60).Draw(t, "w")
 		for _, line := range wrap(s, w) {

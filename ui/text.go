@@ -137,7 +137,7 @@ func wrap(s string, w int) []string {
 		return []string{s}
 	}
 	text := strings.TrimLeft(s, " ")
-	indent := s[:min(len(s)-len(text), w/2)]
+	indent := s[:min(len(s)-len(text), w/2, max(0, w-2))] // a wide sign takes two columns
 	var out []string
 	line := indent
 	for _, word := range strings.Fields(text) {
