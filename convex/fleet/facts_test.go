@@ -62,8 +62,9 @@ func TestFactsOfADeployment(t *testing.T) {
 		t.Fatalf("%+v %v", out, err)
 	}
 	s = soon(t, f, "what the last batch cost", func(e *env) bool {
-		b := e.runs["migrations:dropAvatarUrl"].run.Batches
-		return len(b) > 0 && b[len(b)-1].Usage != nil
+		r := e.runs["migrations:dropAvatarUrl"].run
+		told := slices.ContainsFunc(r.Log, func(l LogEntry) bool { return strings.Contains(l.Text, "is done") })
+		return told && len(r.Batches) > 0 && r.Batches[len(r.Batches)-1].Usage != nil
 	})
 	r := s.Runs["migrations:dropAvatarUrl"]
 	if r.Component != "migrations" {
