@@ -4,106 +4,18 @@ import (
 	"bufio"
 	"context"
 	"fmt"
-	"io"
-	"net"
-	"net/url"
 	"os"
 	"os/exec"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
+	"strait/convex/internal/awkward"
 	"strait/convex/internal/npmtest"
 	"strait/convex/local"
 	"strait/convex/wire"
 )
-
-// cut is a TCP proxy whose connections a test can break, with or without
-// losing what the server still had to say.
-type cut struct {
-	ln     net.Listener
-	target string
-
-	mu    sync.Mutex
-	conns map[net.Conn]bool
-	mute  bool // what the server says is thrown away
-	made  int
-}
-
-func newCut(t *testing.T, target string) *cut {
-	t.Helper()
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	u, err := url.Parse(target)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := &cut{ln: ln, target: u.Host, conns: map[net.Conn]bool{}}
-	t.Cleanup(func() { ln.Close(); c.drop() })
-	go func() {
-		for {
-			in, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			go c.join(in)
-		}
-	}()
-	return c
-}
-
-func (c *cut) join(in net.Conn) {
-	out, err := net.Dial("tcp", c.target)
-	if err != nil {
-		in.Close()
-		return
-	}
-	c.mu.Lock()
-	c.conns[in], c.conns[out] = true, true
-	c.made++
-	c.mu.Unlock()
-	go func() {
-		io.Copy(out, in)
-		out.Close()
-	}()
-	io.Copy(silencer{c, in}, out)
-	in.Close()
-}
-
-// silencer writes to a client what the server says, unless it is muted.
-type silencer struct {
-	c  *cut
-	to net.Conn
-}
-
-func (s silencer) Write(b []byte) (int, error) {
-	s.c.mu.Lock()
-	mute := s.c.mute
-	s.c.mu.Unlock()
-	if mute {
-		return len(b), nil
-	}
-	return s.to.Write(b)
-}
-
-func (c *cut) setMute(on bool) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.mute = on
-}
-
-func (c *cut) drop() {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	for conn := range c.conns {
-		conn.Close()
-		delete(c.conns, conn)
-	}
-	c.mute = false
-}
 
 // reconnecting is a program for Node: the official reactive client keeps its
 // subscriptions and runs its mutations once while its connection breaks.
@@ -164,12 +76,28 @@ func TestOfficialClientReconnects(t *testing.T) {
 	t.Parallel()
 	npm := npmtest.Dir(t)
 	d := deploy(t, nil)
-	proxy := newCut(t, served(t, d))
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
+	var mute atomic.Bool // what the server says is thrown away
+	proxy, err := awkward.New(served(t, d), awkward.Options{Frame: func(f awkward.Frame) []string {
+		if mute.Load() && !f.ToServer {
+			return nil
+		}
+		return []string{f.Text}
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proxy.Close()
+	conn := 0
+	drop := func() {
+		proxy.Conn(ctx, conn).Drop()
+		conn++
+		mute.Store(false)
+	}
 	cmd := exec.CommandContext(ctx, "node", "--input-type=module", "-e", reconnecting)
 	cmd.Dir = npm
-	cmd.Env = append(os.Environ(), "URL=http://"+proxy.ln.Addr().String(), "KEY="+d.AdminKey())
+	cmd.Env = append(os.Environ(), "URL="+proxy.URL(), "KEY="+d.AdminKey())
 	var said strings.Builder
 	cmd.Stderr = &said
 	stdin, err := cmd.StdinPipe()
@@ -187,12 +115,12 @@ func TestOfficialClientReconnects(t *testing.T) {
 	for lines := bufio.NewScanner(stdout); lines.Scan(); {
 		switch lines.Text() {
 		case "drop":
-			proxy.drop()
+			drop()
 		case "mute":
-			proxy.setMute(true)
+			mute.Store(true)
 		case "drop when committed":
 			committed(t, d, "its answer is lost")
-			proxy.drop()
+			drop()
 		case "done":
 			done = true
 			continue
