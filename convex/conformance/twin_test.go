@@ -6,7 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,20 +53,9 @@ func serveLocal(t *testing.T, root string) (url, key string) {
 	if err := d.Push(t.Context(), local.Push{App: p.App}); err != nil {
 		t.Fatal(err)
 	}
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(context.Background())
-	over := make(chan error, 1)
-	go func() { over <- d.Serve(ctx, ln) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-over; err != nil {
-			t.Error(err)
-		}
-	})
-	return "http://" + ln.Addr().String(), d.AdminKey()
+	server := httptest.NewServer(d.Handler())
+	t.Cleanup(server.Close)
+	return server.URL, d.AdminKey()
 }
 
 // serveTwin serves the same project under Node until the test ends.
