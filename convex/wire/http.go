@@ -32,26 +32,21 @@ func (c *Client) InstanceName(ctx context.Context) (string, error) {
 }
 
 func (c *Client) text(ctx context.Context, path string) (string, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.patience.probe)
-	defer cancel()
-	op := "GET " + path
-	r, err := c.retry(ctx, op, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
+	r, err := c.ask(ctx, c.patience.probe, http.MethodGet, path, nil)
 	if err != nil {
 		return "", err
 	}
 	text := strings.TrimSpace(string(r.body))
 	if r.html() || len(text) > 200 || strings.ContainsAny(text, "<>\n") {
-		return "", c.notConvex(op, r)
+		return "", c.notConvex("GET "+path, r)
 	}
 	return text, nil
 }
 
 // CheckAdminKey proves the key and says what it may do, GET /api/check_admin_key.
 func (c *Client) CheckAdminKey(ctx context.Context) (Access, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.patience.probe)
-	defer cancel()
 	const path = "/api/check_admin_key"
-	r, err := c.retry(ctx, "GET "+path, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
+	r, err := c.ask(ctx, c.patience.probe, http.MethodGet, path, nil)
 	if err != nil {
 		return Access{}, err
 	}
@@ -73,10 +68,7 @@ func (c *Client) Query(ctx context.Context, call Call) (Result, error) {
 		return Result{}, fmt.Errorf("query %s: POST /api/query reaches the root component only, not %q; use Function or Subscribe", call.Path, call.Component)
 	}
 	const path = "/api/query"
-	body := functionBody(call)
-	ctx, cancel := context.WithTimeout(ctx, c.patience.function)
-	defer cancel()
-	r, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
+	r, err := c.ask(ctx, c.patience.function, http.MethodPost, path, functionBody(call))
 	if err != nil {
 		return Result{}, err
 	}
@@ -244,17 +236,20 @@ func (c *Client) describe(r response) string {
 	return fmt.Sprintf("not Convex's answer: %q", c.clean(strings.ToValidUTF8(string(text), "")))
 }
 
-// retry repeats an idempotent request while its failure is a passing one.
-func (c *Client) retry(ctx context.Context, op string, do func() (response, error)) (response, error) {
+// ask sends an idempotent request, and again while its failure is a passing one
+// and the limit, of all attempts together, allows.
+func (c *Client) ask(ctx context.Context, limit time.Duration, method, path string, body []byte) (response, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
 	for attempt := 1; ; attempt++ {
-		r, err := do()
+		r, err := c.send(ctx, method, path, body)
 		if err == nil || attempt == queryAttempts || !passing(err) {
 			return r, err
 		}
 		base := c.patience.retry << (attempt - 1)
 		select {
 		case <-ctx.Done():
-			return response{}, c.transport(op, errors.Join(ctx.Err(), err))
+			return response{}, c.transport(method+" "+path, errors.Join(ctx.Err(), err))
 		case <-time.After(base/2 + rand.N(base)):
 		}
 	}

@@ -10,15 +10,11 @@ import (
 // "" the root: POST /api/cancel_job (convex-wire.md 2.6, 12.6). One that has
 // finished stays as it is, so that asking twice does no harm.
 func (c *Client) CancelJob(ctx context.Context, componentID, id string) error {
-	const path = "/api/cancel_job"
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
-	defer cancel()
 	b := appendJSON([]byte(`{"id":`), id)
 	if componentID != "" {
 		b = appendJSON(append(b, `,"componentId":`...), componentID)
 	}
-	body := append(b, '}')
-	_, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
+	_, err := c.ask(ctx, c.patience.function, http.MethodPost, "/api/cancel_job", append(b, '}'))
 	return err
 }
 
@@ -26,13 +22,9 @@ func (c *Client) CancelJob(ctx context.Context, componentID, id string) error {
 // in one transaction: POST /api/cancel_all_jobs (convex-wire.md 2.6). component
 // is the component's path, path a function such as "lib:migrate".
 func (c *Client) CancelJobs(ctx context.Context, componentID, component, path string) error {
-	const route = "/api/cancel_all_jobs"
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
-	defer cancel()
 	b := appendJSON([]byte(`{"udfPath":`), strings.Replace(path, ":", ".js:", 1))
 	b = appendJSON(append(b, `,"componentPath":`...), component)
 	b = appendJSON(append(b, `,"componentId":`...), componentID)
-	body := append(b, '}')
-	_, err := c.retry(ctx, "POST "+route, func() (response, error) { return c.send(ctx, http.MethodPost, route, body) })
+	_, err := c.ask(ctx, c.patience.function, http.MethodPost, "/api/cancel_all_jobs", append(b, '}'))
 	return err
 }

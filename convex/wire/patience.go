@@ -20,14 +20,9 @@ type patience struct {
 	unit       time.Duration // one second of the backoff table
 }
 
-const (
-	probeTimeout    = 15 * time.Second
-	functionTimeout = 310 * time.Second // the deployment gives up after 300 s (2.4)
-)
-
 var usualPatience = patience{
-	probe:      probeTimeout,
-	function:   functionTimeout,
+	probe:      15 * time.Second,
+	function:   310 * time.Second, // the deployment gives up after 300 s (2.4)
 	poll:       80 * time.Second,
 	logPace:    200 * time.Millisecond,
 	retry:      200 * time.Millisecond,

@@ -47,7 +47,7 @@ type SchemaState struct {
 // once.
 func (c *Client) PrepareSchema(ctx context.Context, schemaJSON []byte, dryRun bool) (Prepared, error) {
 	const path = "/api/prepare_schema"
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
+	ctx, cancel := context.WithTimeout(ctx, c.patience.function)
 	defer cancel()
 	r, err := c.send(ctx, http.MethodPost, path, c.prepareBody(schemaJSON, dryRun))
 	if err != nil {
@@ -96,7 +96,7 @@ func readPrepared(text []byte) (Prepared, error) {
 // SchemaNotFound.
 func (c *Client) SchemaState(ctx context.Context, id string) (SchemaState, error) {
 	path := "/api/schema_state/" + url.PathEscape(id)
-	r, err := c.probe(ctx, path)
+	r, err := c.ask(ctx, c.patience.probe, http.MethodGet, path, nil)
 	if err != nil {
 		return SchemaState{}, err
 	}
@@ -127,7 +127,7 @@ func readSchemaState(text []byte) (SchemaState, error) {
 // those still being built included, GET /api/get_indexes (2.6).
 func (c *Client) Indexes(ctx context.Context, componentID string) ([]DeployedIndex, error) {
 	path := withParam("/api/get_indexes", "component_id", componentID)
-	r, err := c.probe(ctx, path)
+	r, err := c.ask(ctx, c.patience.probe, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}
@@ -136,13 +136,6 @@ func (c *Client) Indexes(ctx context.Context, componentID string) ([]DeployedInd
 		return nil, c.notConvex("GET "+path, r)
 	}
 	return readIndexes(*body.Indexes), nil
-}
-
-// probe asks for something short, again while that fails in passing.
-func (c *Client) probe(ctx context.Context, path string) (response, error) {
-	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
-	defer cancel()
-	return c.retry(ctx, "GET "+path, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
 }
 
 // indexJSON is an index as these routes tell it (2.6).

@@ -40,9 +40,7 @@ type ShapeField struct {
 // their system fields, GET /api/shapes2. componentID is "" for the root.
 func (c *Client) Shapes(ctx context.Context, componentID string) (map[string]Shape, error) {
 	path := withParam("/api/shapes2", "component", componentID)
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
-	defer cancel()
-	r, err := c.retry(ctx, "GET "+path, func() (response, error) { return c.send(ctx, http.MethodGet, path, nil) })
+	r, err := c.ask(ctx, c.patience.function, http.MethodGet, path, nil)
 	if err != nil {
 		return nil, err
 	}

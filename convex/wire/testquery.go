@@ -29,10 +29,7 @@ type TestQuery struct {
 // where its source does not load.
 func (c *Client) RunTestQuery(ctx context.Context, q TestQuery) (Result, error) {
 	const path = "/api/run_test_function"
-	ctx, cancel := context.WithTimeout(ctx, functionTimeout)
-	defer cancel()
-	body := c.testQueryBody(q)
-	r, err := c.retry(ctx, "POST "+path, func() (response, error) { return c.send(ctx, http.MethodPost, path, body) })
+	r, err := c.ask(ctx, c.patience.function, http.MethodPost, path, c.testQueryBody(q))
 	if err != nil {
 		return Result{}, err
 	}
