@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strings"
 	"sync"
 	"time"
 
@@ -94,8 +93,7 @@ func (s *session) dial(ctx context.Context) (*websocket.Conn, error) {
 	}
 	if resp != nil && resp.StatusCode != http.StatusSwitchingProtocols {
 		body, _ := io.ReadAll(io.LimitReader(resp.Body, 1024)) // what could be read explains
-		ct, _, _ := strings.Cut(resp.Header.Get("Content-Type"), ";")
-		return nil, s.c.refused(syncOperation, response{status: resp.StatusCode, contentType: ct, body: body})
+		return nil, s.c.refused(syncOperation, response{status: resp.StatusCode, contentType: contentType(resp), body: body})
 	}
 	return nil, s.c.transport(syncOperation, err)
 }

@@ -145,8 +145,7 @@ func (c *Client) cutOff(ctx context.Context, op, requestID string, n int64, err 
 	if context.Cause(ctx) == errStalled {
 		err = errStalled
 	}
-	t := c.transport(op, err)
-	t.RequestID = requestID
+	t := c.lost(op, requestID, err)
 	if !errors.Is(err, context.Canceled) {
 		t.Reason, t.Hint = fmt.Sprintf("cut off after %d bytes: %s", n, t.Reason), "download it again"
 	}

@@ -165,7 +165,7 @@ func (c *Client) begin(ctx context.Context, op, method, path string, body []byte
 }
 
 // lost is transport for a request of which the id is known.
-func (c *Client) lost(op, id string, err error) error {
+func (c *Client) lost(op, id string, err error) *TransportError {
 	t := c.transport(op, err)
 	t.RequestID = id
 	return t

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/rand"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -195,11 +196,9 @@ func (s *session) startAfresh() {
 // finishAnswered completes the mutations that ran, without waiting for live
 // queries to catch up. s.mu is held.
 func (s *session) finishAnswered() {
-	for i := 0; i < len(s.requests); {
-		if p := s.requests[i]; p.answered {
-			s.finish(p, nil) // takes it out
-			continue
+	for _, p := range slices.Clone(s.requests) {
+		if p.answered {
+			s.finish(p, nil)
 		}
-		i++
 	}
 }

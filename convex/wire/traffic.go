@@ -45,5 +45,5 @@ func (c *Client) noteDeprecation(h http.Header) {
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.notice = Deprecation{CleanText(c.clean(state)), CleanText(c.clean(message))}
+	c.notice = Deprecation{c.clean(state), c.clean(message)}
 }
