@@ -15,13 +15,7 @@ import (
 )
 
 func act(ctx context.Context, c *Client, path string) chan answer {
-	out := make(chan answer, 1)
-	go func() {
-		r, err := c.Act(ctx, Call{Component: "billing", Path: path})
-		out <- answer{r, err}
-	}()
-	synctest.Wait()
-	return out
+	return begin(func() (Result, error) { return c.Act(ctx, Call{Component: "billing", Path: path}) })
 }
 
 // An action in flight when the connection breaks is never sent again; one that
@@ -115,8 +109,7 @@ func TestStateTellsOfAttempts(t *testing.T) {
 // the timestamp and the journals.
 func TestTimestampAheadOfDeployment(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		ranAlready := mutate(t.Context(), c, "m:ran")
 		waits := mutate(t.Context(), c, "m:waits")
 		conn := <-f.conns
@@ -195,8 +188,7 @@ func TestAcceptedKeyRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, f *fake, c *Client) {
-				updates := make(chan Update, 10)
-				c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+				updates := watch(c)
 				conn := <-f.conns
 				conn.hello()
 				conn.send(transition(stateVersion{}, version(1, 10), updated(0, "1")))
@@ -265,8 +257,7 @@ func TestNoBusyLoop(t *testing.T) {
 // middle is given up.
 func TestSlowMessage(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		conn := <-f.conns
 		conn.hello()
 		text := transition(stateVersion{}, version(1, 10), updated(0, `"`+strings.Repeat("x", 40_000)+`"`))

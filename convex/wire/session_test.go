@@ -33,13 +33,25 @@ type answer struct {
 }
 
 func mutate(ctx context.Context, c *Client, path string) chan answer {
+	return begin(func() (Result, error) { return c.Mutate(ctx, Call{Path: path}) })
+}
+
+// begin begins a request, and returns when it waits for its answer.
+func begin(request func() (Result, error)) chan answer {
 	out := make(chan answer, 1)
 	go func() {
-		r, err := c.Mutate(ctx, Call{Path: path})
+		r, err := request()
 		out <- answer{r, err}
 	}()
 	synctest.Wait()
 	return out
+}
+
+// watch is the live query m:q.
+func watch(c *Client) <-chan Update {
+	updates := make(chan Update, 10)
+	c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+	return updates
 }
 
 func pending[T any](t *testing.T, ch <-chan T, what string) {
@@ -102,8 +114,7 @@ func TestSubscribe(t *testing.T) {
 
 func TestFailedQueryGoesOn(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		conn := <-f.conns
 		conn.hello()
 		conn.send(transition(stateVersion{}, version(1, 10),
@@ -123,8 +134,7 @@ func TestFailedQueryGoesOn(t *testing.T) {
 // id, after the query set, with the journals and the newest timestamp.
 func TestMutationSurvivesReconnect(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		conn := <-f.conns
 		first, _ := conn.hello()
 		conn.send(transition(stateVersion{}, version(1, 10), updated(0, "1")))
@@ -220,8 +230,7 @@ func TestNonsense(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T, f *fake, c *Client) {
-				updates := make(chan Update, 10)
-				c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+				updates := watch(c)
 				a := mutate(t.Context(), c, "m:a")
 				conn := <-f.conns
 				conn.hello()
@@ -251,8 +260,7 @@ func TestNonsense(t *testing.T) {
 // and the connection stays.
 func TestNewerBackend(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		a := mutate(t.Context(), c, "m:a")
 		conn := <-f.conns
 		conn.hello()
@@ -281,8 +289,7 @@ func TestNewerBackend(t *testing.T) {
 
 func TestChunkedTransition(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		conn := <-f.conns
 		conn.hello()
 		whole := transition(stateVersion{}, version(1, 10), updated(0, `"naïve 🚢 `+strings.Repeat("x", 3000)+`"`))
@@ -367,8 +374,7 @@ func TestInactivity(t *testing.T) {
 
 func TestRefusedKeyIsFinal(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		a := mutate(t.Context(), c, "m:a")
 		conn := <-f.conns
 		conn.hello()
@@ -418,8 +424,7 @@ func TestBackoffByCloseReason(t *testing.T) {
 
 func TestCloseEndsEverything(t *testing.T) {
 	bubble(t, func(t *testing.T, f *fake, c *Client) {
-		updates := make(chan Update, 10)
-		c.Subscribe(Call{Path: "m:q"}, func(u Update) { updates <- u })
+		updates := watch(c)
 		stopState := c.OnState(func(ConnectionState) {})
 		a := mutate(t.Context(), c, "m:a")
 		conn := <-f.conns
