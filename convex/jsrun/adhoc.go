@@ -57,25 +57,14 @@ func (m AdHoc) program(ctx context.Context) (*Program, error) {
 		return nil, err
 	}
 	b := &bundler{}
-	specifier, _ := json.Marshal(namespaceAdHoc + ":" + m.Path)
-	name, _ := json.Marshal(modulePath(m.Path))
-	result := api.Build(api.BuildOptions{
-		Stdin: &api.StdinOptions{
-			Contents:   fmt.Sprintf("globalThis.__strait.program({ %s: () => require(%s) });\n", name, specifier),
-			Sourcefile: entryFile, Loader: api.LoaderJS,
-		},
-		Outdir: "out", Bundle: true, Platform: api.PlatformNeutral, Format: api.FormatIIFE, Target: api.ES2023,
-		Supported:   map[string]bool{"using": false, "regexp-set-notation": true},
-		TreeShaking: api.TreeShakingTrue, MinifySyntax: true, KeepNames: true,
-		Sourcemap: api.SourceMapExternal, SourcesContent: api.SourcesContentExclude,
-		Banner:        map[string]string{"js": `"use strict";`},
-		LegalComments: api.LegalCommentsNone, Charset: api.CharsetUTF8, LogLevel: api.LogLevelSilent, LogLimit: 10,
-		Plugins: []api.Plugin{{Name: "ad-hoc", Setup: func(build api.PluginBuild) {
-			m.resolve(build)
-			b.resolvePrelude(build)
-			b.loadVirtual(build)
-		}}},
-	})
+	modules := []module{{path: modulePath(m.Path), file: namespaceAdHoc + ":" + m.Path}}
+	o := buildOptions(modules, "", api.Plugin{Name: "ad-hoc", Setup: func(build api.PluginBuild) {
+		m.resolve(build)
+		b.resolvePrelude(build)
+		b.loadVirtual(build)
+	}})
+	o.Outdir, o.MinifySyntax, o.KeepNames = "out", true, true
+	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		return nil, m.refused(result.Errors[0])
 	}
@@ -88,8 +77,7 @@ func (m AdHoc) program(ctx context.Context) (*Program, error) {
 		return nil, m.syntax(err.Error())
 	}
 	p := &Program{
-		options: Options{Dir: m.Path, Env: m.Env}, code: code, text: text,
-		modules: []module{{path: modulePath(m.Path), file: namespaceAdHoc + ":" + m.Path}},
+		options: Options{Dir: m.Path, Env: m.Env}, modules: modules, code: code, text: text,
 		sources: func() (*sourceMap, error) { return nil, errNoSourceMap },
 	}
 	if m.SourceMap != "" {

@@ -181,12 +181,12 @@ func (b *bundler) resolveDir() string {
 // map are relative to it, so that they read "../convex/x.ts" as on Convex.
 func (b *bundler) folder() string { return filepath.Join(b.o.Root, "out") }
 
-// entry is the program's first file: a table of functions, each of which
+// entry is a program's first file: a table of functions, each of which
 // evaluates one module when it is first called.
-func (b *bundler) entry() string {
+func entry(modules []module) string {
 	var s strings.Builder
 	s.WriteString("globalThis.__strait.program({\n")
-	for _, m := range b.modules {
+	for _, m := range modules {
 		key, _ := json.Marshal(m.path)
 		spec, _ := json.Marshal(filepath.ToSlash(m.file))
 		fmt.Fprintf(&s, "  %s: () => require(%s),\n", key, spec)
@@ -196,28 +196,30 @@ func (b *bundler) entry() string {
 }
 
 func (b *bundler) build() api.BuildResult {
-	return api.Build(api.BuildOptions{
-		Stdin: &api.StdinOptions{
-			Contents:   b.entry(),
-			ResolveDir: b.resolveDir(),
-			Sourcefile: entryFile,
-			Loader:     api.LoaderJS,
-		},
-		AbsWorkingDir:  b.o.Root,
-		Outdir:         b.folder(),
+	o := buildOptions(b.modules, b.resolveDir(), b.plugin())
+	o.AbsWorkingDir, o.Outdir, o.Metafile = b.o.Root, b.folder(), true
+	o.Platform, o.Conditions, o.JSX = api.PlatformBrowser, []string{"convex", "module"}, api.JSXAutomatic
+	o.MinifySyntax, o.KeepNames = true, true
+	o.Define = map[string]string{"process.env.NODE_ENV": `"production"`}
+	o.LogLimit = 1000
+	o.Loader = map[string]api.Loader{
+		".css": api.LoaderEmpty, ".svg": api.LoaderText, ".md": api.LoaderText, ".txt": api.LoaderText,
+		".wasm": api.LoaderBinary,
+	}
+	return api.Build(o)
+}
+
+// buildOptions are what every program is built with: one script for the engine,
+// with a map beside it. Code that was bundled before needs no more.
+func buildOptions(modules []module, resolveDir string, plugin api.Plugin) api.BuildOptions {
+	return api.BuildOptions{
+		Stdin:          &api.StdinOptions{Contents: entry(modules), Sourcefile: entryFile, Loader: api.LoaderJS, ResolveDir: resolveDir},
 		Bundle:         true,
-		Write:          false,
-		Metafile:       true,
-		Platform:       api.PlatformBrowser,
+		Platform:       api.PlatformNeutral,
 		Format:         api.FormatIIFE,
 		Target:         api.ES2023,
 		Supported:      map[string]bool{"using": false, "regexp-set-notation": true},
-		Conditions:     []string{"convex", "module"},
-		JSX:            api.JSXAutomatic,
 		TreeShaking:    api.TreeShakingTrue,
-		MinifySyntax:   true,
-		KeepNames:      true,
-		Define:         map[string]string{"process.env.NODE_ENV": `"production"`},
 		Sourcemap:      api.SourceMapExternal,
 		SourcesContent: api.SourcesContentExclude,
 		// On Convex every module is strict; in this format esbuild leaves that out.
@@ -225,13 +227,9 @@ func (b *bundler) build() api.BuildResult {
 		LegalComments: api.LegalCommentsNone,
 		Charset:       api.CharsetUTF8,
 		LogLevel:      api.LogLevelSilent,
-		LogLimit:      1000,
-		Loader: map[string]api.Loader{
-			".css": api.LoaderEmpty, ".svg": api.LoaderText, ".md": api.LoaderText, ".txt": api.LoaderText,
-			".wasm": api.LoaderBinary,
-		},
-		Plugins: []api.Plugin{b.plugin()},
-	})
+		LogLimit:      10,
+		Plugins:       []api.Plugin{plugin},
+	}
 }
 
 // entryFile is the name of the program's first file in esbuild's messages.

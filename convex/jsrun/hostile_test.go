@@ -64,7 +64,7 @@ func TestModulesNameNoFiles(t *testing.T) {
 		"as a block":  code + "/*# " + comment + " */",
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := pushedBundle{what: "the app", files: map[string]PushedModule{"a.js": {Path: "a.js", Source: source}}, entries: []pushedEntry{{"a", "a.js"}}}
+			b := pushedBundle{what: "the app", files: map[string]PushedModule{"a.js": {Path: "a.js", Source: source}}, modules: []module{pushedEntry("a", "a.js")}}
 			p, err := b.program(t.Context())
 			if err != nil {
 				t.Fatal(err)

@@ -77,7 +77,7 @@ func Push(ctx context.Context, definition string, modules []PushedModule, env ma
 		}
 		out.Modules = append(out.Modules, m.Path)
 		if m.Path != "auth.config.js" { // tells of identity providers: the embedded deployment has none
-			b.entries = append(b.entries, pushedEntry{modulePath(m.Path), m.Path})
+			b.modules = append(b.modules, pushedEntry(modulePath(m.Path), m.Path))
 		}
 	}
 	var err error
@@ -87,7 +87,7 @@ func Push(ctx context.Context, definition string, modules []PushedModule, env ma
 	if err := out.examine(ctx); err != nil {
 		return nil, err
 	}
-	if len(node.entries) > 0 {
+	if len(node.modules) > 0 {
 		if err := out.examineNode(ctx, &node); err != nil {
 			return nil, err
 		}
@@ -283,13 +283,13 @@ func EvaluateDefinitions(ctx context.Context, definitions []PushedDefinition, en
 		if d.Config != nil {
 			file := fmt.Sprintf("config%d.js", i)
 			b.files[file] = *d.Config
-			b.entries = append(b.entries, pushedEntry{fmt.Sprint("config", i), file})
+			b.modules = append(b.modules, pushedEntry(fmt.Sprint("config", i), file))
 			b.files[dependency(d.Path)] = PushedModule{Path: dependency(d.Path), Source: importedDefinition(file, d.Path)}
 		}
 		if d.Schema != nil {
 			file := fmt.Sprintf("schema%d.js", i)
 			b.files[file] = *d.Schema
-			b.entries = append(b.entries, pushedEntry{fmt.Sprint("schema", i), file})
+			b.modules = append(b.modules, pushedEntry(fmt.Sprint("schema", i), file))
 		}
 	}
 	p, err := b.program(ctx)

@@ -29,15 +29,17 @@ const pushedRoot = "/pushed"
 type pushedBundle struct {
 	what    string // in errors
 	files   map[string]PushedModule
-	entries []pushedEntry
+	modules []module // that the program loads on its own; pushedEntry makes one
 	env     map[string]string
 	// stub puts something callable in the place of imports that are not in the
 	// set: Node's own modules and packages.
 	stub bool
 }
 
-// pushedEntry is a module that the program loads on its own.
-type pushedEntry struct{ path, file string }
+// pushedEntry is a file of the set that the program loads on its own.
+func pushedEntry(path, file string) module {
+	return module{path: path, file: namespacePushed + ":" + file}
+}
 
 // program compiles the set. Modules are evaluated when they are first asked
 // for, as in Bundle; positions go through the maps that came with them.
@@ -50,25 +52,9 @@ func (b *pushedBundle) program(ctx context.Context) (*Program, error) {
 			return nil, err
 		}
 	}
-	result := api.Build(api.BuildOptions{
-		Stdin:          &api.StdinOptions{Contents: b.entry(), Sourcefile: entryFile, Loader: api.LoaderJS, ResolveDir: pushedRoot},
-		AbsWorkingDir:  pushedRoot,
-		Outdir:         pushedRoot + "/out",
-		Bundle:         true,
-		Platform:       api.PlatformNeutral,
-		Format:         api.FormatIIFE,
-		Target:         api.ES2023,
-		Supported:      map[string]bool{"using": false, "regexp-set-notation": true},
-		TreeShaking:    api.TreeShakingTrue,
-		Sourcemap:      api.SourceMapExternal,
-		SourcesContent: api.SourcesContentExclude,
-		Banner:         map[string]string{"js": `"use strict";`},
-		LegalComments:  api.LegalCommentsNone,
-		Charset:        api.CharsetUTF8,
-		LogLevel:       api.LogLevelSilent,
-		LogLimit:       10,
-		Plugins:        []api.Plugin{b.plugin()},
-	})
+	o := buildOptions(b.modules, pushedRoot, b.plugin())
+	o.AbsWorkingDir, o.Outdir = pushedRoot, pushedRoot+"/out"
+	result := api.Build(o)
 	if len(result.Errors) > 0 {
 		return nil, &PushedError{b.what + ": " + pushedMessage(result.Errors[0])}
 	}
@@ -80,9 +66,9 @@ func (b *pushedBundle) program(ctx context.Context) (*Program, error) {
 	if err != nil {
 		return nil, &PushedError{fmt.Sprintf("%s: %v", b.what, err)}
 	}
-	p := &Program{
+	return &Program{
 		options: Options{Root: pushedRoot, Dir: b.what, Env: b.env},
-		code:    code, text: text, folder: pushedRoot + "/out",
+		modules: b.modules, code: code, text: text, folder: o.Outdir,
 		sources: sync.OnceValues(func() (*sourceMap, error) {
 			m, err := parseSourceMap(mapping)
 			if err == nil {
@@ -90,11 +76,7 @@ func (b *pushedBundle) program(ctx context.Context) (*Program, error) {
 			}
 			return m, err
 		}),
-	}
-	for _, e := range b.entries {
-		p.modules = append(p.modules, module{path: e.path, file: namespacePushed + ":" + e.file})
-	}
-	return p, nil
+	}, nil
 }
 
 func pushedMessage(m api.Message) string {
@@ -102,19 +84,6 @@ func pushedMessage(m api.Message) string {
 		return m.Text
 	}
 	return fmt.Sprintf("%s:%d:%d: %s", strings.TrimPrefix(m.Location.File, namespacePushed+":"), m.Location.Line, m.Location.Column+1, m.Text)
-}
-
-// entry is the table of the program's modules.
-func (b *pushedBundle) entry() string {
-	var s strings.Builder
-	s.WriteString("globalThis.__strait.program({\n")
-	for _, e := range b.entries {
-		key, _ := json.Marshal(e.path)
-		spec, _ := json.Marshal(namespacePushed + ":" + e.file)
-		fmt.Fprintf(&s, "  %s: () => require(%s),\n", key, spec)
-	}
-	s.WriteString("});\n")
-	return s.String()
 }
 
 // plugin answers every import from the set; esbuild never looks at a disk.
