@@ -147,22 +147,31 @@ func (a *analyzer) ask(ctx context.Context, vm *VM, f quickjs.Value, args ...any
 	})
 }
 
-// module evaluates one module and takes what it exports.
-func (a *analyzer) module(ctx context.Context, vm *VM, m module) error {
+// examined is what the runtime tells of a module that it has evaluated.
+type examined struct {
+	Exports   map[string]string
+	Functions []struct {
+		Name, Type, Args, Returns, Source string
+		Public                            bool
+		Line, Column                      int
+	}
+	Problems []struct{ Name, Thrown string }
+}
+
+// examine evaluates one module.
+func (a *analyzer) examine(ctx context.Context, vm *VM, m module) (found examined, err error) {
 	text, err := a.ask(ctx, vm, vm.examine, m.path)
 	if err != nil {
-		return err
+		return examined{}, err
 	}
-	var found struct {
-		Exports   map[string]string
-		Functions []struct {
-			Name, Type, Args, Returns, Source string
-			Public                            bool
-			Line, Column                      int
-		}
-		Problems []struct{ Name, Thrown string }
-	}
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
+	err = json.Unmarshal([]byte(text), &found)
+	return found, err
+}
+
+// module evaluates one module and takes what it exports.
+func (a *analyzer) module(ctx context.Context, vm *VM, m module) error {
+	found, err := a.examine(ctx, vm, m)
+	if err != nil {
 		return err
 	}
 	if isConfig(m.path + ".ts") {

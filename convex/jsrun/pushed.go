@@ -202,19 +202,8 @@ func failedToAnalyze(ctx context.Context, m module, err error) error {
 
 // pushedFunctions evaluates one module and takes the functions it exports.
 func (a *analyzer) pushedFunctions(ctx context.Context, vm *VM, m module) ([]Function, error) {
-	text, err := a.ask(ctx, vm, vm.examine, m.path)
+	found, err := a.examine(ctx, vm, m)
 	if err != nil {
-		return nil, err
-	}
-	var found struct {
-		Functions []struct {
-			Name, Type, Args, Returns string
-			Public                    bool
-			Line, Column              int
-		}
-		Problems []struct{ Name, Thrown string }
-	}
-	if err := json.Unmarshal([]byte(text), &found); err != nil {
 		return nil, err
 	}
 	if len(found.Problems) > 0 {
