@@ -160,7 +160,7 @@ func (a *Archive) index(files []*zip.File) error {
 			a.Stored++
 		case file != documentsFile:
 		case table == tablesTable:
-			n, err := readNumbers(f)
+			n, err := readNumbers(component, f)
 			if err != nil {
 				return err
 			}
@@ -222,10 +222,9 @@ func peekNumber(f *zip.File) uint32 {
 	return 0
 }
 
-// readNumbers reads _tables/documents.jsonl: lines {"name":…,"id":…}.
-func readNumbers(f *zip.File) (map[string]uint32, error) {
+// readNumbers reads a component's _tables/documents.jsonl: lines {"name":…,"id":…}.
+func readNumbers(component string, f *zip.File) (map[string]uint32, error) {
 	out := map[string]uint32{}
-	component, _, _, _ := place(f.Name)
 	for line, err := range lines(f) {
 		if err != nil {
 			return nil, err
