@@ -1,25 +1,6 @@
 package ui
 
-import (
-	"slices"
-	"strings"
-
-	"strait/convex/fleet"
-)
-
-// may reports whether a key allows an operation (convex-wire.md 1.2); known is
-// false before the deployment told.
-func may(a *fleet.Access, op string) (yes, known bool) {
-	switch {
-	case a == nil:
-		return false, false
-	case len(a.Ops) > 0:
-		return slices.Contains(a.Ops, op), true
-	case a.ReadOnly:
-		return strings.HasPrefix(op, "View") || op == "DownloadBackups" || op == "RunInternalQueries" || op == "RunTestQuery", true
-	}
-	return true, true
-}
+import "strait/convex/fleet"
 
 // abilities are the things that Strait does, and the operation each needs.
 var abilities = []struct{ what, op string }{
@@ -33,11 +14,10 @@ var abilities = []struct{ what, op string }{
 // noKeyFor is why an environment's key does not allow an operation; "" when it
 // does, or when that is not known.
 func noKeyFor(e *fleet.EnvSnapshot, op string) string {
-	yes, known := may(e.Facts.Access, op)
-	switch {
-	case yes || !known:
+	switch a := e.Facts.Access; {
+	case a == nil || a.Allows(op):
 		return ""
-	case e.Facts.Access.ReadOnly:
+	case a.ReadOnly:
 		return "the key of " + e.Name + " is read-only: put one that may write into its environment variable (i shows what it may)"
 	}
 	return "the key of " + e.Name + " lacks " + op + " (i shows what it may)"

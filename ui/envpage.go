@@ -270,7 +270,7 @@ func (m Root) drawKey(p *pen, f focus) {
 	}
 	lacks := 0
 	for _, x := range abilities {
-		if yes, _ := may(a, x.op); !yes {
+		if !a.Allows(x.op) {
 			lacks++
 		}
 	}
@@ -285,7 +285,7 @@ func (m Root) drawKey(p *pen, f focus) {
 	if lacks > 0 {
 		for _, x := range abilities {
 			sign, k, t := l.g.done, l.ok, l.text
-			yes, _ := may(a, x.op)
+			yes := a.Allows(x.op)
 			if !yes {
 				sign, k, t = l.g.failed, l.warn, l.dim
 			}

@@ -227,8 +227,15 @@ func TestAPausedRunIsCalm(t *testing.T) {
 }
 
 func TestAReadOnlyKeyBlocksWhatWrites(t *testing.T) {
+	for _, ops := range [][]string{nil, {"ViewData", "RunTestQuery", "RunInternalMutations", "Deploy"}} {
+		aReadOnlyKeyBlocks(t, ops)
+	}
+}
+
+// aReadOnlyKeyBlocks takes the operations that the deployment lists for the key.
+func aReadOnlyKeyBlocks(t *testing.T, ops []string) {
 	s := scene("facts")
-	s.Envs[1].Facts.Access = &fleet.Access{ReadOnly: true}
+	s.Envs[1].Facts.Access = &fleet.Access{ReadOnly: true, Ops: ops}
 	m, e := screen(t, s, 120, 40)
 	m = onRow(m, "users.plan")
 	for _, k := range []string{"r", "s", "d", "w", "n", "C"} {
