@@ -141,12 +141,7 @@ func docsWord(n int64) string {
 
 func conflicts(n int) string { return plural(int64(n), "conflict") }
 
-func batches(n int) string {
-	if n == 1 {
-		return "1 batch"
-	}
-	return count(int64(n)) + " batches"
-}
+func batches(n int) string { return plural(int64(n), "batch", "batches") }
 
 // bytesWord writes a size in the units of Convex's limits.
 func bytesWord(n int64) string {

@@ -56,7 +56,7 @@ func (c *cli) doctor(env string) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	report := doctorReport{Version: 1, Well: true, Project: p.Name, Environments: checkups, Problems: append([]jsrun.Problem{}, p.Problems...)}
+	report := doctorReport{Version: 1, Well: true, Project: p.Name, Environments: checkups, Problems: list(p.Problems)}
 	for _, x := range checkups {
 		report.Well = report.Well && x.State() != fleet.Trouble
 	}

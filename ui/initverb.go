@@ -47,7 +47,7 @@ func (c *cli) initialize(force bool) error {
 		return err
 	}
 	if c.json {
-		return c.block(initReport{1, p.Path, p.Text, append([]string{}, p.Missing...), append([]string{}, p.Notes...), p.Ignored})
+		return c.block(initReport{1, p.Path, p.Text, list(p.Missing), list(p.Notes), p.Ignored})
 	}
 	c.say("wrote %s:", p.Path)
 	fmt.Fprintln(c.out)

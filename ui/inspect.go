@@ -108,11 +108,7 @@ func (c *cli) tellInspection(p *project.Project) {
 		for _, t := range p.Schema.Tables {
 			indexes += len(t.Indexes)
 		}
-		word := "indexes"
-		if indexes == 1 {
-			word = "index"
-		}
-		c.say("schema  %s: %s, %s %s", p.SchemaFile, plural(int64(len(p.Schema.Tables)), "table"), count(int64(indexes)), word)
+		c.say("schema  %s: %s, %s", p.SchemaFile, plural(int64(len(p.Schema.Tables)), "table"), plural(int64(indexes), "index", "indexes"))
 	} else {
 		c.say("schema  none")
 	}
