@@ -77,7 +77,7 @@ func (m Root) step() (Root, tea.Cmd) {
 	if f.run.Control.Paused {
 		said = "one batch of " + short(f.mig)
 	}
-	return m.tune(fleet.Tuning{Steps: ptr(1)}, said)
+	return m.tune(fleet.Tuning{Steps: new(1)}, said)
 }
 
 // pause pauses a supervised run between two batches, or lets one that is paused
@@ -85,13 +85,13 @@ func (m Root) step() (Root, tea.Cmd) {
 func (m Root) pause() (Root, tea.Cmd) {
 	f := m.focus()
 	if f.run.Control.Paused {
-		return m.tune(fleet.Tuning{Paused: ptr(false)}, short(f.mig)+" goes on to the end")
+		return m.tune(fleet.Tuning{Paused: new(false)}, short(f.mig)+" goes on to the end")
 	}
 	said := "pausing " + short(f.mig) + " after this batch"
 	if !f.run.Control.InBatch {
 		said = short(f.mig) + " pauses"
 	}
-	return m.tune(fleet.Tuning{Paused: ptr(true)}, said)
+	return m.tune(fleet.Tuning{Paused: new(true)}, said)
 }
 
 // The values that keys step through.
@@ -158,7 +158,7 @@ func resize(up bool) func(Root) (Root, tea.Cmd) {
 	return func(m Root) (Root, tea.Cmd) {
 		m.wish = m.wished(m.focus())
 		m.wish.batch, m.wish.until = climb(batchLadder, m.wish.batch, up), m.now.Add(wishTime)
-		return m.tune(fleet.Tuning{Batch: ptr(m.wish.batch)}, "next batch: "+documents(int64(m.wish.batch)))
+		return m.tune(fleet.Tuning{Batch: new(m.wish.batch)}, "next batch: "+documents(int64(m.wish.batch)))
 	}
 }
 
@@ -166,7 +166,7 @@ func slowDown(more bool) func(Root) (Root, tea.Cmd) {
 	return func(m Root) (Root, tea.Cmd) {
 		m.wish = m.wished(m.focus())
 		m.wish.rest, m.wish.until = climb(restLadder, m.wish.rest, more), m.now.Add(wishTime)
-		return m.tune(fleet.Tuning{Throttle: ptr(m.wish.rest)}, restWord(m.wish.rest))
+		return m.tune(fleet.Tuning{Throttle: new(m.wish.rest)}, restWord(m.wish.rest))
 	}
 }
 
@@ -211,8 +211,6 @@ func (m Root) tuned(msg tuned) (Root, tea.Cmd) {
 		notes: []string{f.env.Name + " is read-only again, and this lets more be written to it. Without it the run can be paused, slowed down and canceled."}}
 	return m, nil
 }
-
-func ptr[T any](v T) *T { return &v }
 
 // drawMode says who drives a run, and so what happens when Strait ends.
 func (m Root) drawMode(p *pen, f focus) {

@@ -20,12 +20,12 @@ func TestKeysSteerASupervisedRun(t *testing.T) {
 		keys  []string
 		want  []fleet.Tuning
 	}{
-		{"supervised", []string{"s"}, []fleet.Tuning{{Steps: ptr(1)}}},
-		{"supervised", []string{"p"}, []fleet.Tuning{{Paused: ptr(true)}}},
-		{"paused", []string{"s"}, []fleet.Tuning{{Steps: ptr(1)}}},
-		{"paused", []string{"p"}, []fleet.Tuning{{Paused: ptr(false)}}},
-		{"supervised", []string{"+", "+", "-"}, []fleet.Tuning{{Batch: ptr(500)}, {Batch: ptr(1000)}, {Batch: ptr(500)}}},
-		{"supervised", []string{">", ">", "<"}, []fleet.Tuning{{Throttle: ptr(500 * time.Millisecond)}, {Throttle: ptr(time.Second)}, {Throttle: ptr(500 * time.Millisecond)}}},
+		{"supervised", []string{"s"}, []fleet.Tuning{{Steps: new(1)}}},
+		{"supervised", []string{"p"}, []fleet.Tuning{{Paused: new(true)}}},
+		{"paused", []string{"s"}, []fleet.Tuning{{Steps: new(1)}}},
+		{"paused", []string{"p"}, []fleet.Tuning{{Paused: new(false)}}},
+		{"supervised", []string{"+", "+", "-"}, []fleet.Tuning{{Batch: new(500)}, {Batch: new(1000)}, {Batch: new(500)}}},
+		{"supervised", []string{">", ">", "<"}, []fleet.Tuning{{Throttle: new(500 * time.Millisecond)}, {Throttle: new(time.Second)}, {Throttle: new(500 * time.Millisecond)}}},
 	} {
 		m, e := screen(t, scene(c.scene), 120, 40)
 		press(onRow(m, "users.plan"), c.keys...)
