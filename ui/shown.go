@@ -24,9 +24,9 @@ func (m Root) lookAt() Root {
 func (m Root) inSight() []string {
 	var all []string
 	if m.page == fleetPage {
-		g := m.gridPlan(m.gridWidth())
+		g, listed := m.gridPlan(m.gridWidth()), m.listsEnvironments()
 		for i := range m.snap.Envs {
-			if i >= g.first && i < g.last || m.listsEnvironments() {
+			if i >= g.first && i < g.last || listed {
 				all = append(all, m.snap.Envs[i].Name)
 			}
 		}
