@@ -11,7 +11,7 @@ import (
 // This file finds the deployments that the Convex CLI keeps on this machine
 // (convex-wire.md 1.5).
 
-// onDisk is the CLI's config.json of such a deployment, without its keys.
+// diskConfig is the CLI's config.json of such a deployment, without its keys.
 type diskConfig struct {
 	Ports struct {
 		Cloud int `json:"cloud"`
@@ -55,7 +55,7 @@ func homeDisk(lookup lookupEnv, name string) string {
 // cliFolder is the CLI's folder in the home folder, which is another one when
 // it is told of another provision host.
 func cliFolder(lookup lookupEnv) string {
-	host, _ := lookup("CONVEX_PROVISION_HOST")
+	host, _ := lookup(varProvision)
 	if host == "" {
 		return ".convex"
 	}

@@ -36,7 +36,10 @@ func (m *Migration) Called(name string) bool {
 // package, a name says too little.
 func (l *loader) inside(c *jsrun.Component, a *jsrun.Analysis, dir string) []Migration {
 	var out []Migration
-	version := cmpVersion(installedVersion(dir, migrationsPackage))
+	version := installedVersion(dir, migrationsPackage)
+	if version == "unknown" {
+		version = ""
+	}
 	for _, m := range findMigrations(a, l.src) {
 		byHand := m.Driver == PagedDriver || m.Driver == OneshotDriver
 		if byHand && !l.ofProject(dir) {
@@ -74,14 +77,6 @@ const (
 	migrationsPackage = "@convex-dev/migrations"
 	pagedInside       = "0.3.5"
 )
-
-// cmpVersion is an installed version, where one is told.
-func cmpVersion(v string) string {
-	if v == "unknown" {
-		return ""
-	}
-	return v
-}
 
 // PagesInside reports whether a version of @convex-dev/migrations can read page
 // by page inside a component, 0.3.5 or newer: one before asks for the built-in
