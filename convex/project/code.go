@@ -100,6 +100,7 @@ func (p *Project) scanInput() scan.Input {
 	return in
 }
 
+// relative is a file as seen from the project's root, with slashes.
 func (p *Project) relative(file string) string {
 	if rel, err := filepath.Rel(p.Root, file); err == nil {
 		return filepath.ToSlash(rel)

@@ -122,7 +122,7 @@ func (l *loader) children(root *jsrun.Component, analysis *jsrun.Analysis) {
 		for _, u := range level {
 			out := known[u.key()]
 			if out.err != nil {
-				l.problem(jsrun.Problem{File: l.relative(u.child.Dir), Message: fmt.Sprintf("component %s is left out: %v", u.path, out.err)})
+				l.problem(jsrun.Problem{File: l.p.relative(u.child.Dir), Message: fmt.Sprintf("component %s is left out: %v", u.path, out.err)})
 				continue
 			}
 			c := out.at(u.path)
@@ -144,9 +144,9 @@ func (l *loader) uses(parent *jsrun.Component, a *jsrun.Analysis, chain []string
 		path := strings.TrimPrefix(parent.Path+"/"+child.Name, "/")
 		switch {
 		case slices.Contains(chain, child.Dir):
-			l.problem(jsrun.Problem{File: l.relative(child.Dir), Message: fmt.Sprintf("component %s uses itself", path), Hint: "take it out of its own convex.config"})
+			l.problem(jsrun.Problem{File: l.p.relative(child.Dir), Message: fmt.Sprintf("component %s uses itself", path), Hint: "take it out of its own convex.config"})
 		case len(chain) > maxDepth || len(l.p.App.Components)+len(out) >= maxComponents:
-			l.problem(jsrun.Problem{File: l.relative(child.Dir), Message: fmt.Sprintf("component %s is left out: components nest deeper than %d or are more than %d", path, maxDepth, maxComponents)})
+			l.problem(jsrun.Problem{File: l.p.relative(child.Dir), Message: fmt.Sprintf("component %s is left out: components nest deeper than %d or are more than %d", path, maxDepth, maxComponents)})
 		default:
 			out = append(out, use{parent, child, path, chain, childEnv(parent.Env, child)})
 		}
@@ -231,7 +231,7 @@ func (l *loader) lostMigrations() jsrun.Child {
 			break
 		}
 	}
-	l.problem(jsrun.Problem{File: l.relative(filepath.Join(l.p.FunctionsDir, "convex.config.ts")), Warning: true,
+	l.problem(jsrun.Problem{File: l.p.relative(filepath.Join(l.p.FunctionsDir, "convex.config.ts")), Warning: true,
 		Message: "no components are known, so the migrations component is taken alone",
 		Hint:    "convex.config.ts must load and say app.use(migrations)"})
 	return child
@@ -300,7 +300,7 @@ func (l *loader) checkMigrations() {
 		return
 	}
 	if len(at) == 0 {
-		l.problem(jsrun.Problem{File: l.relative(filepath.Join(l.p.FunctionsDir, "convex.config.ts")),
+		l.problem(jsrun.Problem{File: l.p.relative(filepath.Join(l.p.FunctionsDir, "convex.config.ts")),
 			Message: "migrations are defined, but no migrations component is in use: they cannot run",
 			Hint:    `import migrations from "@convex-dev/migrations/convex.config.js" and app.use(migrations)`})
 		return

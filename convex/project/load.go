@@ -102,7 +102,7 @@ func (l *loader) code() error {
 		if l.ctx.Err() != nil {
 			return l.ctx.Err()
 		}
-		l.problem(jsrun.Problem{File: l.relative(l.p.FunctionsDir), Message: out.err.Error()})
+		l.problem(jsrun.Problem{File: l.p.relative(l.p.FunctionsDir), Message: out.err.Error()})
 		return nil
 	}
 	root, analysis := out.at(""), out.analysis
@@ -155,21 +155,14 @@ func (l *loader) hintVariables() {
 	}
 }
 
-func (l *loader) relative(path string) string {
-	if rel, err := filepath.Rel(l.p.Root, path); err == nil && filepath.IsAbs(path) {
-		return filepath.ToSlash(rel)
-	}
-	return filepath.ToSlash(path)
-}
-
 // target takes the schema that strait.toml names, when it is not the
 // project's own.
 func (l *loader) target() {
 	spec := l.p.Config.Target
 	if spec == "" || spec == "target" || filepath.ToSlash(filepath.Clean(spec)) == l.p.SchemaFile && l.p.SchemaFile != "" {
 		if l.p.Schema == nil && !l.hasErrors() {
-			l.problem(jsrun.Problem{File: l.relative(l.p.FunctionsDir), Warning: true, Message: "the project has no schema: there is nothing to plan towards",
-				Hint: "add " + l.relative(filepath.Join(l.p.FunctionsDir, "schema.ts")) + ", or name a target in " + configName})
+			l.problem(jsrun.Problem{File: l.p.relative(l.p.FunctionsDir), Warning: true, Message: "the project has no schema: there is nothing to plan towards",
+				Hint: "add " + l.p.relative(filepath.Join(l.p.FunctionsDir, "schema.ts")) + ", or name a target in " + configName})
 		}
 		return
 	}
