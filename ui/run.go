@@ -290,6 +290,8 @@ func fateOf(e project.Env, m project.Migration, a plan.Action) string {
 		return "nothing was written"
 	case a == plan.ActCancel:
 		return "the cancel may have arrived: " + status
+	case a == plan.ActWiden || a == plan.ActNarrow:
+		return "the deploy command was stopped; strait status --env " + shellWord(e.Name) + " shows what is deployed there"
 	case m.GoesOn():
 		return "it goes on in " + e.Name + " without Strait: " + status + ", strait cancel " + shellWord(m.Name) + " --env " + shellWord(e.Name) + " stops it"
 	}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"strait/convex/fleet"
+	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -70,10 +71,8 @@ func (c *cli) deploy(act plan.Action, fl deployFlags) error {
 	if fl.confirm != "" && fl.confirm != e.Name {
 		return &coded{hint(fmt.Errorf("--confirm %s does not name the environment", fl.confirm), "to deploy to "+e.Name+": --confirm "+e.Name), exitRefused}
 	}
-	fate := "the deploy command was stopped; strait status --env " + shellWord(e.Name) + " shows what is deployed there"
 	if e.Embedded() {
 		fmt.Fprintf(c.err, "note: %s is an embedded rehearsal, built for this run: what is deployed is gone when it ends\n", clean(e.Name))
-		fate = "an embedded environment ends with strait, so nothing is left of it"
 	}
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
@@ -89,7 +88,7 @@ func (c *cli) deploy(act plan.Action, fl deployFlags) error {
 		}
 	})
 	if err != nil {
-		return c.notRun(ctx, cmd, fate, err)
+		return c.notRun(ctx, cmd, fateOf(e, project.Migration{}, act), err)
 	}
 	for _, w := range out.Warnings {
 		fmt.Fprintln(c.err, "warning: "+clean(w.Why))
