@@ -77,7 +77,7 @@ func (c *cli) gate(o gateOptions) error {
 	if err != nil {
 		return err
 	}
-	report := gateReport{1, m.Allowed, s.Project.Name, s.Project.Target, append([]string{}, g.looked...), g.onCommandLine(m.Missing)}
+	report := gateReport{1, m.Allowed, s.Project.Name, s.Project.Target, list(g.looked), g.onCommandLine(m.Missing)}
 	if c.json {
 		if err := c.block(report); err != nil {
 			return err
@@ -151,7 +151,7 @@ func (g *gateRun) look(ctx context.Context, f *fleet.Fleet) (*fleet.Snapshot, pl
 func (g *gateRun) countAll(ctx context.Context, f *fleet.Fleet, missing []plan.Lack) error {
 	var envs []string
 	for _, l := range missing {
-		if uncounted(l) && !slices.Contains(envs, l.Env) {
+		if uncounted(l.Refusal) && !slices.Contains(envs, l.Env) {
 			envs = append(envs, l.Env)
 		}
 	}
@@ -202,7 +202,7 @@ func (g *gateRun) countOne(ctx context.Context, f *fleet.Fleet, env string) erro
 	return nil
 }
 
-func uncounted(l plan.Lack) bool { return l.Code == "census-missing" || l.Code == "census-stale" }
+func uncounted(r plan.Refusal) bool { return r.Code == "census-missing" || r.Code == "census-stale" }
 
 // onCommandLine says what the ways out are called here.
 func (g *gateRun) onCommandLine(missing []plan.Lack) []plan.Lack {
@@ -211,9 +211,9 @@ func (g *gateRun) onCommandLine(missing []plan.Lack) []plan.Lack {
 		l := &out[i]
 		why, failed := g.failed[l.Env]
 		switch {
-		case uncounted(*l) && failed:
+		case uncounted(l.Refusal) && failed:
 			l.Why = "the count did not come to its end: " + why
-		case uncounted(*l) && !g.count:
+		case uncounted(l.Refusal) && !g.count:
 			l.Hint = g.again() + " counts it"
 		case l.Code == "census-stale":
 			l.Hint = "count again when less is written"

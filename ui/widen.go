@@ -109,7 +109,7 @@ func (c *cli) prove(ctx context.Context, f *fleet.Fleet, cmd fleet.Command) erro
 		return nil // Run tells why it is not ready
 	}
 	refusals, _ := f.Check(cmd)
-	unprovable := func(r plan.Refusal) bool { return !uncounted(plan.Lack{Refusal: r}) && r.Code != "order" }
+	unprovable := func(r plan.Refusal) bool { return !uncounted(r) && r.Code != "order" }
 	if len(refusals) == 0 || slices.ContainsFunc(refusals, unprovable) {
 		return nil
 	}
