@@ -41,16 +41,9 @@ with 1; a warning is no problem.`,
 func (c *cli) doctor(env string) error {
 	ctx, stop := interruptible()
 	defer stop()
-	p, err := c.load(ctx)
+	p, names, err := c.loadOnly(ctx, env)
 	if err != nil {
 		return err
-	}
-	var names []string
-	if env != "" {
-		if _, err := resolveEnv(p, env); err != nil {
-			return err
-		}
-		names = []string{env}
 	}
 	checkups := fleet.Examine(ctx, p, names)
 	if err := ctx.Err(); err != nil {

@@ -12,7 +12,6 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"strait/convex/fleet"
-	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -67,10 +66,11 @@ func (c *cli) gate(o gateOptions) error {
 	ctx, stop := interruptible()
 	defer stop()
 	g := gateRun{cli: c, gateOptions: o}
-	p, err := g.open(ctx)
+	p, only, err := c.loadOnly(ctx, o.env)
 	if err != nil {
 		return err
 	}
+	g.only = only
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: g.only})
 	defer f.Close()
 	s, m, err := g.look(ctx, f)
@@ -100,15 +100,6 @@ type gateRun struct {
 	only   []string          // the environments to look at; nil all
 	looked []string          // those that were looked at
 	failed map[string]string // why no count came to its end, by environment
-}
-
-func (g *gateRun) open(ctx context.Context) (*project.Project, error) {
-	if g.env == "" {
-		return g.load(ctx)
-	}
-	p, e, err := g.loadEnv(ctx, g.env)
-	g.only = []string{e.Name}
-	return p, err
 }
 
 // look waits for the environments, counts where that was asked for, and asks

@@ -38,6 +38,17 @@ func (c *cli) loadEnv(ctx context.Context, name string) (*project.Project, proje
 	return p, e, err
 }
 
+// loadOnly loads the project, and checks the name of the one environment to
+// look at; without a name that is all of them, nil.
+func (c *cli) loadOnly(ctx context.Context, name string) (*project.Project, []string, error) {
+	if name == "" {
+		p, err := c.load(ctx)
+		return p, nil, err
+	}
+	p, e, err := c.loadEnv(ctx, name)
+	return p, []string{e.Name}, err
+}
+
 // inspection is the JSON of strait inspect.
 type inspection struct {
 	Project      string              `json:"project"`
