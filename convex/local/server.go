@@ -76,7 +76,7 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("GET /instance_version", text(func() string { return serverVersion }))
 	mux.HandleFunc("GET /instance_name", text(d.Name))
 	mux.HandleFunc("POST /echo", d.echo)
-	mux.HandleFunc("GET /api/check_admin_key", d.checkAdminKey)
+	mux.HandleFunc("GET /api/check_admin_key", answered(d.checkAdminKey))
 	mux.HandleFunc("POST /api/query", d.functionHandler("Query"))
 	mux.HandleFunc("GET /api/query", d.queryGet)
 	mux.HandleFunc("POST /api/mutation", d.functionHandler("Mutation"))
@@ -86,17 +86,18 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_batch", d.queryBatch)
 	mux.HandleFunc("POST /api/query_ts", d.queryTS)
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
-	mux.HandleFunc("POST /api/run_test_function", d.runTestFunction)
-	mux.HandleFunc("GET /api/shapes2", d.shapes2)
-	mux.HandleFunc("GET /api/get_indexes", d.getIndexes)
-	mux.HandleFunc("POST /api/prepare_schema", d.prepareSchema)
+	mux.HandleFunc("POST /api/run_test_function", answered(d.runTestFunction))
+	mux.HandleFunc("GET /api/shapes2", answered(d.shapes2))
+	mux.HandleFunc("GET /api/get_indexes", answered(d.getIndexes))
+	mux.HandleFunc("POST /api/prepare_schema", answered(d.prepareSchema))
+	schemaState := answered(d.rootSchemaState)
 	// Its own pattern would clash with that of sync, /api/{version}/sync.
 	mux.HandleFunc("GET /api/{route}/{id}", func(w http.ResponseWriter, r *http.Request) {
 		if r.PathValue("route") != "schema_state" {
 			noRoute(w, r)
 			return
 		}
-		d.schemaStateRoute(w, r)
+		schemaState(w, r)
 	})
 	mux.HandleFunc("POST /api/update_environment_variables", d.permitted("WriteEnvironmentVariables", d.updateVariables))
 	mux.HandleFunc("POST /api/cancel_job", d.cancelJobRoute)

@@ -112,19 +112,17 @@ var allOps = []string{
 	"RunInternalMutations", "RunInternalActions", "RunTestQuery", "ViewAuditLog", "ViewUsageLimits", "WriteUsageLimits", "ViewUsage",
 }
 
-func (d *Deployment) checkAdminKey(w http.ResponseWriter, r *http.Request) {
+type keyAnswer struct {
+	Success    bool     `json:"success"`
+	AllowedOps []string `json:"allowedOps"`
+	IsReadOnly bool     `json:"isReadOnly"`
+}
+
+func (d *Deployment) checkAdminKey(r *http.Request) (keyAnswer, error) {
 	id, err := d.requireAdmin(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	ops, readOnly := allOps, false
+	a := keyAnswer{true, allOps, false}
 	if id.key != nil {
-		ops, readOnly = id.key.ops(), id.key.ReadOnly
+		a.AllowedOps, a.IsReadOnly = id.key.ops(), id.key.ReadOnly
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Success    bool     `json:"success"`
-		AllowedOps []string `json:"allowedOps"`
-		IsReadOnly bool     `json:"isReadOnly"`
-	}{true, ops, readOnly})
+	return a, err
 }

@@ -49,6 +49,18 @@ func writeJSON(w http.ResponseWriter, status int, body any) {
 	w.Write(text)
 }
 
+// answered is a handler that writes what answer gives as JSON.
+func answered[T any](answer func(*http.Request) (T, error)) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		a, err := answer(r)
+		if err != nil {
+			writeError(w, err)
+			return
+		}
+		writeJSON(w, http.StatusOK, a)
+	}
+}
+
 // maxPushBody bounds the body of a push, unpacked (10.1).
 const maxPushBody = 200 << 20
 

@@ -18,15 +18,15 @@ import (
 
 func (d *Deployment) deployRoutes(mux *http.ServeMux) {
 	mux.HandleFunc("POST /api/push_config", oldPush)
-	mux.HandleFunc("POST /api/get_config_hashes", d.configHashes)
-	mux.HandleFunc("POST /api/get_config", d.config)
-	mux.HandleFunc("POST /api/deploy2/evaluate_schema", d.evaluateSchema)
-	mux.HandleFunc("POST /api/deploy2/evaluate_push", d.evaluatePush)
-	mux.HandleFunc("POST /api/deploy2/start_push", d.startPush)
-	mux.HandleFunc("POST /api/deploy2/wait_for_schema", d.waitForSchema)
-	mux.HandleFunc("POST /api/deploy2/finish_push", d.finishPush)
-	mux.HandleFunc("POST /api/deploy2/report_push_completed", d.pushReported)
-	mux.HandleFunc("GET /api/v1/get_canonical_urls", d.canonicalURLs)
+	mux.HandleFunc("POST /api/get_config_hashes", answered(d.configHashes))
+	mux.HandleFunc("POST /api/get_config", answered(d.config))
+	mux.HandleFunc("POST /api/deploy2/evaluate_schema", answered(d.evaluateSchema))
+	mux.HandleFunc("POST /api/deploy2/evaluate_push", answered(d.evaluatePush))
+	mux.HandleFunc("POST /api/deploy2/start_push", answered(d.startPush))
+	mux.HandleFunc("POST /api/deploy2/wait_for_schema", answered(d.waitForSchema))
+	mux.HandleFunc("POST /api/deploy2/finish_push", answered(d.finishPush))
+	mux.HandleFunc("POST /api/deploy2/report_push_completed", answered(d.pushReported))
+	mux.HandleFunc("GET /api/v1/get_canonical_urls", answered(d.canonicalURLs))
 }
 
 // oldPush refuses how older CLIs push a project without a convex.config. It is
@@ -75,52 +75,48 @@ type projectConfig struct {
 	AuthInfo  []struct{} `json:"authInfo"`
 }
 
+type deployedConfig struct {
+	Config           projectConfig `json:"config"`
+	UDFServerVersion *string       `json:"udfServerVersion"`
+	NodeVersion      *string       `json:"nodeVersion,omitempty"`
+}
+
+type hashesAnswer struct {
+	deployedConfig
+	ModuleHashes []moduleHash `json:"moduleHashes"`
+}
+
 type configAnswer struct {
-	Config           projectConfig        `json:"config"`
-	ModuleHashes     []moduleHash         `json:"moduleHashes,omitempty"`
-	Modules          []jsrun.PushedModule `json:"modules,omitempty"`
-	UDFServerVersion *string              `json:"udfServerVersion"`
-	NodeVersion      *string              `json:"nodeVersion,omitempty"`
+	deployedConfig
+	Modules []jsrun.PushedModule `json:"modules"`
 }
 
 // configHashes lets the CLI send only the modules that changed. Code that
 // Strait pushed has none to compare with.
-func (d *Deployment) configHashes(w http.ResponseWriter, r *http.Request) {
-	d.answerConfig(w, r, func(a *configAnswer, s *pushedSource) any {
-		if s != nil {
-			a.ModuleHashes = s.hashes
-		}
-		return struct {
-			*configAnswer
-			ModuleHashes []moduleHash `json:"moduleHashes"`
-		}{a, append([]moduleHash{}, a.ModuleHashes...)}
-	})
+func (d *Deployment) configHashes(r *http.Request) (hashesAnswer, error) {
+	c, s, err := d.deployedConfig(r)
+	return hashesAnswer{c, append([]moduleHash{}, s.hashes...)}, err
 }
 
-func (d *Deployment) config(w http.ResponseWriter, r *http.Request) {
-	d.answerConfig(w, r, func(a *configAnswer, s *pushedSource) any {
-		if s != nil {
-			a.Modules = s.modules
-		}
-		return struct {
-			*configAnswer
-			Modules []jsrun.PushedModule `json:"modules"`
-		}{a, append([]jsrun.PushedModule{}, a.Modules...)}
-	})
+func (d *Deployment) config(r *http.Request) (configAnswer, error) {
+	c, s, err := d.deployedConfig(r)
+	return configAnswer{c, append([]jsrun.PushedModule{}, s.modules...)}, err
 }
 
-func (d *Deployment) answerConfig(w http.ResponseWriter, r *http.Request, fill func(*configAnswer, *pushedSource) any) {
+// deployedConfig tells of what the official CLI pushed last; the empty source
+// stands for code that Strait pushed.
+func (d *Deployment) deployedConfig(r *http.Request) (deployedConfig, *pushedSource, error) {
+	c := deployedConfig{Config: projectConfig{"convex/", []struct{}{}}}
 	var req keyed
 	if err := d.readKeyed(r, &req); err != nil {
-		writeError(w, err)
-		return
+		return c, &pushedSource{}, err
 	}
-	a := &configAnswer{Config: projectConfig{"convex/", []struct{}{}}}
 	s := d.latest.Load().code.source
-	if s != nil {
-		a.Config.Functions, a.UDFServerVersion, a.NodeVersion = s.functions, &s.version, s.nodeVersion
+	if s == nil {
+		return c, &pushedSource{}, nil
 	}
-	writeJSON(w, http.StatusOK, fill(a, s))
+	c.Config.Functions, c.UDFServerVersion, c.NodeVersion = s.functions, &s.version, s.nodeVersion
+	return c, s, nil
 }
 
 // startedPush is a push between start_push and finish_push.
@@ -196,33 +192,27 @@ func whilePushing(err error) error {
 	return err
 }
 
-func (d *Deployment) startPush(w http.ResponseWriter, r *http.Request) {
+func (d *Deployment) startPush(r *http.Request) (*startPushAnswer, error) {
 	req, e, err := d.prepareRequest(r, true)
 	if err != nil {
-		writeError(w, err)
-		return
+		return nil, err
 	}
-	skipIndexes := req.DryRun || req.ForCodegen
 	base := d.latest.Load()
 	e.release.subs = d.submit(e.release.targets, true)
 	if err := d.validateLater(e.release.subs); err != nil {
-		writeError(w, err)
-		return
+		return nil, err
 	}
-	p := &startedPush{id: d.random.hex(16), dry: skipIndexes, release: e.release, declared: e.declared}
+	p := &startedPush{id: d.random.hex(16), dry: req.DryRun || req.ForCodegen, release: e.release, declared: e.declared}
 	d.keep(p)
-	writeJSON(w, http.StatusOK, e.answer(base, p))
+	return e.answer(base, p), nil
 }
 
-func (d *Deployment) evaluatePush(w http.ResponseWriter, r *http.Request) {
+func (d *Deployment) evaluatePush(r *http.Request) (map[string]schemaChange, error) {
 	_, e, err := d.prepareRequest(r, true)
 	if err != nil {
-		writeError(w, err)
-		return
+		return nil, err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		SchemaChange schemaChange `json:"schemaChange"`
-	}{e.change(d.latest.Load())})
+	return map[string]schemaChange{"schemaChange": e.change(d.latest.Load())}, nil
 }
 
 // Bounds of a long poll.
@@ -231,7 +221,7 @@ const (
 	maxSchemaPoll = time.Minute
 )
 
-func (d *Deployment) waitForSchema(w http.ResponseWriter, r *http.Request) {
+func (d *Deployment) waitForSchema(r *http.Request) (status schemaStatus, err error) {
 	var req struct {
 		keyed
 		SchemaChange struct {
@@ -240,8 +230,7 @@ func (d *Deployment) waitForSchema(w http.ResponseWriter, r *http.Request) {
 		TimeoutMS *float64 `json:"timeoutMs"`
 	}
 	if err := d.readKeyed(r, &req); err != nil {
-		writeError(w, err)
-		return
+		return status, err
 	}
 	timeout := schemaPoll
 	if req.TimeoutMS != nil {
@@ -251,22 +240,23 @@ func (d *Deployment) waitForSchema(w http.ResponseWriter, r *http.Request) {
 	defer cancel()
 	for {
 		at := d.latest.Load().ts
-		status, err := d.schemaStatus(req.SchemaChange.SchemaIDs)
-		if err != nil {
-			writeError(w, err)
-			return
+		status, err = d.schemaStatus(req.SchemaChange.SchemaIDs)
+		if err != nil || status.Type != "inProgress" {
+			return status, err
 		}
-		if status.Type == "inProgress" {
-			if _, err := d.Wait(ctx, at); err == nil {
-				continue
-			}
+		if _, ended := d.Wait(ctx, at); ended != nil {
+			return status, nil
 		}
-		writeJSON(w, http.StatusOK, status)
-		return
 	}
 }
 
-func (d *Deployment) finishPush(w http.ResponseWriter, r *http.Request) {
+type finishPushAnswer struct {
+	Auth        pathDiff            `json:"authDiff"`
+	Definitions map[string]struct{} `json:"definitionDiffs"`
+	Components  *pushDiff           `json:"componentDiffs"`
+}
+
+func (d *Deployment) finishPush(r *http.Request) (*finishPushAnswer, error) {
 	var req struct {
 		keyed
 		StartPush struct {
@@ -276,24 +266,15 @@ func (d *Deployment) finishPush(w http.ResponseWriter, r *http.Request) {
 		Message string `json:"message"`
 	}
 	if err := d.readKeyed(r, &req); err != nil {
-		writeError(w, err)
-		return
+		return nil, err
 	}
-	type answer struct {
-		Auth        pathDiff            `json:"authDiff"`
-		Definitions map[string]struct{} `json:"definitionDiffs"`
-		Components  *pushDiff           `json:"componentDiffs"`
+	a := &finishPushAnswer{pathDiff{[]string{}, []string{}}, map[string]struct{}{}, &pushDiff{}}
+	if req.DryRun { // it has changed nothing, so there is nothing to tell
+		return a, nil
 	}
-	out := answer{pathDiff{[]string{}, []string{}}, map[string]struct{}{}, &pushDiff{}}
-	if !req.DryRun { // a dry run has changed nothing, so there is nothing to tell
-		diff, err := d.finish(r.Context(), req.StartPush.Packages[""].StorageKey, req.Message)
-		if err != nil {
-			writeError(w, whilePushing(err))
-			return
-		}
-		out.Components = diff
-	}
-	writeJSON(w, http.StatusOK, out)
+	var err error
+	a.Components, err = d.finish(r.Context(), req.StartPush.Packages[""].StorageKey, req.Message)
+	return a, whilePushing(err)
 }
 
 // finish puts a started push in force. Finished twice, it answers as the first
@@ -323,21 +304,14 @@ func (d *Deployment) finish(ctx context.Context, id, message string) (*pushDiff,
 	return p.diff, nil
 }
 
-func (d *Deployment) pushReported(w http.ResponseWriter, r *http.Request) {
+func (d *Deployment) pushReported(r *http.Request) (null any, err error) {
 	var req keyed
-	if err := d.readKeyed(r, &req); err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, nil)
+	return nil, d.readKeyed(r, &req)
 }
 
 // canonicalURLs is what `convex deploy --cmd` tells the command that it runs.
-func (d *Deployment) canonicalURLs(w http.ResponseWriter, r *http.Request) {
-	if _, err := d.requireAdmin(r); err != nil {
-		writeError(w, err)
-		return
-	}
+func (d *Deployment) canonicalURLs(r *http.Request) (map[string]string, error) {
+	_, err := d.requireAdmin(r)
 	url, _ := withOrigin(r.Context(), r).Value(originKey{}).(string)
-	writeJSON(w, http.StatusOK, map[string]string{"convexCloudUrl": url, "convexSiteUrl": url})
+	return map[string]string{"convexCloudUrl": url, "convexSiteUrl": url}, err
 }

@@ -97,8 +97,8 @@ type envBinding struct {
 }
 
 // answer is what start_push answers.
-func (e *evaluation) answer(base *snapshot, p *startedPush) startPushAnswer {
-	a := startPushAnswer{
+func (e *evaluation) answer(base *snapshot, p *startedPush) *startPushAnswer {
+	a := &startPushAnswer{
 		EnvironmentVariables: map[string]string{}, AppAuth: []struct{}{}, App: e.root,
 		Packages: map[string]sourcePackage{}, Analysis: map[string]analyzedDefinition{}, SchemaChange: e.change(base),
 	}
@@ -277,19 +277,19 @@ func (d *Deployment) schemaStatus(ids map[string]*string) (schemaStatus, error) 
 	return out, nil
 }
 
+type evaluateSchemaAnswer struct {
+	Components     map[string]schemaPrediction `json:"componentSchemaEvaluations"`
+	NewDefinitions []string                    `json:"newComponentDefinitions"`
+}
+
 // evaluateSchema predicts what a push would do to schemas and indexes.
-func (d *Deployment) evaluateSchema(w http.ResponseWriter, r *http.Request) {
+func (d *Deployment) evaluateSchema(r *http.Request) (*evaluateSchemaAnswer, error) {
 	_, e, err := d.prepareRequest(r, false)
 	if err != nil {
-		writeError(w, err)
-		return
-	}
-	type answer struct {
-		Components     map[string]schemaPrediction `json:"componentSchemaEvaluations"`
-		NewDefinitions []string                    `json:"newComponentDefinitions"`
+		return nil, err
 	}
 	base := d.latest.Load()
-	out := answer{map[string]schemaPrediction{}, []string{}}
+	out := &evaluateSchemaAnswer{map[string]schemaPrediction{}, []string{}}
 	for _, c := range e.release.app.Components {
 		path := e.root.at(c.Path).DefinitionPath
 		out.Components[c.Path] = predict(base, c.Path, path, e.release.targets[c.Path])
@@ -297,7 +297,7 @@ func (d *Deployment) evaluateSchema(w http.ResponseWriter, r *http.Request) {
 			out.NewDefinitions = append(out.NewDefinitions, path)
 		}
 	}
-	writeJSON(w, http.StatusOK, out)
+	return out, nil
 }
 
 // at finds a component in the tree.

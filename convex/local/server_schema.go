@@ -60,20 +60,16 @@ func (v *View) declaredIndexes(component string) []indexConfig {
 	return out
 }
 
-func (d *Deployment) getIndexes(w http.ResponseWriter, r *http.Request) {
-	_, err := d.requireOp(r, "ViewData")
-	var component string
-	if err == nil {
-		id := r.URL.Query().Get("component_id")
-		component, err = d.componentOf(&id)
+func (d *Deployment) getIndexes(r *http.Request) (map[string][]indexRow, error) {
+	if _, err := d.requireOp(r, "ViewData"); err != nil {
+		return nil, err
 	}
+	id := r.URL.Query().Get("component_id")
+	component, err := d.componentOf(&id)
 	if err != nil {
-		writeError(w, err)
-		return
+		return nil, err
 	}
-	writeJSON(w, http.StatusOK, struct {
-		Indexes []indexRow `json:"indexes"`
-	}{rowsOf(d.View().declaredIndexes(component))})
+	return map[string][]indexRow{"indexes": rowsOf(d.View().declaredIndexes(component))}, nil
 }
 
 // preparedAnswer is the answer of prepare_schema.
@@ -85,18 +81,9 @@ type preparedAnswer struct {
 	SchemaID string     `json:"schemaId"`
 }
 
-func (d *Deployment) prepareSchema(w http.ResponseWriter, r *http.Request) {
-	a, err := d.prepareRootSchema(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, a)
-}
-
-// prepareRootSchema submits a schema of the root and has the documents checked
+// prepareSchema submits a schema of the root and has the documents checked
 // in the background.
-func (d *Deployment) prepareRootSchema(r *http.Request) (*preparedAnswer, error) {
+func (d *Deployment) prepareSchema(r *http.Request) (*preparedAnswer, error) {
 	var body struct {
 		AdminKey string     `json:"adminKey"`
 		Bundle   moduleBody `json:"bundle"`
@@ -193,15 +180,6 @@ func (s stateJSON) MarshalJSON() ([]byte, error) {
 		o = o.With("error", s.Error).With("tableName", table)
 	}
 	return value.Append(nil, o), nil
-}
-
-func (d *Deployment) schemaStateRoute(w http.ResponseWriter, r *http.Request) {
-	a, err := d.rootSchemaState(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, a)
 }
 
 // rootSchemaState is the state of a schema that was submitted for the root.

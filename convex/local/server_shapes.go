@@ -112,17 +112,8 @@ func (c *inferredShapes) forget(component string, s *space) {
 	}
 }
 
-func (d *Deployment) shapes2(w http.ResponseWriter, r *http.Request) {
-	shapes, err := d.inferShapes(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, shapes)
-}
-
-// inferShapes are the shapes of the user tables of a component, by name.
-func (d *Deployment) inferShapes(r *http.Request) (map[string]shapeJSON, error) {
+// shapes2 are the shapes of the user tables of a component, by name.
+func (d *Deployment) shapes2(r *http.Request) (map[string]shapeJSON, error) {
 	if _, err := d.requireOp(r, "ViewData"); err != nil {
 		return nil, err
 	}

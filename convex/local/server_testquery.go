@@ -65,16 +65,7 @@ func (d *Deployment) componentOf(id *string) (string, error) {
 	return path, nil
 }
 
-func (d *Deployment) runTestFunction(w http.ResponseWriter, r *http.Request) {
-	a, err := d.testFunction(r)
-	if err != nil {
-		writeError(w, err)
-		return
-	}
-	writeJSON(w, http.StatusOK, a)
-}
-
-func (d *Deployment) testFunction(r *http.Request) (functionAnswer, error) {
+func (d *Deployment) runTestFunction(r *http.Request) (functionAnswer, error) {
 	var body testQueryBody
 	var none functionAnswer
 	if err := readJSON(r, &body); err != nil {
