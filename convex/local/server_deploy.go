@@ -158,19 +158,28 @@ func (d *Deployment) prepareRequest(r *http.Request, code bool) (*pushRequest, *
 	if err := d.readKeyed(r, &req); err != nil {
 		return nil, nil, err
 	}
-	ctx, leave, err := d.enter(r.Context())
+	ctx, leave, err := d.enterEvaluating(r.Context())
 	if err != nil {
 		return nil, nil, err
 	}
 	defer leave()
-	select {
-	case d.evaluating <- struct{}{}:
-		defer func() { <-d.evaluating }()
-	case <-ctx.Done():
-		return nil, nil, ctx.Err()
-	}
 	e, err := d.evaluate(ctx, &req, code)
 	return &req, e, whilePushing(err)
+}
+
+// enterEvaluating is enter for what holds d.evaluating until it leaves.
+func (d *Deployment) enterEvaluating(ctx context.Context) (context.Context, func(), error) {
+	ctx, leave, err := d.enter(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	select {
+	case d.evaluating <- struct{}{}:
+		return ctx, func() { <-d.evaluating; leave() }, nil
+	case <-ctx.Done():
+		defer leave()
+		return nil, nil, ctx.Err()
+	}
 }
 
 // whilePushing puts an error of pushed code into Convex's words.

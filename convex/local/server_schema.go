@@ -118,17 +118,11 @@ func (d *Deployment) prepareSchema(r *http.Request) (*preparedAnswer, error) {
 // evaluateSchemaModule evaluates a module whose default export is a schema, and
 // refuses one that breaks a rule.
 func (d *Deployment) evaluateSchemaModule(ctx context.Context, m moduleBody) (*schema.Schema, error) {
-	ctx, leave, err := d.enter(ctx)
+	ctx, leave, err := d.enterEvaluating(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer leave()
-	select {
-	case d.evaluating <- struct{}{}:
-		defer func() { <-d.evaluating }()
-	case <-ctx.Done():
-		return nil, ctx.Err()
-	}
 	refuse := func(code, text string) error {
 		return badRequest(cmp.Or(code, "InvalidSchema"), "Hit an error while evaluating your schema:\n%s", text)
 	}
