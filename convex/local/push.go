@@ -211,7 +211,7 @@ func (d *Deployment) checkPending(tx *transaction, next *snapshot, c *commit) {
 
 // activate makes tables and indexes and puts schemas and code in force, all
 // in one commit. It answers what changed. d.pushing is held.
-func (d *Deployment) activate(r *release) (*pushDiff, error) {
+func (d *Deployment) activate(r *release) (pushDiff, error) {
 	for n := 0; ; n++ {
 		base := d.latest.Load()
 		next, err := d.prepare(base, r)
@@ -269,7 +269,7 @@ func (d *Deployment) install(base *snapshot, next *prepared, r *release, force b
 // prepared is a snapshot to be published by a push.
 type prepared struct {
 	snapshot *snapshot
-	diff     *pushDiff
+	diff     pushDiff
 }
 
 // prepare is base with new tables, indexes, schemas and code.

@@ -1,10 +1,8 @@
 package local
 
 import (
-	"cmp"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"strait/model/schema"
@@ -136,7 +134,7 @@ func diffIndexes(from, to *schema.Schema) indexDiff {
 }
 
 // diffPush compares two versions of the deployment.
-func diffPush(base, next *snapshot) *pushDiff {
+func diffPush(base, next *snapshot) pushDiff {
 	paths := map[string]bool{}
 	for _, s := range []*snapshot{base, next} {
 		if s.code.app != nil {
@@ -154,7 +152,7 @@ func diffPush(base, next *snapshot) *pushDiff {
 	for path := range paths {
 		out[path] = diffComponent(base, next, path)
 	}
-	return &out
+	return out
 }
 
 func diffComponent(base, next *snapshot, path string) *componentDiff {
@@ -290,20 +288,12 @@ func newPushEvent(d *Deployment, next *prepared, r *release) *pushEvent {
 		CreationTime: float64(time.Unix(0, int64(next.snapshot.ts)).UnixMicro()) / 1000,
 		Metadata:     eventDiff{Auth: pathDiff{[]string{}, []string{}}, Components: []eventComponent{}, Message: r.message},
 	}
-	for path, diff := range *next.diff {
-		c := eventComponent{Diff: diff}
+	for _, path := range slices.Sorted(maps.Keys(next.diff)) {
+		c := eventComponent{Diff: next.diff[path]}
 		if path != "" {
 			c.Path = &path
 		}
 		e.Metadata.Components = append(e.Metadata.Components, c)
 	}
-	slices.SortFunc(e.Metadata.Components, func(a, b eventComponent) int { return cmp.Or(strings.Compare(pathOf(a), pathOf(b))) })
 	return e
-}
-
-func pathOf(c eventComponent) string {
-	if c.Path == nil {
-		return ""
-	}
-	return *c.Path
 }

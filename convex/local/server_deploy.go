@@ -125,7 +125,7 @@ type startedPush struct {
 	dry      bool
 	release  *release
 	declared []jsrun.DeclaredEnv // by the app
-	diff     *pushDiff           // once it is in force; guarded by Deployment.pushing
+	diff     pushDiff            // once it is in force; guarded by Deployment.pushing
 }
 
 // maxStarted bounds the pushes kept for their finish_push: each holds its code.
@@ -144,7 +144,7 @@ func (d *Deployment) startedPush(id string) *startedPush {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	for _, p := range d.started {
-		if p.id == id && id != "" {
+		if p.id == id {
 			return p
 		}
 	}
@@ -262,7 +262,7 @@ func (d *Deployment) waitForSchema(r *http.Request) (status schemaStatus, err er
 type finishPushAnswer struct {
 	Auth        pathDiff            `json:"authDiff"`
 	Definitions map[string]struct{} `json:"definitionDiffs"`
-	Components  *pushDiff           `json:"componentDiffs"`
+	Components  pushDiff            `json:"componentDiffs"`
 }
 
 func (d *Deployment) finishPush(r *http.Request) (*finishPushAnswer, error) {
@@ -277,7 +277,7 @@ func (d *Deployment) finishPush(r *http.Request) (*finishPushAnswer, error) {
 	if err := d.readKeyed(r, &req); err != nil {
 		return nil, err
 	}
-	a := &finishPushAnswer{pathDiff{[]string{}, []string{}}, map[string]struct{}{}, &pushDiff{}}
+	a := &finishPushAnswer{pathDiff{[]string{}, []string{}}, map[string]struct{}{}, pushDiff{}}
 	if req.DryRun { // it has changed nothing, so there is nothing to tell
 		return a, nil
 	}
@@ -288,7 +288,7 @@ func (d *Deployment) finishPush(r *http.Request) (*finishPushAnswer, error) {
 
 // finish puts a started push in force. Finished twice, it answers as the first
 // time: the client may have lost the answer.
-func (d *Deployment) finish(ctx context.Context, id, message string) (*pushDiff, error) {
+func (d *Deployment) finish(ctx context.Context, id, message string) (pushDiff, error) {
 	p := d.startedPush(id)
 	if p == nil || p.dry {
 		return nil, badRequest("PushNotFound", "This push is not known to the deployment, which keeps the last %d: start it again.", maxStarted)
