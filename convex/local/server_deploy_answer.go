@@ -219,14 +219,13 @@ func (n *exportNode) MarshalJSON() ([]byte, error) {
 
 // schemaStatus is what wait_for_schema answers.
 type schemaStatus struct {
-	Type          string                     `json:"type"`
-	Components    map[string]componentStatus `json:"components,omitempty"`
-	Error         string                     `json:"error,omitempty"`
-	ComponentPath *string                    `json:"componentPath,omitempty"`
-	TableName     *string                    `json:"tableName,omitempty"`
+	Type       string
+	Components map[string]componentStatus // of inProgress
+
+	Error, ComponentPath, TableName string // of failed
 }
 
-// MarshalJSON keeps the keys that the CLI wants to see even when empty.
+// MarshalJSON writes the keys that the type has, even when empty.
 func (s schemaStatus) MarshalJSON() ([]byte, error) {
 	out := map[string]any{"type": s.Type}
 	switch s.Type {
@@ -267,7 +266,7 @@ func (d *Deployment) schemaStatus(ids map[string]*string) (schemaStatus, error) 
 		out.Components[path] = componentStatus{p.state != schemaPending, total, total}
 		switch p.state {
 		case schemaFailed:
-			return schemaStatus{Type: "failed", Error: p.failed.Message, ComponentPath: &path, TableName: &p.failed.Table}, nil
+			return schemaStatus{Type: "failed", Error: p.failed.Message, ComponentPath: path, TableName: p.failed.Table}, nil
 		case schemaOverwritten:
 			return schemaStatus{Type: "raceDetected"}, nil
 		case schemaPending:
@@ -336,36 +335,31 @@ type indexPrediction struct {
 func predict(base *snapshot, path, definitionPath string, target *schema.Schema) schemaPrediction {
 	p := schemaPrediction{DefinitionPath: definitionPath, Tables: []tablePrediction{}, Indexes: []indexPrediction{}, Discarded: []struct{}{}}
 	sp := base.space(path)
+	if sp == nil {
+		sp = newSpace(path)
+	}
 	docs := map[string]int64{}
-	walk := map[string]bool{}
-	if sp != nil {
-		for _, t := range sp.userTables() {
-			docs[t.name] = int64(t.byID.Len())
-		}
+	for _, t := range sp.userTables() {
+		docs[t.name] = int64(t.byID.Len())
 	}
 	if target != nil {
 		p.Validation = target.Validation
-		if sp != nil {
-			for _, t := range sp.toCheck(target) {
-				walk[t.name] = true
-			}
-		}
+		walk := sp.toCheck(target)
 		for _, t := range target.Tables {
 			prediction := tablePrediction{Name: t.Name, Outcome: "supersetOfEnforced", Docs: docs[t.Name]}
 			switch {
 			case !target.Validation:
 				prediction.Outcome = "notValidated"
-			case walk[t.Name]:
+			case slices.Contains(walk, sp.table(t.Name)):
 				prediction.Outcome = "mustWalk"
 			}
-			if sp != nil && sp.table(t.Name) != nil {
-				prediction.Bytes = sp.table(t.Name).bytes
+			if have := sp.table(t.Name); have != nil {
+				prediction.Bytes = have.bytes
 			}
 			p.Tables = append(p.Tables, prediction)
 		}
 	}
-	active := schemaIn(base, path).active
-	d := diffIndexes(active, target)
+	d := diffIndexes(sp.schema.active, target)
 	changed := map[string]bool{}
 	for _, group := range []struct {
 		change  string
@@ -377,8 +371,9 @@ func predict(base *snapshot, path, definitionPath string, target *schema.Schema)
 			changed[x.Name] = true
 		}
 	}
-	for _, name := range slices.Sorted(maps.Keys(indexesOf(target))) {
-		if x := indexesOf(target)[name]; !changed[name] {
+	after := indexesOf(target)
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if x := after[name]; !changed[name] {
 			p.Indexes = append(p.Indexes, indexPrediction{configOf(x.table, x.Index), "identical", false, docs[x.table]})
 		}
 	}

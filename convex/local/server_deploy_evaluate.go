@@ -254,7 +254,7 @@ func (e *evaluation) instantiate(app *jsrun.App, targets map[string]*schema.Sche
 		return nil, badRequest("TypecheckError", "Hit an error while pushing:\nComponent definition %q is used and was not pushed", u.definition)
 	case depth > maxComponentDepth || len(app.Components) >= maxComponents:
 		return nil, badRequest("TypecheckError", "Hit an error while pushing:\nComponents nest deeper than %d or are more than %d", maxComponentDepth, maxComponents)
-	case targets[u.path] != nil || app.Component(u.path) != nil:
+	case app.Component(u.path) != nil:
 		return nil, badRequest("TypecheckError", "Hit an error while pushing:\nThere are two components at %q: give one another name", u.path)
 	}
 	program := def.code.Program
