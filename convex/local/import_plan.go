@@ -46,14 +46,11 @@ func (p *importPlan) space(component string) *importSpace {
 		return s
 	}
 	s = &importSpace{
-		component: component, base: p.base.space(component), schema: newSchemaVersion(nil),
+		component: component, base: p.base.space(component), schema: schemaIn(p.base, component),
 		hidden: map[string]*hiddenTable{}, dropped: map[string]bool{}, numbers: map[uint32]string{},
 	}
 	for _, t := range newSpace(component).tables {
 		s.numbers[t.number] = t.name
-	}
-	if s.base != nil {
-		s.schema = s.base.schema
 	}
 	p.spaces[component] = s
 	return s

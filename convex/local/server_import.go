@@ -56,7 +56,7 @@ type importJob struct {
 	checkpoints              []string
 	changes                  []tableChange
 	written                  int64
-	ended                    uint64
+	ended                    uint64 // of a completed one
 }
 
 func (j *importJob) over() bool { return j.state == importCompleted || j.state == importFailed }
@@ -293,7 +293,7 @@ func (d *Deployment) updateImport(j *importJob, from string, change func()) bool
 func (d *Deployment) failImport(j *importJob, from string, err error) {
 	d.updateImport(j, from, func() {
 		j.end(importFailed)
-		j.message, j.ended = importFailure(err), uint64(d.now().UnixNano())
+		j.message = importFailure(err)
 	})
 }
 
@@ -368,7 +368,7 @@ func (d *Deployment) cancelImport(w http.ResponseWriter, r *http.Request) error 
 	over, was := j.over(), j.state
 	if !over {
 		j.end(importFailed)
-		j.message, j.ended = importFailure(context.Canceled), uint64(d.now().UnixNano())
+		j.message = importFailure(context.Canceled)
 	}
 	x.mu.Unlock()
 	if over {
@@ -440,11 +440,7 @@ func (c *tableChange) row() value.Object {
 // surveyImport opens the file, reads all of it and compares it with the data.
 func (d *Deployment) surveyImport(j *importJob) (*importSource, []tableChange, error) {
 	snap := d.latest.Load()
-	var active = newSchemaVersion(nil)
-	if s := snap.space(j.component); s != nil {
-		active = s.schema
-	}
-	source, err := openSource(j.file, j.size, j.format, j.component, j.table, active.active)
+	source, err := openSource(j.file, j.size, j.format, j.component, j.table, schemaIn(snap, j.component).active)
 	if err != nil {
 		return nil, nil, err
 	}
