@@ -2,7 +2,6 @@ package local
 
 import (
 	crand "crypto/rand"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
@@ -29,20 +28,13 @@ type uploads struct {
 type upload struct {
 	used time.Time // uploads.mu guards it
 
-	mu     sync.Mutex
-	file   *scratch // nil: closed
-	size   int64
-	parts  map[string]uploadPart
-	closed bool
+	mu    sync.Mutex
+	file  *scratch // nil: finished, or dropped for another one
+	size  int64
+	parts map[string]uploadPart
 }
 
 type uploadPart struct{ offset, size int64 }
-
-func randomToken() string {
-	var b [16]byte
-	_, _ = crand.Read(b[:]) // never fails
-	return hex.EncodeToString(b[:])
-}
 
 // add begins an upload and answers its token.
 func (u *uploads) add(now time.Time) (string, error) {
@@ -50,7 +42,7 @@ func (u *uploads) add(now time.Time) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	token := randomToken()
+	token := crand.Text()
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	if u.byToken == nil {
@@ -97,7 +89,7 @@ func (u *upload) close() {
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	u.file.close()
-	u.file, u.closed = nil, true
+	u.file = nil
 }
 
 // part stores one part and answers its token.
@@ -106,7 +98,7 @@ func (u *upload) part(body []byte) (string, error) {
 	defer u.mu.Unlock()
 	n := int64(len(body))
 	switch {
-	case u.closed:
+	case u.file == nil:
 		return "", badRequest("InvalidUploadToken", "The upload has ended")
 	case len(u.parts) >= maxParts-1 || u.size+n > maxUpload:
 		return "", badRequest("ImportTooLarge", "A file to import has at most %d parts and %d GiB here: import it table by table", maxParts-1, maxUpload>>30)
@@ -114,7 +106,7 @@ func (u *upload) part(body []byte) (string, error) {
 	if _, err := u.file.WriteAt(body, u.size); err != nil {
 		return "", fmt.Errorf("keep a part of the upload: %w", err)
 	}
-	token := randomToken()
+	token := crand.Text()
 	u.parts[token] = uploadPart{u.size, n}
 	u.size += n
 	return token, nil
@@ -125,11 +117,11 @@ func (u *upload) part(body []byte) (string, error) {
 func (u *upload) finish(tokens []string) (*scratch, int64, error) {
 	u.mu.Lock()
 	defer u.mu.Unlock()
-	if u.closed {
+	if u.file == nil {
 		return nil, 0, badRequest("InvalidUploadToken", "The upload has ended")
 	}
 	file := u.file
-	u.file, u.closed = nil, true
+	u.file = nil
 	parts := make([]uploadPart, len(tokens))
 	var size int64
 	inOrder := true
