@@ -3,6 +3,7 @@ package local
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"strait/convex/jsrun"
 )
@@ -34,18 +35,16 @@ func (d *Deployment) furtherKeys() []Key {
 }
 
 // readOps are the operations of a read-only key (1.2).
-func readOps() []string {
-	return slices.DeleteFunc(slices.Clone(allOps), func(op string) bool {
-		return op[:4] != "View" && op != "DownloadBackups" && op != "RunInternalQueries" && op != "RunTestQuery"
-	})
-}
+var readOps = slices.DeleteFunc(slices.Clone(allOps), func(op string) bool {
+	return !strings.HasPrefix(op, "View") && op != "DownloadBackups" && op != "RunInternalQueries" && op != "RunTestQuery"
+})
 
 func (k Key) ops() []string {
 	switch {
 	case len(k.Ops) > 0:
 		return k.Ops
 	case k.ReadOnly:
-		return readOps()
+		return readOps
 	}
 	return allOps
 }
