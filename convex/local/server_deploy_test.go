@@ -54,7 +54,7 @@ func newPush(d *local.Deployment, schema any, modules ...any) pushed {
 // send posts a body with the key in the header too, as the CLI does.
 func send(d *local.Deployment, route string, body any) *httptest.ResponseRecorder {
 	text, _ := json.Marshal(body)
-	return ask(d, "POST", "/api/"+route, string(text), "Authorization", "Convex "+d.AdminKey())
+	return admin(d, "POST", "/api/"+route, string(text))
 }
 
 // start starts a push that must start, and answers its StartPushResponse.
@@ -68,7 +68,7 @@ func (p pushed) start(t *testing.T, d *local.Deployment) map[string]any {
 	return out
 }
 
-// waited is what wait_for_schema says in the end.
+// waitedFor is what wait_for_schema says in the end.
 func waitedFor(t *testing.T, d *local.Deployment, started map[string]any) (status struct{ Type, Error, TableName string }) {
 	t.Helper()
 	for {
@@ -394,7 +394,7 @@ func FuzzDeployBody(f *testing.F) {
 	routes := []string{"deploy2/evaluate_schema", "deploy2/evaluate_push", "deploy2/start_push", "get_config", "deploy2/wait_for_schema", "deploy2/finish_push"}
 	f.Fuzz(func(t *testing.T, route uint8, body []byte) {
 		if bytes.Contains(body, []byte("timeoutMs")) && len(body) > 200 {
-			t.Skip() // a long poll is not a hang
+			t.Skip("may ask for a long poll, which is no hang")
 		}
 		w := ask(d, "POST", "/api/"+routes[int(route)%len(routes)], string(body), "Authorization", "Convex fixture|k")
 		if w.Code >= 500 {

@@ -365,7 +365,6 @@ func TestSyncRemembersMutations(t *testing.T) {
 	}
 }
 
-// Mutations of a connection run in their order, actions beside them.
 // An answer that was lost is given again, and a Transition after it, although
 // the client saw the write before: only that one completes its mutation.
 func TestSyncCompletesAnAnswerGivenAgain(t *testing.T) {
@@ -388,6 +387,7 @@ func TestSyncCompletesAnAnswerGivenAgain(t *testing.T) {
 	}
 }
 
+// Mutations of a connection run in their order, actions beside them.
 func TestSyncOrder(t *testing.T) {
 	d := deploy(t, nil)
 	p := hello(t, d, "s", "")
