@@ -1,12 +1,10 @@
 package local_test
 
 import (
-	"fmt"
 	"strings"
 	"testing"
 
 	"strait/convex/internal/npmtest"
-	"strait/model/value"
 )
 
 // convex run --inline-query of the official CLI, which wraps statements, an
@@ -16,14 +14,8 @@ func TestOfficialInlineQuery(t *testing.T) {
 	t.Parallel()
 	npm := npmtest.Dir(t)
 	d := deploy(t, nil)
-	var docs []value.Object
-	for i := range 3 {
-		docs = append(docs, object("text", fmt.Sprint("n", i)))
-	}
-	if _, err := d.Insert(t.Context(), "", "notes", docs); err != nil {
-		t.Fatal(err)
-	}
-	if r := ask(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`, "Authorization", "Convex "+d.AdminKey()); !strings.Contains(r.Body.String(), "success") {
+	addNotes(t, d, 3)
+	if r := admin(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`); !strings.Contains(r.Body.String(), "success") {
 		t.Fatal(r.Body)
 	}
 	url := served(t, d)

@@ -1,12 +1,9 @@
 package local_test
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"reflect"
 	"regexp"
@@ -50,19 +47,8 @@ type outcome struct {
 
 func (o official) run(args ...string) outcome {
 	o.t.Helper()
-	ctx, cancel := context.WithTimeout(o.t.Context(), 2*time.Minute)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", append(append([]string{filepath.Join(o.dir, "node_modules/convex/bin/main.js")}, args...), "--url", o.url, "--admin-key", o.d.AdminKey())...)
-	cmd.Dir = o.dir
-	cmd.Env = append(os.Environ(), "CI=1", "NO_COLOR=1", "FORCE_COLOR=0")
-	var out, errs bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &out, &errs
-	err := cmd.Run()
-	var exit *exec.ExitError
-	if err != nil && !errors.As(err, &exit) {
-		o.t.Fatal(err)
-	}
-	return outcome{out.String() + errs.String(), errs.String(), cmd.ProcessState.ExitCode()}
+	out, errs, code := cli(o.t, o.dir, o.url, o.d.AdminKey(), args...)
+	return outcome{out + errs, errs, code}
 }
 
 // must runs a command that must succeed and say something.
@@ -82,7 +68,7 @@ func newOfficial(t *testing.T, d *local.Deployment) official {
 // system asks a system query and reads what it answers.
 func (o official) system(path, args string, into any) {
 	o.t.Helper()
-	w := ask(o.d, "POST", "/api/query", `{"path":"`+path+`","args":`+args+`,"format":"convex_encoded_json"}`, "Authorization", "Convex "+o.d.AdminKey())
+	w := admin(o.d, "POST", "/api/query", `{"path":"`+path+`","args":`+args+`,"format":"convex_encoded_json"}`)
 	var answer struct {
 		Status, ErrorMessage string
 		Value                json.RawMessage
@@ -171,7 +157,7 @@ func TestOfficialDeploy(t *testing.T) {
 	if state := o.state(); !strings.Contains(state.Active, `"plan":{"fieldType":{"type":"union"`) || state.InProgress != "" {
 		t.Errorf("the target is not in force: %+v", state)
 	}
-	w := ask(d, "POST", "/api/mutation", `{"path":"_system/frontend/addDocument","args":{"table":"teams","documents":[{"name":"x","slug":"x","city":"x","seats":1}]}}`, "Authorization", "Convex "+d.AdminKey())
+	w := admin(d, "POST", "/api/mutation", `{"path":"_system/frontend/addDocument","args":{"table":"teams","documents":[{"name":"x","slug":"x","city":"x","seats":1}]}}`)
 	if !strings.Contains(w.Body.String(), "missing the required field `plan`") {
 		t.Errorf("the target is not enforced: %s", w.Body)
 	}
@@ -206,7 +192,7 @@ func (o official) write(name, text string) {
 	}
 }
 
-// state is what a deployment tells of its schema and of its last push.
+// deploymentState is what a deployment tells of its schema and of its last push.
 type deploymentState struct {
 	Active, InProgress string
 	Event              struct {
@@ -235,7 +221,7 @@ func (o official) migrated(names ...string) {
 	o.t.Helper()
 	at := uint64(0)
 	for {
-		w := ask(o.d, "POST", "/api/function", `{"path":"lib:getStatus","componentPath":"migrations","args":{}}`, "Authorization", "Convex "+o.d.AdminKey())
+		w := admin(o.d, "POST", "/api/function", `{"path":"lib:getStatus","componentPath":"migrations","args":{}}`)
 		var answer struct {
 			Value []struct{ Name, State, Error string }
 		}

@@ -116,7 +116,7 @@ func stocked(t testing.TB) *local.Deployment {
 			t.Fatal(err)
 		}
 	}
-	w := ask(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`, "Authorization", "Convex "+d.AdminKey())
+	w := admin(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`)
 	if !strings.Contains(w.Body.String(), "Migration started") {
 		t.Fatalf("migration: %s", w.Body)
 	}

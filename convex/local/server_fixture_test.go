@@ -1,6 +1,7 @@
 package local_test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -151,5 +152,17 @@ func until[T any](t testing.TB, ch <-chan T, ok func(T) bool) T {
 		if v := next(t, ch); ok(v) {
 			return v
 		}
+	}
+}
+
+// addNotes inserts notes with the texts n0, n1 and so on.
+func addNotes(t testing.TB, d *local.Deployment, count int) {
+	t.Helper()
+	var docs []value.Object
+	for i := range count {
+		docs = append(docs, object("text", fmt.Sprint("n", i)))
+	}
+	if _, err := d.Insert(t.Context(), "", "notes", docs); err != nil {
+		t.Fatal(err)
 	}
 }

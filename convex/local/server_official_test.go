@@ -5,18 +5,17 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"strait/convex/internal/npmtest"
 	"strait/convex/local"
-	"strait/model/value"
 )
 
 // served serves a deployment over TCP for the official clients.
@@ -104,18 +103,26 @@ func TestOfficialClients(t *testing.T) {
 	}
 }
 
+// convex is the official CLI, about to run in a directory with the npm packages
+// against a deployment.
+func convex(ctx context.Context, dir, url, key string, args ...string) *exec.Cmd {
+	cmd := exec.CommandContext(ctx, "node", slices.Concat([]string{filepath.Join(dir, "node_modules/convex/bin/main.js")}, args, []string{"--url", url, "--admin-key", key})...)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "CI=1", "NO_COLOR=1", "FORCE_COLOR=0")
+	return cmd
+}
+
 // cli runs the official CLI and returns what it printed to each stream. Under
 // -short, as with the race detector, it ends the test: it asks one thing after
 // another, and each start costs a second of a core.
-func cli(t *testing.T, npm, url, key string, args ...string) (stdout, stderr string, code int) {
+func cli(t *testing.T, dir, url, key string, args ...string) (stdout, stderr string, code int) {
 	t.Helper()
 	if testing.Short() {
 		t.Skip("-short: runs the official CLI many times")
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, "node", append(append([]string{filepath.Join(npm, "node_modules/convex/bin/main.js")}, args...), "--url", url, "--admin-key", key)...)
-	cmd.Dir = npm
+	cmd := convex(ctx, dir, url, key, args...)
 	var out, errs bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &errs
 	err := cmd.Run()
@@ -130,19 +137,13 @@ func TestOfficialCLI(t *testing.T) {
 	t.Parallel()
 	npm := npmtest.Dir(t)
 	d := deploy(t, nil)
-	var docs []value.Object
-	for i := range 25 {
-		docs = append(docs, object("text", fmt.Sprint("n", i)))
-	}
-	if _, err := d.Insert(t.Context(), "", "notes", docs); err != nil {
-		t.Fatal(err)
-	}
+	addNotes(t, d, 25)
 	url := served(t, d)
 	stdout, stderr, code := cli(t, npm, url, d.AdminKey(), "run", "migrations:finish", `{"dryRun":true}`)
 	if code != 0 || !strings.Contains(stdout, `"DryRun": "No changes were committed."`) || !strings.Contains(stderr, "DRY RUN: Example change") {
 		t.Errorf("a dry run: exit %d\nstdout: %s\nstderr: %s", code, stdout, stderr)
 	}
-	if w := ask(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`, "Authorization", "Convex "+d.AdminKey()); !strings.Contains(w.Body.String(), "Migration started.") {
+	if w := admin(d, "POST", "/api/function", `{"path":"migrations:run","args":{"fn":"migrations:finish"}}`); !strings.Contains(w.Body.String(), "Migration started.") {
 		t.Fatal(w.Body)
 	}
 	settle(t, d)
@@ -224,8 +225,7 @@ func TestOfficialWatch(t *testing.T) {
 // follow runs the official CLI until the test ends and hands on what it prints.
 func follow(t *testing.T, npm, url, key string, args ...string) <-chan string {
 	t.Helper()
-	cmd := exec.Command("node", append(append([]string{filepath.Join(npm, "node_modules/convex/bin/main.js")}, args...), "--url", url, "--admin-key", key)...)
-	cmd.Dir = npm
+	cmd := convex(t.Context(), npm, url, key, args...)
 	out := &waited{lines: make(chan string, 1000)}
 	cmd.Stdout = out
 	if err := cmd.Start(); err != nil {

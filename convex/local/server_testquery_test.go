@@ -48,13 +48,7 @@ func TestTestQuery(t *testing.T) {
 	t.Parallel()
 	d := deploy(t, nil)
 	c := dial(t, d)
-	var docs []value.Object
-	for i := range 5 {
-		docs = append(docs, object("text", fmt.Sprint("n", i)))
-	}
-	if _, err := d.Insert(t.Context(), "", "notes", docs); err != nil {
-		t.Fatal(err)
-	}
+	addNotes(t, d, 5)
 	ids := componentIDs(t, c)
 	before := d.View().Timestamp()
 	tests := map[string]struct {
