@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -85,7 +86,7 @@ func (a *action) cancelOne(name string) error {
 	// A second cancel does no harm, so that a lost answer is settled by the
 	// status alone.
 	if err == nil || mayHaveRun(err) {
-		err = cmpErr(a.confirm(component, known), nil)
+		err = a.confirm(component, known)
 	}
 	a.f.change(func() {
 		if t := a.e.tracker(name); t.run.State == "canceling" {
@@ -128,7 +129,7 @@ func (a *action) cancelJobOf(component, name string, fast bool) error {
 	defer cancel()
 	id, found, err := componentID(ctx, a.client, component)
 	if err != nil || !found {
-		return cmpErr(err, fmt.Errorf("no component %q", component))
+		return cmp.Or(err, fmt.Errorf("no component %q", component))
 	}
 	if fast {
 		alone, err := a.runsAlone(ctx, component, name)

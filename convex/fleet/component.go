@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,7 +16,7 @@ import (
 func (t *tracker) begin(now time.Time, batchSize int) {
 	t.run.State, t.run.Mine, t.run.Heard, t.run.Failure = "starting", true, now, nil
 	t.run.Ended = time.Time{}
-	t.run.BatchSize = cmpOr(batchSize, t.run.BatchSize)
+	t.run.BatchSize = cmp.Or(batchSize, t.run.BatchSize)
 	t.asked, t.mark, t.since = now, now, now
 	t.log(LogEntry{At: now, Level: "INFO", Text: "start asked for"})
 }

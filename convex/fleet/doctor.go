@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -223,7 +224,7 @@ func (x *examination) reach(ctx context.Context) bool {
 		return false
 	}
 	x.fine("reachable", "%s%s, in %s", x.out.URL, way, max(took.Round(time.Millisecond), time.Millisecond))
-	x.fine("backend", "version %s", wire.CleanText(cmpText(version, "unknown")))
+	x.fine("backend", "version %s", wire.CleanText(cmp.Or(version, "unknown")))
 	if d := x.client.Deprecation(); d.Message != "" {
 		x.add("backend", Doubt, wire.CleanText(d.Message), "")
 	}
@@ -262,7 +263,7 @@ func (x *examination) admitted(ctx context.Context) bool {
 	var status *wire.HTTPError
 	switch {
 	case errors.As(err, &status) && status.Refused():
-		x.add("access", Trouble, "the deployment refuses the key: "+wire.CleanText(cmpText(status.Message, status.Code)), "make a deploy key of this deployment (dashboard: Settings, Deploy Keys)")
+		x.add("access", Trouble, "the deployment refuses the key: "+wire.CleanText(cmp.Or(status.Message, status.Code)), "make a deploy key of this deployment (dashboard: Settings, Deploy Keys)")
 		return false
 	case err != nil:
 		x.failed("access", Trouble, err, "")

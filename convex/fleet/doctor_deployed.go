@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,7 +83,7 @@ func (x *examination) components(ctx context.Context) {
 		names = append(names, c.Path)
 		spec, err := x.client.APISpec(ctx, c.ID)
 		if found, ok := migrationsComponent(c, spec); err == nil && ok && c.State != "unmounted" {
-			migrations[c.Path] = cmpText(found.version(), "unknown")
+			migrations[c.Path] = cmp.Or(found.version(), "unknown")
 		}
 	}
 	slices.Sort(names)
@@ -111,7 +112,7 @@ func (x *examination) wanted() []string {
 		if m.Driver != project.ComponentDriver || m.Runner {
 			continue
 		}
-		path := cmpText(m.Component, cmpText(x.e.Component, "migrations"))
+		path := cmp.Or(m.Component, x.e.Component, "migrations")
 		if !slices.Contains(out, path) {
 			out = append(out, path)
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -39,7 +40,7 @@ func (l *loop) args() value.Object {
 	if l.m.Driver != project.PagedDriver {
 		return o
 	}
-	size := float64(cmpOr(l.size, cmpOr(l.m.BatchSize, defaultPage)))
+	size := float64(cmp.Or(l.size, l.m.BatchSize, defaultPage))
 	if l.m.CursorArg == "paginationOpts" {
 		return o.With("paginationOpts", value.NewObject(
 			value.Field{Name: "cursor", Value: l.cursor}, value.Field{Name: "numItems", Value: size}))

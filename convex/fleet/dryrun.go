@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"regexp"
 	"strings"
@@ -39,7 +40,7 @@ func (a *action) dryRun(answer *entry) error {
 		d.Processed, d.Cursor = max(0, told.Processed-before), told.Cursor
 		d.More = d.More || !told.IsDone
 		if told.State == "failed" || told.Error != "" {
-			d.Err = newFailure(cmpText(told.Error, "the batch failed"))
+			d.Err = newFailure(cmp.Or(told.Error, "the batch failed"))
 		}
 	default:
 		d.Processed, d.Err = dryRunAnswer(res.Value, before)

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -56,7 +57,7 @@ func OpenEmbedded(ctx context.Context, p *project.Project, name string, stage fu
 			continue
 		}
 		if !c.Embedded() {
-			return nil, fmt.Errorf("environment %q is at %s: only an embedded one can be served", name, cmpText(c.URL, "a deployment of its own"))
+			return nil, fmt.Errorf("environment %q is at %s: only an embedded one can be served", name, cmp.Or(c.URL, "a deployment of its own"))
 		}
 		return (&builder{p: p, cfg: c, stage: stage}).build(ctx)
 	}

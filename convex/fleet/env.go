@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -269,7 +270,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 		if name != "" {
 			e.deployment = name
 		}
-		place := cmpText(name, client.URL())
+		place := cmp.Or(name, client.URL())
 		if e.place != "" && (e.place != place || e.embedded) {
 			e.forget()
 		}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"time"
@@ -96,7 +97,7 @@ func (e *env) jobError(ctx context.Context, client *wire.Client, name string) st
 // batch of the known size does not fail, larger ones are tried.
 func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun) string {
 	e.f.mu.Lock()
-	size := cmpOr(r.status.BatchSize, e.show(r.status.Name).BatchSize)
+	size := cmp.Or(r.status.BatchSize, e.show(r.status.Name).BatchSize)
 	e.f.mu.Unlock()
 	ctx, cancel := context.WithTimeout(ctx, probeFor)
 	defer cancel()

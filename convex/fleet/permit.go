@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -59,7 +60,7 @@ func (e *env) definition(name string) project.Migration {
 func (e *env) cannotStop(c Command, t *tracker) []plan.Refusal {
 	switch {
 	case e.state != Ready:
-		return []plan.Refusal{{Code: "unreachable", Why: cmpText(e.problem, c.Env+" is not connected"), Hint: "wait until it is connected"}}
+		return []plan.Refusal{{Code: "unreachable", Why: cmp.Or(e.problem, c.Env+" is not connected"), Hint: "wait until it is connected"}}
 	case t.run.State != "inProgress":
 		return []plan.Refusal{{Code: "not-running", Why: fmt.Sprintf("%s is not running in %s", c.Migration, c.Env)}}
 	}

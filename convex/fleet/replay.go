@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -50,7 +51,7 @@ func (b *builder) keeper(m project.Migration) string {
 	if m.Owner != "" && m.Component != "" {
 		return m.Component
 	}
-	return cmpText(b.cfg.Component, "migrations")
+	return cmp.Or(b.cfg.Component, "migrations")
 }
 
 // someBatches runs exactly so many batches and leaves the migration canceled.

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -61,7 +62,7 @@ func (a *action) superviseAll() error {
 // not done. Everything that can be found out without a write is found out here.
 func (a *action) steppers() ([]*stepper, error) {
 	if d, err := a.dialect(); err != nil || d.known && !d.steps {
-		return nil, cmpErr(err, a.tooOld("run one batch at a time", "0.3.1", "start it without supervision"))
+		return nil, cmp.Or(err, a.tooOld("run one batch at a time", "0.3.1", "start it without supervision"))
 	}
 	statuses, err := a.statuses()
 	if err != nil {
@@ -111,7 +112,7 @@ func (a *action) stepThrough(s *stepper) (over bool, err error) {
 		case status.State == "inProgress":
 			return true, a.yield(s, status)
 		case status.State == "failed":
-			return true, &toldError{cmpText(status.Error, "the batch failed")}
+			return true, &toldError{cmp.Or(status.Error, "the batch failed")}
 		case status.IsDone:
 			return false, nil
 		case !s.first && status.Cursor == s.last.Cursor && status.Processed == s.last.Processed:

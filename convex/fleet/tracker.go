@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"slices"
 	"time"
 
@@ -85,7 +86,7 @@ func (t *tracker) observe(s wire.MigrationStatus, now time.Time) (failed bool) {
 		}
 	}
 	r.Processed, r.Started, r.Ended = s.Processed, s.LatestStart, s.LatestEnd
-	r.BatchSize = cmpOr(s.BatchSize, r.BatchSize)
+	r.BatchSize = cmp.Or(s.BatchSize, r.BatchSize)
 	r.Series = s.Next
 	t.last, t.told, t.seen = s, told, true
 	t.updates++
@@ -188,7 +189,7 @@ func (e *env) show(name string) Run {
 	}
 	r := t.run
 	r.Total, r.Range, r.Control = -1, m.CustomRange, t.shown(&t.run)
-	r.BatchSize = cmpOr(r.BatchSize, m.BatchSize)
+	r.BatchSize = cmp.Or(r.BatchSize, m.BatchSize)
 	if n, ok := e.stored(m); ok {
 		// A migration that deletes makes its table smaller as it goes.
 		r.Total = max(n, t.peak, r.Processed)
@@ -239,11 +240,4 @@ func estimate(r Run) time.Duration {
 		return 0
 	}
 	return time.Duration(float64(r.Total-r.Processed) / r.Rate * float64(time.Second))
-}
-
-func cmpOr(a, b int) int {
-	if a != 0 {
-		return a
-	}
-	return b
 }

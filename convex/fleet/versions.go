@@ -81,13 +81,6 @@ func (a *action) tooOld(what, since, instead string) error {
 	return fmt.Errorf("the @convex-dev/migrations deployed in %s is older than %s and cannot %s: nothing was sent; %s, or deploy a newer one", a.c.Env, since, what, instead)
 }
 
-func cmpErr(a, b error) error {
-	if a != nil {
-		return a
-	}
-	return b
-}
-
 // startCall is the call that starts the migration in its environment's version
 // of the component (13.4, 13.5): the migration itself from 0.3.4 on, before
 // that a general runner of the project, and where there is none the component's

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -212,7 +213,7 @@ func (e *env) silent(client *wire.Client) error {
 		return nil
 	}
 	if s := client.State(); !s.Connected {
-		return fmt.Errorf("%s answers, but no live connection stands: %s; live queries need a WebSocket: does a proxy or a firewall stop it?", client.URL(), cmpText(s.Err, "nothing comes"))
+		return fmt.Errorf("%s answers, but no live connection stands: %s; live queries need a WebSocket: does a proxy or a firewall stop it?", client.URL(), cmp.Or(s.Err, "nothing comes"))
 	}
 	var missing []string
 	for _, x := range []struct {
@@ -246,7 +247,7 @@ func (e *env) gotState(s wire.ConnectionState) {
 			}
 			e.maybeReady()
 		case e.state == Ready:
-			e.state, e.problem = Lost, "connection lost: "+cmpText(s.Err, "reconnecting")
+			e.state, e.problem = Lost, "connection lost: "+cmp.Or(s.Err, "reconnecting")
 			e.lost()
 			e.f.say("warn", e.cfg.Name, e.problem)
 		case s.Err != "":
@@ -278,13 +279,6 @@ func (e *env) wrote(table string) {
 		e.census = &c
 		e.f.planned.stale = true
 	}
-}
-
-func cmpText(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 // migration finds a definition. f.mu is held.
