@@ -78,11 +78,7 @@ func (a *action) cancelOne(name string) error {
 		Component: component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: known}),
 	})
 	now := a.f.now()
-	lines := res.LogLines
-	if f := functionError(err); f != nil {
-		lines = f.LogLines
-	}
-	a.f.change(func() { a.e.tracker(name).log(logEntries(now, lines)...) })
+	a.f.change(func() { a.e.tracker(name).log(logEntries(now, res.LogLines)...) })
 	// A second cancel does no harm, so that a lost answer is settled by the
 	// status alone.
 	if err == nil || mayHaveRun(err) {

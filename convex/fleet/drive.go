@@ -275,8 +275,7 @@ func (a *action) page(l *loop) error {
 		t := a.e.tracker(a.c.Migration)
 		a.batchOver()
 		t.log(logEntries(now, res.LogLines)...)
-		if f := functionError(err); f != nil {
-			t.log(logEntries(now, f.LogLines)...)
+		if functionError(err) != nil {
 			t.failedBatch(now)
 			return
 		}

@@ -154,7 +154,10 @@ export const fails = internalMutation({
   args: { cursor: v.union(v.string(), v.null()) },
   handler: async (ctx, { cursor }) => {
     const r = await ctx.db.query("items").paginate({ cursor, numItems: 50 });
-    if (cursor !== null) throw new Error("page two: " + r.page[0]._id);
+    if (cursor !== null) {
+      console.log("gives up");
+      throw new Error("page two: " + r.page[0]._id);
+    }
     return r;
   },
 });
@@ -180,6 +183,15 @@ func TestHandWrittenPages(t *testing.T) {
 	}
 	if out := runIt(t, f, Command{Action: plan.ActRun, Migration: "fails"}); out.Status != "failed" || out.Processed != 50 || !strings.HasPrefix(out.Failure.Summary, "page two") {
 		t.Errorf("fails: %+v %+v", out, out.Failure)
+	}
+	said := 0
+	for _, l := range f.Now().Envs[0].Runs["migrations:fails"].Log {
+		if strings.Contains(l.Text, "gives up") {
+			said++
+		}
+	}
+	if said != 1 {
+		t.Errorf("what the page that failed logged is shown %d times", said)
 	}
 	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActDryRun, Env: "only", Migration: "nulls"})); code != "no-dry-run" {
 		t.Errorf("dry run: %s", code)

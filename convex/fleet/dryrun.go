@@ -26,7 +26,7 @@ func (a *action) dryRun(answer *entry) error {
 	rolledBack := false
 	var told *wire.MigrationStatus
 	if f := functionError(err); f != nil {
-		lines, told = f.LogLines, rolledBackStatus(f)
+		told = rolledBackStatus(f)
 		// convex-helpers ends its dry run with an error, to roll back.
 		rolledBack = strings.Contains(f.Message, "Dry run - rolling back transaction.")
 	}

@@ -108,11 +108,7 @@ func (e *env) probeFailure(ctx context.Context, client *wire.Client, r failedRun
 		args := value.NewObject(value.Field{Name: "dryRun", Value: true}, value.Field{Name: "batchSize", Value: float64(size)})
 		component, path := e.functionOf(r.status.Name)
 		res, err := client.Function(ctx, wire.Call{Component: component, Path: path, Args: args})
-		lines := res.LogLines
-		if f := functionError(err); f != nil {
-			lines = f.LogLines
-		}
-		id := failedIn(lines, "")
+		id := failedIn(res.LogLines, "")
 		if id != "" {
 			e.f.change(func() {
 				e.tracker(r.status.Name).log(LogEntry{At: e.f.now(), Level: "INFO", Text: "a dry run of the failed batch names the document: " + id})

@@ -191,12 +191,7 @@ func (a *action) step(s *stepper) (wire.MigrationStatus, error) {
 		return a.lostStep(s, err)
 	}
 	now := a.f.now()
-	a.f.change(func() {
-		a.e.tracker(s.name).log(logEntries(now, res.LogLines)...)
-		if f := functionError(err); f != nil {
-			a.e.tracker(s.name).log(logEntries(now, f.LogLines)...)
-		}
-	})
+	a.f.change(func() { a.e.tracker(s.name).log(logEntries(now, res.LogLines)...) })
 	if err != nil {
 		return wire.MigrationStatus{}, err
 	}

@@ -49,7 +49,7 @@ type Call struct {
 // Result is a function's answer.
 type Result struct {
 	Value     value.Value
-	LogLines  []string // "[LEVEL] text", 2.3
+	LogLines  []string // "[LEVEL] text", 2.3; of a function that failed as well
 	RequestID string   // under which the function log has it; "" unknown
 }
 
