@@ -73,7 +73,7 @@ func (a *action) nextMember(ctx context.Context) (over bool, err error) {
 func (a *action) cancelOne(name string) error {
 	ctx, cancel := context.WithTimeout(a.ctx, startTimeout)
 	defer cancel()
-	component, known := a.home(name)
+	component, known := a.e.homeOf(name)
 	res, err := a.client.Mutate(ctx, wire.Call{
 		Component: component, Path: "lib:cancel", Args: value.NewObject(value.Field{Name: "name", Value: known}),
 	})

@@ -150,10 +150,10 @@ func (a *action) statuses() ([]wire.MigrationStatus, error) {
 	}
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
-	component, _ := a.home(keys[0])
+	component, _ := a.e.homeOf(keys[0])
 	known, names := map[string]string{}, make([]string, len(keys))
 	for i, key := range keys {
-		_, names[i] = a.home(key)
+		_, names[i] = a.e.homeOf(key)
 		known[names[i]] = key
 	}
 	statuses, err := a.client.MigrationStatuses(ctx, component, names)

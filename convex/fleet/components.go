@@ -56,10 +56,6 @@ func (e *env) homeOf(key string) (component, name string) {
 	return e.home(key)
 }
 
-// home is the component that keeps a migration of the action's environment,
-// and its name there.
-func (a *action) home(key string) (component, name string) { return a.e.homeOf(key) }
-
 // installed is a migrations component that the environment has.
 type installed struct {
 	path    string

@@ -94,7 +94,7 @@ func (a *action) dryRunCall(ctx context.Context, reset bool) wire.Call {
 		return call
 	}
 	if handle, err := a.handle(ctx, a.c.Migration); err == nil {
-		component, name := a.home(a.c.Migration)
+		component, name := a.e.homeOf(a.c.Migration)
 		return wire.Call{Component: component, Path: "lib:migrate", Args: args.With("name", name).With("fnHandle", handle)}
 	}
 	a.f.mu.Lock()

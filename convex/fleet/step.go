@@ -81,7 +81,7 @@ func (a *action) steppers() ([]*stepper, error) {
 		if err != nil {
 			return nil, err
 		}
-		component, known := a.home(s.Name)
+		component, known := a.e.homeOf(s.Name)
 		out = append(out, &stepper{name: s.Name, handle: handle, component: component, known: known, first: true, last: s})
 	}
 	return out, nil

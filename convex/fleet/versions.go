@@ -21,7 +21,7 @@ type dialect struct {
 // dialect reads the functions of the component that keeps the migration. What
 // cannot be read is not known, and then the component itself refuses.
 func (a *action) dialect() (dialect, error) {
-	component, _ := a.home(a.members()[0])
+	component, _ := a.e.homeOf(a.members()[0])
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
 	id, found, err := componentID(ctx, a.client, component)
@@ -111,7 +111,7 @@ func (a *action) startCall() (wire.Call, error) {
 	if err != nil {
 		return wire.Call{}, fmt.Errorf("the @convex-dev/migrations deployed in %s is older than 0.3.4: it starts migrations through a runner, and the project has no general one (`export const run = migrations.runner()`), or by a handle: %w", a.c.Env, err)
 	}
-	component, name := a.home(a.c.Migration)
+	component, name := a.e.homeOf(a.c.Migration)
 	args = a.beginning(args).With("name", name).With("fnHandle", handle).With("dryRun", false)
 	return wire.Call{Component: component, Path: "lib:migrate", Args: args}, nil
 }
