@@ -61,8 +61,8 @@ func (a *action) superviseAll() error {
 // steppers are the migrations to drive, in order: of a series those that are
 // not done. Everything that can be found out without a write is found out here.
 func (a *action) steppers() ([]*stepper, error) {
-	if d, err := a.dialect(); err != nil || d.known && !d.steps {
-		return nil, cmp.Or(err, a.tooOld("run one batch at a time", "0.3.1", "start it without supervision"))
+	if err := a.canStep(); err != nil {
+		return nil, err
 	}
 	statuses, err := a.statuses()
 	if err != nil {

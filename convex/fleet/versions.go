@@ -10,37 +10,34 @@ import (
 	"strait/model/value"
 )
 
-// dialect is what the deployed @convex-dev/migrations understands, as far as
-// the arguments of its lib:migrate tell (convex-wire.md 13.5).
-type dialect struct {
-	known bool
-	steps bool // oneBatchOnly: 0.3.1 and newer
-	reset bool // 0.3.3 and newer
-}
-
-// dialect reads the functions of the component that keeps the migration. What
-// cannot be read is not known, and then the component itself refuses.
-func (a *action) dialect() (dialect, error) {
+// canStep refuses a component that keeps the migration and cannot run one batch
+// at a time, as far as the arguments of its lib:migrate tell (convex-wire.md
+// 13.5). What cannot be read is not known, and then the component itself refuses.
+func (a *action) canStep() error {
 	component, _ := a.e.homeOf(a.members()[0])
 	ctx, cancel := context.WithTimeout(a.ctx, 30*time.Second)
 	defer cancel()
 	id, found, err := componentID(ctx, a.client, component)
 	switch {
 	case err != nil:
-		return dialect{}, nil
+		return nil
 	case !found:
-		return dialect{}, fmt.Errorf("%s has no component %q: is @convex-dev/migrations deployed there, under that name?", a.c.Env, component)
+		return fmt.Errorf("%s has no component %q: is @convex-dev/migrations deployed there, under that name?", a.c.Env, component)
 	}
 	functions, err := a.client.APISpec(ctx, id)
 	if err != nil {
-		return dialect{}, nil
+		return nil
 	}
 	for _, f := range functions {
-		if f.Path == "lib:migrate" {
-			return dialectOf(f.Args), nil
+		if f.Path != "lib:migrate" {
+			continue
 		}
+		if without(f.Args, "oneBatchOnly") {
+			return a.tooOld("run one batch at a time", "0.3.1", "start it without supervision")
+		}
+		return nil
 	}
-	return dialect{}, fmt.Errorf("the component %q of %s has no function lib:migrate: it is not @convex-dev/migrations", component, a.c.Env)
+	return fmt.Errorf("the component %q of %s has no function lib:migrate: it is not @convex-dev/migrations", component, a.c.Env)
 }
 
 // lacks reports whether the component that keeps a migration is known not to
@@ -48,18 +45,16 @@ func (a *action) dialect() (dialect, error) {
 func (e *env) lacks(name, arg string) bool {
 	path, _ := e.home(name)
 	for _, c := range e.facts.installed {
-		if c.path == path && c.migrate != nil && c.migrate.Kind == schema.Object {
-			return c.migrate.Field(arg) == nil
+		if c.path == path {
+			return without(c.migrate, arg)
 		}
 	}
 	return false
 }
 
-func dialectOf(args *schema.Validator) dialect {
-	if args == nil || args.Kind != schema.Object {
-		return dialect{}
-	}
-	return dialect{known: true, steps: args.Field("oneBatchOnly") != nil, reset: args.Field("reset") != nil}
+// without reports whether arguments are known not to hold one.
+func without(args *schema.Validator, name string) bool {
+	return args != nil && args.Kind == schema.Object && args.Field(name) == nil
 }
 
 // componentID is the id of the component at a path.
