@@ -153,37 +153,8 @@ func TestAKeyThatMayNotReadIsBroken(t *testing.T) {
 	}
 }
 
-// nested is a project whose component billing has migrations of its own, in a
-// migrations component of its own.
-var nested = map[string]string{
-	"convex/convex.config.ts": `import { defineApp } from "convex/server";
-import migrations from "@convex-dev/migrations/convex.config";
-import billing from "./billing/convex.config";
-const app = defineApp();
-app.use(migrations);
-app.use(billing);
-export default app;`,
-	"convex/billing/convex.config.ts": `import { defineComponent } from "convex/server";
-import migrations from "@convex-dev/migrations/convex.config";
-const component = defineComponent("billing");
-component.use(migrations);
-export default component;`,
-	"convex/billing/schema.ts": `import { defineSchema, defineTable } from "convex/server";
-import { v } from "convex/values";
-export default defineSchema({ invoices: defineTable({ n: v.optional(v.number()) }) });`,
-	"convex/billing/own.ts": `import { Migrations } from "@convex-dev/migrations";
-import { componentsGeneric, internalMutationGeneric } from "convex/server";
-const migrations = new Migrations(componentsGeneric().migrations, { internalMutation: internalMutationGeneric });
-export const backfill = migrations.define({ table: "invoices", migrateOne: () => ({ n: 1 }) });`,
-	"convex/migrations.ts": `import { Migrations } from "@convex-dev/migrations";
-import { componentsGeneric, internalMutationGeneric } from "convex/server";
-const migrations = new Migrations(componentsGeneric().migrations, { internalMutation: internalMutationGeneric });
-export const finish = migrations.define({ table: "items", migrateOne: () => ({ done: true }) });`,
-}
-
 func TestMigrationsOfANestedComponent(t *testing.T) {
-	f := own(t, nested, "")
-	ready(t, f, "only")
+	f := filled(t, billing)
 	s := soon(t, f, "both components", func(e *env) bool { return len(e.facts.installed) == 2 })
 	if !slices.Equal(s.Facts.Components, []string{"billing", "billing/migrations", "migrations"}) {
 		t.Errorf("components: %v", s.Facts.Components)
@@ -191,22 +162,22 @@ func TestMigrationsOfANestedComponent(t *testing.T) {
 	f.mu.Lock()
 	client := f.envs[0].client
 	f.mu.Unlock()
-	if _, err := client.Function(within(t), wire.Call{Component: "billing", Path: "own:backfill", Args: value.Object{}}); err != nil {
+	if _, err := client.Function(within(t), wire.Call{Component: "billing", Path: "work:pay", Args: value.Object{}}); err != nil {
 		t.Fatal(err)
 	}
-	key := "billing:own:backfill"
+	key := "billing:work:pay"
 	soon(t, f, "its run", func(e *env) bool { return e.runs[key] != nil && e.runs[key].run.State == "success" })
 	if r := f.Now().Envs[0].Runs[key]; r.Component != "billing/migrations" {
 		t.Errorf("got %+v", r)
 	}
-	if component, name := f.envs[0].homeOf(key); component != "billing/migrations" || name != "own:backfill" {
+	if component, name := f.envs[0].homeOf(key); component != "billing/migrations" || name != "work:pay" {
 		t.Errorf("it is at %q under %q", component, name)
 	}
 	// The root's own is not mixed up with it.
-	if out, err := f.Run(within(t), Command{Action: plan.ActRun, Env: "only", Migration: "finish"}, nil); err != nil || out.Status != "success" {
+	if out, err := f.Run(within(t), Command{Action: plan.ActRun, Env: "only", Migration: "billing/work:pay"}, nil); err != nil || out.Status != "success" {
 		t.Errorf("%+v %v", out, err)
 	}
-	if r := f.Now().Envs[0].Runs["migrations:finish"]; r.Component != "migrations" || r.Processed != 120 {
+	if r := f.Now().Envs[0].Runs["billing/work:pay"]; r.Component != "migrations" || r.Processed != 120 {
 		t.Errorf("got %+v", r)
 	}
 }
