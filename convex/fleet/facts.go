@@ -124,10 +124,7 @@ var needs = []struct {
 
 // Allows reports whether the key may do an operation, a DeploymentOp name.
 func (a Access) Allows(op string) bool {
-	if a.ReadOnly && op != "RunInternalQueries" && op != "RunTestQuery" && op != "DownloadBackups" && !strings.HasPrefix(op, "View") {
-		return false
-	}
-	return len(a.Ops) == 0 || slices.Contains(a.Ops, op)
+	return wire.Access{AllowedOps: a.Ops, ReadOnly: a.ReadOnly}.Allows(op)
 }
 
 // lacks are those of some operations that the key may not do.

@@ -26,6 +26,8 @@ package wire
 import (
 	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"time"
 
 	"strait/model/value"
@@ -81,15 +83,11 @@ type Access struct {
 }
 
 // Allows reports whether the key may do op, a DeploymentOp name such as
-// "RunInternalMutations".
+// "RunInternalMutations". A read-only key may not write where no operations are
+// listed either.
 func (a Access) Allows(op string) bool {
-	if len(a.AllowedOps) == 0 {
-		return true
+	if a.ReadOnly && op != "RunInternalQueries" && op != "RunTestQuery" && op != "DownloadBackups" && !strings.HasPrefix(op, "View") {
+		return false
 	}
-	for _, have := range a.AllowedOps {
-		if have == op {
-			return true
-		}
-	}
-	return false
+	return len(a.AllowedOps) == 0 || slices.Contains(a.AllowedOps, op)
 }

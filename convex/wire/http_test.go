@@ -181,6 +181,9 @@ func TestCheckAdminKey(t *testing.T) {
 	if err != nil || !a.ReadOnly || !a.Allows("ViewData") || a.Allows("WriteData") {
 		t.Errorf("%+v, %v", a, err)
 	}
+	if all := (Access{ReadOnly: true}); !all.Allows("ViewData") || !all.Allows("RunTestQuery") || all.Allows("WriteData") || all.Allows("Deploy") {
+		t.Error("a read-only key of which no operations are listed may write, or may not read")
+	}
 }
 
 // The key goes to the address that was given and to no other.
