@@ -2,7 +2,6 @@ package conformance
 
 import (
 	"encoding/json"
-	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -151,6 +150,6 @@ func componentNamed(t *testing.T, c *wire.Client, path string) string {
 			return x.ID
 		}
 	}
-	t.Fatal(fmt.Errorf("no component %q", path))
+	t.Fatalf("no component %q", path)
 	return ""
 }

@@ -103,9 +103,7 @@ func twinStory(t *testing.T, root, url, key string) []string {
 	defer cancel()
 	t.Setenv("STRAIT_TWIN_KEY", key)
 	config := fmt.Sprintf("[[env]]\nname = \"twin\"\nurl = %q\nkey_env = \"STRAIT_TWIN_KEY\"\n", url)
-	if err := os.WriteFile(filepath.Join(root, "strait.toml"), []byte(config), 0o644); err != nil {
-		t.Fatal(err)
-	}
+	writeFile(t, filepath.Join(root, "strait.toml"), config)
 	os.RemoveAll(filepath.Join(root, ".strait")) // what the story before left in the journal
 	s := &twin{t: t, ctx: ctx, c: wire.New(wire.Options{URL: url, AdminKey: key})}
 	defer s.c.Close()

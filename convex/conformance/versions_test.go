@@ -85,13 +85,7 @@ export default app;`,
 		"convex/migrations.ts": code,
 		"strait.toml":          "[[env]]\nname = \"only\"\ngenerate = { items = 1200 }\nschema = \"target\"\n",
 	} {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+		writeFile(t, filepath.Join(dir, name), text)
 	}
 	for name, to := range map[string]string{"convex": "convex", "convex-helpers": "convex-helpers", "@convex-dev/migrations": version} {
 		link := filepath.Join(dir, "node_modules", name)

@@ -1,9 +1,7 @@
 package fleet
 
 import (
-	"context"
 	"fmt"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -52,15 +50,9 @@ func newFar(t *testing.T, patience time.Duration) *far {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { d.Close() })
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	ctx, cancel := context.WithCancel(t.Context())
-	over := make(chan struct{})
-	go func() { defer close(over); d.Serve(ctx, ln) }()
-	t.Cleanup(func() { cancel(); <-over })
-	p := newProxy(t, ln.Addr().String())
+	c := &cloud{t: t, d: d}
+	c.serve("127.0.0.1:0")
+	p := newProxy(t, c.addr)
 	config := "[[env]]\nname = \"only\"\nurl = \"http://" + p.addr() + "\"\nkey_env = \"STRAIT_TEST_KEY\"\n"
 	if err := os.WriteFile(filepath.Join(root, "strait.toml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
