@@ -98,6 +98,7 @@ type action struct {
 	call      func(context.Context, wire.Call) (wire.Result, error) // of a function by hand; send but in tests
 
 	driver *driver // of a run that Strait drives batch by batch; nil else
+	goesOn bool    // the component runs it on, and its end is still to be recorded
 	oldJob string  // newest job of the migration before it was called; "" none
 
 	// Guarded by f.mu.
@@ -294,6 +295,9 @@ func (a *action) perform() {
 	}()
 	a.carry()
 	whole = true
+	if a.goesOn { // behind the answer, so that the journal tells things in their order
+		a.f.spawn(a.recordEnd)
+	}
 }
 
 func (a *action) carry() {

@@ -102,7 +102,7 @@ func (a *action) start(answer *entry) error {
 		})
 	}
 	answer.Processed = a.processed()
-	a.f.spawn(a.recordEnd)
+	a.goesOn = true
 	return nil
 }
 
