@@ -8,7 +8,6 @@ import (
 
 	"strait/model/schema"
 	"strait/model/source"
-	"strait/model/value"
 )
 
 // Class says what a change asks for.
@@ -111,36 +110,6 @@ type Progress struct {
 	Doubt string
 }
 
-// Group is one group of offenders of a census.
-type Group struct {
-	Table   string   `json:"table"`
-	Path    string   `json:"path"` // as Change.Path: "" the whole document, else "users.profile.zip"
-	Reason  string   `json:"reason"`
-	Count   int64    `json:"count"`
-	Samples []Sample `json:"samples,omitempty"`
-}
-
-// Sample is one offender.
-type Sample struct {
-	ID       string       `json:"id"`
-	Message  string       `json:"message"`
-	Expected string       `json:"expected,omitempty"`
-	Got      string       `json:"got,omitempty"`
-	Document value.Object `json:"-"`
-}
-
-// Census counts the documents of an environment that do not fit the target.
-type Census struct {
-	Schema    string           `json:"schema"` // hash of the target it was taken against
-	At        time.Time        `json:"at"`
-	Full      bool             `json:"full"`
-	Read      int64            `json:"read"`
-	Offenders int64            `json:"offenders"`        // documents, each once
-	Tables    map[string]int64 `json:"tables,omitempty"` // offenders by table
-	Groups    []Group          `json:"groups,omitempty"` // sorted by table, path, reason
-	Stale     bool             `json:"stale,omitempty"`  // documents were written since
-}
-
 // Evidence is all that is known of one environment.
 type Evidence struct {
 	Env         string
@@ -152,6 +121,12 @@ type Evidence struct {
 	Tables      map[string]int64 // documents by table
 	Progress    map[string]Progress
 	Census      *Census
+	// Certificate is the newest for the target there, revoked ones as well; nil
+	// there never was one.
+	Certificate *Certificate
+	FreshFor    time.Duration        // how long a certificate holds; 0 FreshFor
+	Writers     *Writers             // who looks at documents written since the certificate; nil nobody
+	Backup      *Backup              // the newest verified one that Strait took; nil none
 	DryRuns     map[string]time.Time // newest dry run by migration, since the last push
 	Protected   bool
 	Embedded    bool
@@ -250,6 +225,10 @@ const (
 	ActCancelAll Action = "cancel-all" // every running migration of the component
 	ActWiden     Action = "widen"      // deploy the widened schema
 	ActNarrow    Action = "narrow"     // deploy the target schema
+	ActBackup    Action = "backup"     // export, download and verify
+	ActProve     Action = "prove"      // search for a document that the migrations do not bring to the target
+	ActRehearse  Action = "rehearse"   // the whole passage on a copy in memory
+	ActReveal    Action = "reveal"     // show values of a protected environment's documents
 )
 
 // Refusal is one reason why an action may not go out, and the way out.

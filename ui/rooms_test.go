@@ -75,6 +75,8 @@ var floors = []struct {
 	{"convex/local", []string{"model", "convex/jsrun", "convex/snapshot"}},
 	{"convex/scan", []string{"model"}},
 	{"convex/project", []string{"model", "convex/jsrun", "convex/scan"}},
+	{"convex/census", []string{"model", "plan", "convex/wire", "convex/snapshot"}},
+	{"convex/prove", []string{"model", "plan", "convex/jsrun", "convex/project", "convex/local"}},
 	{"convex/internal/npmtest", nil}, // tests only
 	{"convex/internal/awkward", nil}, // tests only
 	{"convex/fleet", []string{"model", "plan", "convex"}},

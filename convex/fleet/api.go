@@ -23,6 +23,16 @@ type Snapshot struct {
 	Plan     plan.Plan
 	Envs     []EnvSnapshot // in promotion order, same indexes as Plan.Envs and Row.Cells
 	Messages []Message     // newest last, at most 200
+	Proofs   []plan.Proof  // of the newest proof, by row; nil never asked
+	ProofRun *ProofRun     // while one is searched for
+}
+
+// ProofRun is the progress of prove.
+type ProofRun struct {
+	Started   time.Time
+	Row       string // title of the row it is at
+	Rows, Of  int
+	Documents int
 }
 
 // ProjectInfo is what the screen shows of the project.
@@ -64,10 +74,18 @@ type EnvSnapshot struct {
 	DryRun     map[string]*DryRun
 	Census     *plan.Census
 	CensusRun  *CensusRun // while one is being taken
-	SchemaHash string
-	Facts      Facts
-	Validation *Validation // a schema that is being checked against the documents; nil none
-	Deploy     *DeployRun  // the newest deploy that this Strait began; nil none
+	// Certificate is the newest for the target; also a revoked one.
+	Certificate *plan.Certificate
+	Writers     *plan.Writers
+	Backup      *plan.Backup // the newest verified one
+	BackupRun   *BackupRun
+	Rehearsal   *plan.Rehearsal // the newest
+	Rehearsing  *RehearsalRun
+	Revealed    time.Time // until when values of a protected environment are shown; zero masked
+	SchemaHash  string
+	Facts       Facts
+	Validation  *Validation // a schema that is being checked against the documents; nil none
+	Deploy      *DeployRun  // the newest deploy that this Strait began; nil none
 }
 
 // Facts is what a deployment tells of itself, each with its own age. Zero
@@ -243,8 +261,65 @@ type CensusRun struct {
 	Started time.Time
 	Read    int64
 	Total   int64
+	Bytes   int64
 	Table   string
 	Found   int64
+	Page    int           // documents a page, as it is now
+	Budget  CensusBudget  // which it never passes
+	ETA     time.Duration // 0 unknown
+	Resumed bool          // from the place where an earlier one stopped
+}
+
+// CensusBudget bounds what a census reads; 0 no bound.
+type CensusBudget struct{ Documents, Bytes int64 }
+
+// CensusOptions say how a census is taken. The zero value is a full one without
+// bounds.
+type CensusOptions struct {
+	Sample    int64 // documents a table; 0 every one
+	Budget    CensusBudget
+	Rate      float64  // documents a second; 0 no limit
+	Resume    bool     // go on where the last one stopped
+	Tables    []string // nil all of the target
+	Component string   // path of a component that the project defines; "" the root
+}
+
+// BackupRun is the progress of a backup.
+type BackupRun struct {
+	Started time.Time
+	Stage   string // "requested", "exporting", "downloading", "verifying"
+	Detail  string // what the deployment says of it
+	Bytes   int64  // downloaded
+	Size    int64  // 0 not told
+	Read    int64  // documents verified
+}
+
+// RehearseOptions say which copy a rehearsal works on; the first that is given.
+type RehearseOptions struct {
+	Export string // file of an export
+	Sample int    // documents a table, read from the deployment
+	// Generate is how many documents a table to make up, by the shape that is
+	// deployed there.
+	Generate int
+	Seed     uint64
+}
+
+// RehearsalRun is the progress of a rehearsal.
+type RehearsalRun struct {
+	Started   time.Time
+	Stage     string // "reading 3 tables", "widen", "migrations:setTeamPlan", "census", "narrow"
+	Migration string // that runs; "" none
+	Done, Of  int64  // documents of the stage; Of -1 unknown
+}
+
+// ProveOptions say how long prove searches.
+type ProveOptions struct {
+	Documents int      // a row; 0 is 2,000
+	Seed      uint64   // 0 is 1: the same documents every time
+	Rows      []string // titles or tables; nil all
+	// Env is the environment whose documents and active schema are taken; ""
+	// none, and the widest of all active schemas that are known.
+	Env string
 }
 
 // Message is something that happened, for the toast line and the messages page.
@@ -271,8 +346,12 @@ type Command struct {
 	Steps      int           // of a supervised run: pause after so many batches; 0 never
 	Throttle   time.Duration // of a supervised run: rest between two batches
 	Typed      string
-	Override   string // reason for acting before the environment ahead is clean
-	By         string // "screen", "cli"
+	Override   string         // reason for acting before the environment ahead is clean
+	By         string         // "screen", "cli"
+	Census     *CensusOptions // nil: a full one
+	Rehearse   *RehearseOptions
+	Prove      *ProveOptions
+	BackupTo   string // file; "" below .strait/backups
 }
 
 // Tuning changes a supervised run between two batches; nil leaves a thing as

@@ -1,0 +1,57 @@
+// Package census counts the documents that do not fit the target, next to the
+// data of a deployment (convex-wire.md 14.2) or in an export, and gathers
+// samples of them. It only reads.
+package census
+
+import (
+	"time"
+
+	"strait/model/schema"
+	"strait/plan"
+)
+
+// Options of a census.
+type Options struct {
+	Target *schema.Schema
+	// Tables to count; nil all of Target. Those in Proved are not read, for the
+	// reason given (plan.BySchema …).
+	Tables []string
+	Proved map[string]string
+	// Counts are the documents by table, as far as they are known.
+	Counts      map[string]int64
+	Component   string // path; "" the root
+	ComponentID string // of a deployment's component
+	Sample      int64  // documents a table; 0 every one
+	Budget      Budget
+	Rate        float64 // documents a second; 0 no limit
+	Seed        uint64  // where samples are taken; 0 chosen
+	// Resume goes on where State says an earlier census of the same target
+	// stopped. Saved takes the state after each page.
+	Resume *State
+	Saved  func(State)
+	// Progress is called after each page, never twice at once.
+	Progress func(Progress)
+	Now      func() time.Time // default time.Now
+}
+
+// Budget bounds what is read; 0 no bound. It is never passed.
+type Budget struct{ Documents, Bytes int64 }
+
+// Progress of a census.
+type Progress struct {
+	Table              string
+	Read, Found, Bytes int64
+	Total              int64 // documents to read; -1 unknown
+	Page               int   // documents a page, as it is now
+}
+
+// State is what a census keeps of itself to be resumed: it can be written as
+// JSON, and holds ids of documents but none of their contents.
+type State struct {
+	Census  plan.Census       `json:"census"`            // as far as it has come
+	Cursors map[string]string `json:"cursors,omitempty"` // of tables that were begun
+	Done    []string          `json:"done,omitempty"`
+}
+
+// Size is how large the documents of a table are, as far as some were weighed.
+type Size = plan.Size
