@@ -43,6 +43,10 @@ type Progress struct {
 	Read, Found, Bytes int64
 	Total              int64 // documents to read; -1 unknown
 	Page               int   // documents a page, as it is now
+	// Size is how many bytes there are to read, of which Bytes are read: of a
+	// snapshot the text of its documents; 0 unknown.
+	Size int64
+	ETA  time.Duration // 0 unknown
 }
 
 // State is what a census keeps of itself to be resumed: it can be written as

@@ -24,34 +24,17 @@ const maxLine = 16 << 20
 // fields included. It ends after the first error.
 func (a *Archive) Documents(t Table) iter.Seq2[value.Object, error] {
 	return func(yield func(value.Object, error) bool) {
-		e := a.entries[tableName{t.Component, t.Name}]
-		if e == nil {
-			yield(nil, fmt.Errorf("snapshot %s has no table %q", a.path, t.Name))
+		l, err := a.Lines(t)
+		if err != nil {
+			yield(nil, err)
 			return
 		}
-		decode := decodeUniform
-		switch e.encoding {
-		case plain:
-			decode = decodePlain
-		case legacy:
-			overrides, err := readOverrides(e.marker)
-			if err != nil {
-				yield(nil, fmt.Errorf("snapshot %s: %w", a.path, err))
-				return
+		for line, err := range l.All() {
+			var doc value.Object
+			if err == nil {
+				doc, err = l.Decode(line.N, line.Text)
 			}
-			decode = func(text []byte) (value.Value, error) { return decodeLegacy(text, e.shape, overrides) }
-		}
-		for line, err := range lines(e.documents) {
-			if err != nil {
-				yield(nil, fmt.Errorf("snapshot %s: %w", a.path, err))
-				return
-			}
-			doc, err := object(decode(line.text))
-			if err != nil {
-				yield(nil, fmt.Errorf("snapshot %s: %s:%d: %w", a.path, e.documents.Name, line.n, err))
-				return
-			}
-			if !yield(doc, nil) {
+			if !yield(doc, err) || err != nil {
 				return
 			}
 		}

@@ -37,6 +37,7 @@ type Archive struct {
 	path    string
 	tables  []Table
 	entries map[tableName]*entry
+	stored  map[string]*zip.File // _storage/documents.jsonl by component
 	// Skipped names what the archive holds beyond documents of user tables.
 	Skipped []string
 	// Stored is how many stored files the archive holds.
@@ -91,7 +92,7 @@ func New(r io.ReaderAt, size int64, name string) (*Archive, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", name, err)
 	}
-	a := &Archive{path: name, entries: map[tableName]*entry{}, close: func() error { return nil }}
+	a := &Archive{path: name, entries: map[tableName]*entry{}, stored: map[string]*zip.File{}, close: func() error { return nil }}
 	if err := a.index(z.File); err != nil {
 		return nil, fmt.Errorf("open snapshot %s: %w", name, err)
 	}
@@ -166,6 +167,9 @@ func (a *Archive) index(files []*zip.File) error {
 			}
 			numbers[component] = n
 		case strings.HasPrefix(table, "_"):
+			if table == storageTable {
+				a.stored[component] = f
+			}
 			a.Skipped = append(a.Skipped, f.Name)
 		default:
 			if err := checkNames(component, table); err != nil {
