@@ -23,6 +23,10 @@ type Census struct {
 	Counts     map[string]TableCount `json:"counts,omitempty"` // every table of the target that exists there
 	Groups     []Group               `json:"groups,omitempty"` // sorted by table, path, reason
 	Stale      bool                  `json:"stale,omitempty"`  // documents were written since and not looked at
+	// Brought says why documents were brought here page by page rather than
+	// checked where they lie; "" they were not. It changes the cost, not the
+	// result.
+	Brought string `json:"brought,omitempty"`
 }
 
 // TableCount is what a census knows of one table.
@@ -36,6 +40,10 @@ type TableCount struct {
 	// Most is, of a sampled table, the number of offenders that it has at most,
 	// with 95 % confidence; else Offenders.
 	Most int64 `json:"most"`
+	// Failed says why the table was not read to its end although the census
+	// went on with others; "" it was, or Census.Stopped says why not.
+	Failed string `json:"failed,omitempty"`
+	Size   Size   `json:"size,omitzero"` // of the documents read
 }
 
 // Why a table needs no reading.

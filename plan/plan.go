@@ -158,8 +158,9 @@ type Attestation struct {
 
 // Size is how large the documents of a table are, as sampled.
 type Size struct {
-	Sampled       int64 // documents that were read
-	Mean, Largest int64 // bytes, as Convex counts them
+	Sampled int64 `json:"sampled"` // documents that were read
+	Mean    int64 `json:"mean"`    // bytes, as Convex counts them
+	Largest int64 `json:"largest"`
 }
 
 // Input is everything a plan is made from.
