@@ -3,154 +3,159 @@ package census
 import (
 	"cmp"
 	"slices"
-	"strings"
 
 	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
 )
 
-// samplesKept is how many documents of a group are kept.
-const samplesKept = 5
+const (
+	maxSamples = 5   // of a group
+	maxGroups  = 500 // of a table; documents may bring any number of extra fields
+	maxText    = 16 << 10
+)
 
-// tally counts one table: what was read of it, and the groups of offenders. It
-// is not safe for concurrent use; tallies of parts of a table are added up.
-type tally struct {
-	table *schema.Table
-	ids   schema.Tables
-	// count is what is known of the table; take and add keep Read and
-	// Offenders, the owner the rest.
-	count   plan.TableCount
-	bytes   int64
-	largest int64
-	groups  map[groupKey]*plan.Group
+// share counts what one reader finds of one table, so that several can count a
+// table together: merged in any order, the groups hold the samples that come
+// first in the table. It is not safe for concurrent use.
+type share struct {
+	read, bytes, offenders int64
+	weighed, largest       int64 // documents whose size is known, and that of the largest
+	groups                 map[groupKey]*group
 }
 
 type groupKey struct{ path, reason string }
 
-// newTally counts a table of which no document was read yet. ids tell the
-// tables of ids apart; nil accepts every id.
-func newTally(table *schema.Table, ids schema.Tables) *tally {
-	return &tally{table: table, ids: ids, groups: map[groupKey]*plan.Group{}}
+type group struct {
+	count   int64
+	samples []placed // by line
+	last    int      // line of the document counted last
 }
 
-// take counts one document. It keeps the document if it becomes a sample.
-func (t *tally) take(doc value.Object) {
-	t.weigh(int64(value.Size(doc)))
-	if t.table.FitsDocument(doc, t.ids) {
-		return
-	}
-	t.count.Offenders++
-	for key, v := range grouped(t.table, doc, t.ids) {
-		g := t.group(key)
-		g.Count++
-		g.keep(doc, v)
-	}
+// placed is a sample and the line of its document: its place in the table.
+type placed struct {
+	plan.Sample
+	line int
 }
 
-// weigh counts one document that was read, by its size.
-func (t *tally) weigh(size int64) {
-	t.count.Read++
+// weigh counts a document that was read, by its size.
+func (t *share) weigh(size int64) {
+	t.read++
 	t.bytes += size
+	t.weighed++
 	t.largest = max(t.largest, size)
 }
 
-func (t *tally) group(key groupKey) *group {
-	g := t.groups[key]
-	if g == nil {
-		g = &plan.Group{Table: t.table.Name, Path: key.path, Reason: key.reason}
-		t.groups[key] = g
+// take counts the violations of the document of a line, from 1. Lines ascend.
+func (t *share) take(table string, line int, doc value.Object, violations []schema.Violation) {
+	t.offenders++
+	for _, v := range violations {
+		g := t.group(groupKey{pathOf(table, v.Field), v.Reason}, table)
+		if g.last == line {
+			continue // a document counts once in a group
+		}
+		g.count++
+		g.last = line
+		g.keep(line, doc, v)
 	}
-	return (*group)(g)
 }
 
-// group is a group that is being gathered.
-type group plan.Group
-
-// keep makes the document a sample of the group, as long as there is room.
-func (g *group) keep(doc value.Object, v schema.Violation) {
-	if len(g.Samples) < samplesKept {
-		g.Samples = append(g.Samples, sampleOf(doc, v))
+func (g *group) keep(line int, doc value.Object, v schema.Violation) {
+	if len(g.samples) < maxSamples {
+		g.samples = append(g.samples, placed{sampleOf(doc, v), line})
 	}
+}
+
+// group is the group of a key; that of the whole document for one more than a
+// table may have.
+func (t *share) group(key groupKey, table string) *group {
+	g := t.groups[key]
+	if g == nil && len(t.groups) >= maxGroups {
+		key.path = table
+		g = t.groups[key]
+	}
+	if g == nil {
+		if t.groups == nil {
+			t.groups = map[groupKey]*group{}
+		}
+		g = &group{}
+		t.groups[key] = g
+	}
+	return g
 }
 
 // sampleOf is a document with the place at which it does not fit.
 func sampleOf(doc value.Object, v schema.Violation) plan.Sample {
 	id, _ := doc.Get("_id")
 	text, _ := id.(string)
-	return plan.Sample{ID: text, Place: v.Path, Message: v.Message, Expected: v.Expected, Got: v.Got, Document: doc}
-}
-
-// grouped are the groups that a document is an offender of, each with the
-// first violation that makes it one: a document counts once in a group.
-func grouped(table *schema.Table, doc value.Object, ids schema.Tables) map[groupKey]schema.Violation {
-	violations := table.CheckDocument(doc, ids)
-	out := make(map[groupKey]schema.Violation, len(violations))
-	for _, v := range violations {
-		key := groupKey{fieldPath(table.Name, v.Field), v.Reason}
-		if _, seen := out[key]; !seen {
-			out[key] = v
-		}
+	message := v.Message
+	if len(message) > maxText {
+		message = message[:maxText] + "…"
 	}
-	return out
+	return plan.Sample{ID: text, Place: v.Path, Message: message, Expected: v.Expected, Got: v.Got, Document: doc}
 }
 
-// fieldPath is a violation's field as the plan writes paths.
-func fieldPath(table, field string) string {
+// pathOf is a violation's field as the plan writes paths.
+func pathOf(table, field string) string {
 	switch {
 	case field == "":
 		return ""
-	case strings.IndexByte("[{.", field[0]) >= 0:
+	case field[0] == '[' || field[0] == '{' || field[0] == '.':
 		return table + field
 	}
 	return table + "." + field
 }
 
-// add adds what was counted of another part of the same table.
-func (t *tally) add(other *tally) {
-	t.count.Read += other.count.Read
-	t.count.Offenders += other.count.Offenders
-	t.bytes += other.bytes
-	t.largest = max(t.largest, other.largest)
-	for key, from := range other.groups {
-		g := t.group(key)
-		g.Count += from.Count
-		for _, s := range from.Samples {
-			if len(g.Samples) < samplesKept {
-				g.Samples = append(g.Samples, s)
-			}
-		}
+// merge adds what another reader has found of the same table.
+func (t *share) merge(table string, o *share) {
+	t.read += o.read
+	t.bytes += o.bytes
+	t.offenders += o.offenders
+	t.weighed += o.weighed
+	t.largest = max(t.largest, o.largest)
+	for key, from := range o.groups {
+		g := t.group(key, table)
+		g.count += from.count
+		g.samples = append(g.samples, from.samples...)
+		slices.SortStableFunc(g.samples, func(a, b placed) int { return cmp.Compare(a.line, b.line) })
+		g.samples = g.samples[:min(len(g.samples), maxSamples)]
 	}
 }
 
-// size is how large the documents are that were read.
-func (t *tally) size() plan.Size {
-	if t.count.Read == 0 {
+// groupsOf are the groups as a census tells them.
+func (t *share) groupsOf(table string) []plan.Group {
+	var out []plan.Group
+	for key, g := range t.groups {
+		group := plan.Group{Table: table, Path: key.path, Reason: key.reason, Count: g.count}
+		for _, s := range g.samples {
+			group.Samples = append(group.Samples, s.Sample)
+		}
+		out = append(out, group)
+	}
+	slices.SortFunc(out, func(a, b plan.Group) int {
+		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
+	})
+	return out
+}
+
+// size is how large the documents are.
+func (t *share) size() plan.Size {
+	if t.read == 0 || t.weighed == 0 {
 		return plan.Size{}
 	}
-	return plan.Size{Sampled: t.count.Read, Mean: t.bytes / t.count.Read, Largest: t.largest}
+	return plan.Size{Sampled: t.weighed, Mean: t.bytes / t.read, Largest: t.largest}
 }
 
-// sum fills in what the tallies of a census's tables, one a table, come to:
-// read, bytes, offenders, tables, counts and groups.
-func sum(out *plan.Census, tables []*tally) {
-	out.Read, out.Bytes, out.Offenders, out.Groups = 0, 0, 0, nil
-	out.Tables, out.Counts = map[string]int64{}, map[string]plan.TableCount{}
-	for _, t := range tables {
-		out.Read += t.count.Read
-		out.Bytes += t.bytes
-		out.Offenders += t.count.Offenders
-		count := t.count
-		count.Size = t.size()
-		out.Counts[t.table.Name] = count
-		if count.Proved == "" {
-			out.Tables[t.table.Name] = count.Offenders
-		}
-		for _, g := range t.groups {
-			out.Groups = append(out.Groups, *g)
-		}
+// addTo adds the table to a census: what count says of it, and what was found.
+func (t *share) addTo(out *plan.Census, table string, count plan.TableCount) {
+	out.Read += t.read
+	out.Bytes += t.bytes
+	out.Offenders += t.offenders
+	count.Read, count.Offenders, count.Size = t.read, t.offenders, t.size()
+	out.Counts[table] = count
+	if count.Proved == "" {
+		out.Tables[table] = t.offenders
 	}
-	slices.SortFunc(out.Groups, func(a, b plan.Group) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
-	})
+	out.Groups = append(out.Groups, t.groupsOf(table)...)
+	slices.SortStableFunc(out.Groups, func(a, b plan.Group) int { return cmp.Compare(a.Table, b.Table) })
 }

@@ -249,7 +249,7 @@ func (r *reading) check(ctx context.Context) error {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	for i := range found {
-		r.tables[i].found.merge(&found[i])
+		r.tables[i].found.merge(r.tables[i].table.Name, &found[i])
 	}
 	return nil
 }
@@ -262,8 +262,7 @@ func (r *reading) checkBlock(b *block, t *share) error {
 			return err
 		}
 		from = end
-		t.read++
-		t.bytes += int64(value.Size(doc))
+		t.weigh(int64(value.Size(doc)))
 		if b.of.table.FitsDocument(doc, r.ids) {
 			continue
 		}
@@ -301,14 +300,8 @@ func (r *reading) census() *plan.Census {
 	}
 	for _, t := range r.tables {
 		f := &t.found
-		out.Read += f.read
-		out.Bytes += f.bytes
-		out.Offenders += f.offenders
-		out.Tables[t.table.Name] = f.offenders
-		out.Counts[t.table.Name] = plan.TableCount{Documents: f.read, Read: f.read, Offenders: f.offenders, Most: f.offenders}
-		out.Groups = append(out.Groups, f.groupsOf(t.table.Name)...)
+		f.addTo(out, t.table.Name, plan.TableCount{Documents: f.read, Most: f.offenders})
 	}
-	slices.SortStableFunc(out.Groups, func(a, b plan.Group) int { return cmp.Compare(a.Table, b.Table) })
 	return out
 }
 

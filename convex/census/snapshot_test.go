@@ -201,7 +201,7 @@ func TestSnapshotIsCheckDocumentOfAll(t *testing.T) {
 					}
 					seen[key] = true
 					counts[key]++
-					if id, _ := doc.Get("_id"); len(samples[key]) < sharedSamples {
+					if id, _ := doc.Get("_id"); len(samples[key]) < maxSamples {
 						samples[key] = append(samples[key], id.(string)+v.Path+v.Message)
 					}
 				}
@@ -271,7 +271,7 @@ func TestSnapshotOfManyBlocks(t *testing.T) {
 	if last.Read != 20_000 || last.Found != 200 || last.Bytes != last.Size || last.ETA != 0 {
 		t.Errorf("at the end %+v", last)
 	}
-	if got.Offenders != 200 || len(got.Groups) != 1 || len(got.Groups[0].Samples) != sharedSamples {
+	if got.Offenders != 200 || len(got.Groups) != 1 || len(got.Groups[0].Samples) != maxSamples {
 		t.Fatalf("%+v", got)
 	}
 	for i, s := range got.Groups[0].Samples {
