@@ -8,7 +8,8 @@ import (
 )
 
 // commit is what one commit changed, kept for a while so that transactions
-// and live queries can be told what touched them. It holds keys, no documents.
+// and live queries can be told what touched them. Of the newest it holds the
+// documents too, for the stream of changes (deltas.go).
 type commit struct {
 	ts      uint64
 	source  string // function that wrote
@@ -16,6 +17,8 @@ type commit struct {
 	whole   map[tableRef]struct{} // tables made, dropped or loaded as a whole
 	schemas map[string]struct{}   // components whose schema or tables changed
 	epoch   bool                  // what all functions rest on changed: code, active schemas, indexes
+	unseen  bool                  // documents came or went that writes does not list
+	held    int                   // bytes of the documents that writes holds
 }
 
 type loggedWrite struct {
@@ -25,6 +28,7 @@ type loggedWrite struct {
 	oldCreated, newCreated uint64
 	indexes                []string // names of declared indexes, shared
 	keys                   []keyChange
+	doc                    *document // what was written; nil: deleted, or no longer kept
 }
 
 // What the deployment remembers.
@@ -83,6 +87,7 @@ func (d *Deployment) commit(tx *transaction, source string) (uint64, error) {
 	}
 	c := &commit{source: source, schemas: map[string]struct{}{}}
 	c.writes, c.whole = tx.logged()
+	c.unseen = len(c.writes) < len(tx.writes)
 	for ref := range tx.created {
 		c.schemas[ref.component] = struct{}{}
 	}
@@ -164,6 +169,7 @@ func (d *Deployment) publish(next *snapshot, c *commit, oldBytes int) {
 		d.logFrom = d.commits[drop].ts
 		drop++
 	}
+	d.history.add(d.commits, drop)
 	clear(d.commits[:drop])
 	d.commits = d.commits[drop:]
 	d.recent = append(d.recent, pastSnapshot{latest, oldBytes})

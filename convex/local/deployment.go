@@ -42,6 +42,7 @@ type Deployment struct {
 	commits     []*commit
 	logged      int    // commits and their writes
 	logFrom     uint64 // what changed after this timestamp is known
+	history     history
 	recent      []pastSnapshot
 	recentBytes int
 	news        chan struct{}          // closed by the next commit

@@ -230,7 +230,7 @@ func (r *importRun) install(merged map[tableRef]mergedTable, force bool) (bool, 
 // next is latest with the tables of the import.
 func (r *importRun) next(latest *snapshot, merged map[tableRef]mergedTable) (*snapshot, *commit, int, error) {
 	next := &snapshot{code: latest.code, spaces: maps.Clone(latest.spaces)}
-	c := &commit{source: "import", epoch: true, whole: map[tableRef]struct{}{}, schemas: map[string]struct{}{}}
+	c := &commit{source: "import", epoch: true, unseen: true, whole: map[tableRef]struct{}{}, schemas: map[string]struct{}{}}
 	frame, old := r.d.frames.Add(1), 0
 	for _, at := range r.also {
 		c.whole[at] = struct{}{}

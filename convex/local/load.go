@@ -185,7 +185,7 @@ func (d *Deployment) DeleteTable(component, table string) error {
 	}
 	next := latest.with(component, func(own *space) { own.drop(table) })
 	d.publish(next, &commit{
-		source: "delete table", epoch: true,
+		source: "delete table", epoch: true, unseen: true,
 		whole:   map[tableRef]struct{}{{component, table}: {}},
 		schemas: map[string]struct{}{component: {}},
 	}, int(s.table(table).bytes))

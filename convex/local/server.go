@@ -88,6 +88,10 @@ func (d *Deployment) Handler() http.Handler {
 	mux.HandleFunc("POST /api/query_at_ts", d.queryAtTS)
 	mux.HandleFunc("POST /api/run_test_function", answered(d.runTestFunction))
 	mux.HandleFunc("GET /api/shapes2", answered(d.shapes2))
+	for _, method := range []string{"GET ", "POST "} {
+		mux.HandleFunc(method+"/api/list_snapshot", answered(d.listSnapshot))
+		mux.HandleFunc(method+"/api/document_deltas", answered(d.documentDeltas))
+	}
 	mux.HandleFunc("GET /api/get_indexes", answered(d.getIndexes))
 	mux.HandleFunc("POST /api/prepare_schema", answered(d.prepareSchema))
 	schemaState := answered(d.rootSchemaState)
@@ -120,7 +124,7 @@ func (d *Deployment) Handler() http.Handler {
 var absent = []string{
 	"/api/app_metrics/", "/api/actions/", "/api/storage/",
 	"/api/delete_tables", "/api/delete_component", "/api/delete_scheduled_functions_table", "/api/list_environment_variables",
-	"/api/list_snapshot", "/api/document_deltas", "/api/json_schemas", "/api/get_table_column_names",
+	"/api/json_schemas", "/api/get_table_column_names",
 	"/api/public_openapi.json", "/api/dashboard_openapi.json", "/api/v1/openapi.json",
 	"/api/v1/deployment_info", "/api/v1/pause_deployment", "/api/v1/unpause_deployment", "/api/v1/list_audit_log_events",
 	"/api/v1/data/", "/api/v1/list_usage_limits", "/api/v1/create_usage_limit", "/api/v1/update_usage_limit/", "/api/v1/delete_usage_limit/", "/api/v1/get_current_usage",

@@ -168,7 +168,7 @@ func (tx *transaction) logged() (writes []loggedWrite, whole map[tableRef]struct
 			l.hadOld, l.oldCreated = true, w.old.created
 		}
 		if w.new != nil {
-			l.hasNew, l.newCreated = true, w.new.created
+			l.hasNew, l.newCreated, l.doc = true, w.new.created, w.new
 		}
 		if len(w.keys) > 0 {
 			n, ok := names[w.ref]

@@ -132,6 +132,9 @@ func readDeltas(text []byte, cursor int64) (Deltas, error) {
 		return Deltas{}, errors.New("unexpected answer")
 	}
 	page := Deltas{Cursor: *body.Cursor, More: *body.More, Changes: make([]Change, 0, len(body.Values))}
+	if page.Cursor < cursor && len(body.Values) == 0 && !page.More {
+		page.Cursor = cursor // the cursor was ahead of the newest commit
+	}
 	if page.Cursor < cursor || page.More && page.Cursor == cursor {
 		return Deltas{}, fmt.Errorf("the changes do not go on: cursor %d after %d", page.Cursor, cursor)
 	}

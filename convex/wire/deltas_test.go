@@ -95,7 +95,7 @@ func TestOddDeltas(t *testing.T) {
 		"null":              `null`,
 		"without a cursor":  `{"values":[],"hasMore":false}`,
 		"without values":    `{"cursor":9,"hasMore":false}`,
-		"going back":        `{"values":[],"cursor":1,"hasMore":false}`,
+		"going back":        `{"values":[],"cursor":1,"hasMore":true}`,
 		"standing still":    `{"values":[],"cursor":5,"hasMore":true}`,
 		"a float cursor":    `{"values":[],"cursor":9.5,"hasMore":false}`,
 		"a change of text":  `{"values":["x"],"cursor":9,"hasMore":false}`,
