@@ -85,8 +85,12 @@ type Certificate struct {
 	Started    time.Time        `json:"started"`
 	Ended      time.Time        `json:"ended"`
 	Tool       string           `json:"tool"`             // "strait 1.2.0"
-	Revoked    time.Time        `json:"revoked,omitzero"` // zero: it stands
-	Why        string           `json:"why,omitempty"`    // it was revoked
+	Active     string           `json:"active,omitempty"` // hash of the schema that was deployed; "" none
+	// Pushed is the moment of the deployment's last push when it was issued, by
+	// its own clock, in milliseconds; 0 it does not tell.
+	Pushed  float64   `json:"pushed,omitempty"`
+	Revoked time.Time `json:"revoked,omitzero"` // zero: it stands
+	Why     string    `json:"why,omitempty"`    // it was revoked
 }
 
 // Writers is the watch for old-shape writers: code that goes on writing

@@ -10,8 +10,8 @@ import (
 	"strait/model/schema"
 )
 
-// FreshFor is how long a census counts as fresh when nothing is known to have
-// been written since.
+// FreshFor is how long a census that gave no certificate counts as fresh when
+// nothing is known to have been written since.
 const FreshFor = time.Hour
 
 // Make makes the plan: what changes where, and where each environment stands.

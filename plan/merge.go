@@ -82,15 +82,17 @@ func (s *stand) unwidened() (out []Refusal) {
 	return out
 }
 
-// unproven wants a full fresh census of zero, but for tables that the active
-// schema vouches for or that are empty.
+// unproven wants a certificate that holds, or a full fresh census of zero, but
+// for tables that the active schema vouches for or that are empty.
 func (s *stand) unproven(tables []string) []Refusal {
 	open := s.open(tables)
 	if len(open) == 0 {
 		return nil
 	}
 	switch why, n := s.counted(open, ""); {
-	case why != "" && s.Census == nil:
+	case why != "" && s.oldWriters() != "":
+		return []Refusal{{"old-shape-writers", s.oldWriters(), "deploy code that writes the new shape and migrate them; then " + s.way(ActCensus)}}
+	case why != "" && s.Census == nil && s.Certificate == nil:
 		return []Refusal{{"census-missing", "it is not known how many documents misfit in " + strings.Join(open, ", "), s.way(ActCensus)}}
 	case why != "":
 		return []Refusal{{"census-stale", why, s.way(ActCensus)}}

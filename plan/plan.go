@@ -124,18 +124,24 @@ type Evidence struct {
 	// Certificate is the newest for the target there, revoked ones as well; nil
 	// there never was one.
 	Certificate *Certificate
-	FreshFor    time.Duration        // how long a certificate holds; 0 FreshFor
-	Writers     *Writers             // who looks at documents written since the certificate; nil nobody
-	Backup      *Backup              // the newest verified one that Strait took; nil none
-	DryRuns     map[string]time.Time // newest dry run by migration, since the last push
-	Protected   bool
-	Embedded    bool
-	Deploys     bool // strait.toml names the command that deploys the project there
-	MadeUp      bool // invented for a newcomer, listed by nobody: the fleet gate looks away
-	Partial     bool // not all that is watched was told yet: the fleet gate takes it for silent
-	Armed       bool
-	LastPush    time.Time
-	Sizes       map[string]Size // of documents, by table, as far as some were read
+	FreshFor    time.Duration // how long a certificate holds; 0 CertifiedFor
+	// Doubt says why the certificate does not count yet, though it stands: it is
+	// of an earlier process or connection and is being checked again. "" none.
+	Doubt   string
+	Writers *Writers // who looks at documents written since the certificate; nil nobody
+	// Written is the newest sign that documents of the target's tables changed,
+	// as far as this process saw; zero none.
+	Written   time.Time
+	Backup    *Backup              // the newest verified one that Strait took; nil none
+	DryRuns   map[string]time.Time // newest dry run by migration, since the last push
+	Protected bool
+	Embedded  bool
+	Deploys   bool // strait.toml names the command that deploys the project there
+	MadeUp    bool // invented for a newcomer, listed by nobody: the fleet gate looks away
+	Partial   bool // not all that is watched was told yet: the fleet gate takes it for silent
+	Armed     bool
+	LastPush  time.Time
+	Sizes     map[string]Size // of documents, by table, as far as some were read
 	// Attested is what people vouch for, by step: StepWiden, StepMigrate,
 	// StepNarrow. It is shown where Strait cannot see for itself.
 	Attested map[string]Attestation

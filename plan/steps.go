@@ -95,8 +95,8 @@ func (s *stand) lostText(tables []string) string {
 }
 
 // migrate is done when no stored document misfits: enforced by the active
-// schema, no documents, or a full fresh census of zero. names are the
-// definitions that work on it.
+// schema, no documents, a certificate that holds, or a full fresh census of
+// zero. names are the definitions that work on it.
 func (s *stand) migrate(tables []string, path string, names []string, widen Step) Step {
 	if st, bad := s.notKnown(); bad {
 		return s.byHand(StepMigrate, st)
@@ -107,8 +107,8 @@ func (s *stand) migrate(tables []string, path string, names []string, widen Step
 	}
 	counted, n := s.counted(open, path)
 	if counted == "" && n == 0 {
-		return Step{State: Done, At: s.Census.At, Evidence: fmt.Sprintf(
-			"no document misfits; %s read, counted %s", documents(s.Census.Read), ago(s.Now, s.Census.At))}
+		at, text := s.proof(open)
+		return Step{State: Done, At: at, Evidence: text}
 	}
 	names = slices.DeleteFunc(slices.Clone(names), func(name string) bool {
 		d := s.definition(name)
@@ -281,13 +281,21 @@ func (s *stand) whyClosed(tables []string) string {
 }
 
 // counted is the number of documents of these tables that misfit, at or around
-// path ("" anywhere); why says why the census cannot be relied on, "" when it can.
+// path ("" anywhere); why says why neither certificate nor census can be relied
+// on, "" when one can.
 func (s *stand) counted(tables []string, path string) (why string, n int64) {
-	if why := staleness(s.Census, s.hash, s.Now); why != "" {
+	uncertified := s.uncertified(tables)
+	if uncertified == "" {
+		return "", 0
+	}
+	if why := s.staleness(); why != "" {
+		if c := s.Certificate; c != nil && (s.Census == nil || !s.Census.At.After(c.Ended)) {
+			why = uncertified // it says more of the same count
+		}
 		return why, 0
 	}
 	for _, t := range tables {
-		if _, read := s.Census.Tables[t]; !read {
+		if !s.Census.looked(t) {
 			return "the last census did not read " + t, 0
 		}
 	}
@@ -305,22 +313,43 @@ func (s *stand) counted(tables []string, path string) (why string, n int64) {
 	return "", n
 }
 
-// staleness says why a census is no full and fresh one of this target; "" when
-// it is.
-func staleness(c *Census, hash func() string, now time.Time) string {
+// looked reports whether a census says something of a table's documents: it
+// read them, or proved by what they are that it need not. That the schema of
+// then enforced it says nothing of later.
+func (c *Census) looked(table string) bool {
+	_, read := c.Tables[table]
+	proved := c.Counts[table].Proved
+	return read || proved == ByEmpty || proved == ByShapes
+}
+
+// staleness says why the census is no full and fresh one of this target; ""
+// when it is.
+func (s *stand) staleness() string {
+	c := s.Census
 	switch {
 	case c == nil:
 		return "not counted yet"
-	case hash == nil || c.Schema != hash():
+	case s.hash == nil || c.Schema != s.hash():
 		return "the last census was taken against another target"
 	case !c.Full:
 		return "the last census was not full"
+	case s.revokedSince(c.At):
+		return s.uncertified(nil)
 	case c.Stale:
 		return "documents were written since the last census"
-	case now.Sub(c.At) > FreshFor:
+	case s.Now.Sub(c.At) > FreshFor:
 		return "the last census is older than an hour"
 	}
-	return ""
+	if c.Offenders > 0 {
+		return "" // no proof, but a count that says where
+	}
+	return s.oldWriters()
+}
+
+// revokedSince reports whether what was counted at a time was revoked later.
+func (s *stand) revokedSince(at time.Time) bool {
+	c := s.Certificate
+	return c != nil && c.Schema == s.hash() && c.Revoked.After(at)
 }
 
 func (s *stand) censusText(why string, n int64) string {

@@ -28,7 +28,11 @@ const (
 func (a *action) takeCensus(answer *entry) error {
 	defer a.f.change(func() { a.e.counting, a.e.stopCount = nil, nil })
 	open, counts, total, writes := a.censusTables()
-	a.f.change(func() { a.e.counting = &CensusRun{Started: a.f.now(), Total: total} })
+	var began censusBegin
+	a.f.change(func() {
+		began = censusBegin{at: a.f.now().Round(0), pushed: a.e.pushedAt, active: a.e.hash, writes: writes}
+		a.e.counting = &CensusRun{Started: began.at, Total: total}
+	})
 	watch, err := a.watchWrites(open)
 	if err == nil {
 		var census *plan.Census
@@ -36,7 +40,7 @@ func (a *action) takeCensus(answer *entry) error {
 			// A write may be known there and not announced yet.
 			var written bool
 			if written, err = watch.barrier(a.ctx); err == nil {
-				a.found(census, watch, written, writes, answer)
+				a.found(census, watch, written, began, answer)
 				return nil
 			}
 		}
@@ -74,10 +78,16 @@ func (a *action) countAll(open []*schema.Table, counts map[string]int64) (*plan.
 
 // found publishes a census, and from then on watches for it instead of for the
 // one before.
-func (a *action) found(census *plan.Census, watch *writeWatch, written bool, writes uint64, answer *entry) {
+func (a *action) found(census *plan.Census, watch *writeWatch, written bool, began censusBegin, answer *entry) {
 	var old *writeWatch
+	var record []entry
 	a.f.change(func() {
-		census.Stale = written || watch.dirty || a.e.writes != writes || a.e.client != a.client
+		census.Started, census.Deployment = began.at, a.place
+		a.fillCounts(census)
+		census.Stale = written || watch.dirty || a.e.writes != began.writes || a.e.client != a.client
+		if census.Stale {
+			a.e.written = a.f.now().Round(0)
+		}
 		old, a.e.watchingWrites = a.e.watchingWrites, watch
 		a.e.census, a.counted, watch.over = census, census, true
 		text := "census: every document fits the target"
@@ -88,11 +98,43 @@ func (a *action) found(census *plan.Census, watch *writeWatch, written bool, wri
 			text += "; documents were written meanwhile"
 		}
 		a.f.say("info", a.c.Env, text)
+		record = a.judgeCensus(census, began)
 	})
 	if old != nil {
 		old.stop()
 	}
+	for _, x := range record {
+		a.f.recordOf(a.e, x)
+	}
 	answer.Offenders, answer.Schema, answer.Processed = &census.Offenders, census.Schema, census.Read
+}
+
+// censusBegin is how things stood when a census began.
+type censusBegin struct {
+	at     time.Time
+	pushed float64 // as env.pushedAt
+	active string  // hash of the active schema
+	writes uint64
+}
+
+// fillCounts says of every table what the census knows of it. f.mu is held.
+func (a *action) fillCounts(c *plan.Census) {
+	c.Counts = map[string]plan.TableCount{}
+	cmp := a.e.compared()
+	for _, t := range a.schema.Tables {
+		n, known := a.e.tables[t.Name]
+		bad, read := c.Tables[t.Name]
+		k := plan.TableCount{Documents: n, Offenders: bad, Most: bad}
+		switch {
+		case read:
+			k.Read = n
+		case cmp != nil && cmp.Enforced(t.Name):
+			k.Proved = plan.BySchema
+		case a.e.tablesKnown && !known:
+			k.Proved = plan.ByEmpty
+		}
+		c.Counts[t.Name] = k
+	}
 }
 
 func (a *action) censusStopped() error {

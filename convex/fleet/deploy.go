@@ -25,13 +25,16 @@ func (a *action) deploy() (err error) {
 	}
 	a.f.change(func() { a.e.deploy, a.e.deployLines = run, 0 })
 	defer func() {
+		record := func() {}
 		a.f.change(func() {
 			a.e.deploying, a.e.stopDeploy = false, nil
 			run.Ended = a.f.now()
 			if err != nil {
 				run.Err = err.Error()
 			}
+			record = a.e.pushSeen()
 		})
+		record()
 	}()
 	if a.embed == nil {
 		return a.byCommand(run)

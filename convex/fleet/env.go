@@ -76,6 +76,13 @@ type env struct {
 	logs           logFeed
 	cache          snapshotCache
 	watchingWrites *writeWatch
+
+	certificate   *plan.Certificate // the newest for the target, revoked ones as well; never changed in place
+	certificateOf string            // the place that it is of
+	doubt         string            // why the certificate does not count yet, as plan.Evidence.Doubt
+	written       time.Time         // newest sign that a counted table changed
+	writers       *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
+	backup        *plan.Backup      // the newest verified one
 }
 
 func newEnv(f *Fleet, c project.Env) *env {
@@ -275,6 +282,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 			e.forget()
 		}
 		e.place = place
+		e.restore()
 		e.facts.version = version
 		e.gotAccess(Access{ReadOnly: access.ReadOnly, Ops: access.AllowedOps})
 	})
@@ -289,6 +297,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
 	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
+	e.certificate, e.doubt, e.writers, e.written = nil, "", nil, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
 	e.facts, e.validation = facts{}, nil
 	e.f.say("warn", e.cfg.Name, "another deployment answers there: what was known of the one before is dropped")

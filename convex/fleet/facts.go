@@ -206,6 +206,8 @@ func (e *env) gotPush(u wire.Update) (pushed bool) {
 	if u.Err != nil || !ok || !isTime {
 		return false
 	}
+	record := func() {}
+	defer func() { record() }()
 	e.f.change(func() {
 		now := e.f.now()
 		e.facts.ages.Push = now
@@ -217,6 +219,7 @@ func (e *env) gotPush(u wire.Update) (pushed bool) {
 			e.f.say("info", e.cfg.Name, "code was pushed")
 		}
 		e.pushedAt = ms
+		record = e.pushSeen()
 	})
 	return pushed
 }

@@ -78,14 +78,16 @@ type Fleet struct {
 	lastID   uint64
 	journal  *journal
 	recalled time.Time // when the journal of earlier processes was read
-	closed   bool
+
+	certificates map[string]*plan.Certificate // of earlier processes, for the target, by deployment
+	closed       bool
 }
 
 // Open returns at once; the project is loaded and the environments are opened
 // in the background, and what becomes of them is told by snapshots. It ends
 // with ctx or Close.
 func Open(ctx context.Context, o Options) *Fleet {
-	f := &Fleet{opt: o, now: o.Now, loading: true}
+	f := &Fleet{opt: o, now: o.Now, loading: true, certificates: map[string]*plan.Certificate{}}
 	if f.now == nil {
 		f.now = time.Now
 	}

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"sync"
 	"time"
+
+	"strait/plan"
 )
 
 // journal is the append-only record of every action and its answer:
@@ -26,7 +28,7 @@ type journal struct {
 type entry struct {
 	At         time.Time `json:"at"`
 	ID         string    `json:"id"`
-	Phase      string    `json:"phase"` // asked, answered, ended: how a run in the background ended later, tuned: a run under way was changed
+	Phase      string    `json:"phase"` // asked, answered, ended: how a run in the background ended later, tuned: a run under way was changed, certified, revoked
 	Action     string    `json:"action"`
 	Env        string    `json:"env"`
 	Deployment string    `json:"deployment,omitempty"`
@@ -49,6 +51,8 @@ type entry struct {
 	Processed  int64     `json:"processed,omitempty"`
 	Offenders  *int64    `json:"offenders,omitempty"` // of a census
 	Schema     string    `json:"schema,omitempty"`    // hash of the schema that was counted against or deployed
+
+	Certificate *plan.Certificate `json:"certificate,omitempty"` // of certified and revoked
 }
 
 func newJournal(root string) *journal {

@@ -34,6 +34,7 @@ func (f *Fleet) readJournal() {
 	err := f.journal.read(func(x entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		f.recallCertificate(x)
 		m, ok := f.migration(x.Migration)
 		e := f.env(x.Env)
 		if !ok || e == nil || x.Deployment == "" {

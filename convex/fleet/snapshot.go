@@ -224,6 +224,7 @@ func (e *env) snapshot() EnvSnapshot {
 		c := *e.counting
 		s.CensusRun = &c
 	}
+	s.Certificate, s.Writers, s.Backup = e.certificate, e.writers, e.backup
 	if e.deploy != nil {
 		d := *e.deploy
 		s.Deploy = &d
@@ -240,7 +241,8 @@ func (e *env) evidence() plan.Evidence {
 		DryRuns: map[string]time.Time{}, Protected: e.cfg.Protected, Embedded: e.embedded, Deploys: e.cfg.Deploy != "",
 		MadeUp: e.cfg.Embedded() && e.cfg.Found != "", Partial: !e.known(),
 		Armed: now.Before(e.armedUntil), LastPush: e.lastPush, Compared: e.compared(),
-		Sizes: maps.Clone(e.sizes),
+		Sizes: maps.Clone(e.sizes), Certificate: e.certificate, FreshFor: e.f.freshFor(), Doubt: e.doubt, Writers: e.writers,
+		Written: e.written, Backup: e.backup,
 	}
 	if e.state == Opening && ev.Problem == "" {
 		ev.Problem = "still opening: " + e.stage

@@ -109,6 +109,8 @@ func (s *statuses) gotPushOf(c wire.ComponentInfo, p wire.SchemaProgress, err er
 }
 
 func (e *env) gotSchemas(s wire.Schemas, err error) {
+	record := func() {}
+	defer func() { record() }()
 	e.f.change(func() {
 		now := e.f.now()
 		e.heard = now
@@ -135,6 +137,7 @@ func (e *env) gotSchemas(s wire.Schemas, err error) {
 			e.f.say("info", e.cfg.Name, "the active schema changed")
 		}
 		e.active, e.activeKnown, e.schemaSeen, e.hash = s.Active, true, true, hash
+		record = e.pushSeen()
 		e.maybeReady()
 	})
 }

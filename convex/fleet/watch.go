@@ -198,6 +198,9 @@ func (e *env) unwatched() {
 	e.reading.sizes, e.inner = false, inner{}
 	e.validation, e.pendingHash = nil, ""
 	e.wrote("") // nobody watches for writes any more
+	if c := e.certificate; c != nil && c.Revoked.IsZero() {
+		e.doubt = recheckDoubt
+	}
 	e.watchingWrites = nil
 }
 
@@ -270,6 +273,10 @@ func (e *env) maybeReady() {
 // is any. f.mu is held.
 func (e *env) wrote(table string) {
 	e.writes++
+	if table == "" || e.targetHas(table) {
+		e.written = e.f.now().Round(0)
+		e.f.planned.stale = true
+	}
 	if e.census == nil || e.census.Stale {
 		return
 	}
