@@ -11,14 +11,23 @@ import (
 )
 
 func (c *cli) censusVerb() *cobra.Command {
-	var env string
+	var env, file string
 	cmd := &cobra.Command{
-		Use:   "census --env ENV",
-		Short: "Count the documents of an environment that do not fit the target",
+		Use:   "census --env ENV | --snapshot FILE",
+		Short: "Count the documents of an environment, or of an export, that do not fit the target",
 		Args:  noArgs,
-		RunE:  func(*cobra.Command, []string) error { return c.census(env) },
+		RunE: func(*cobra.Command, []string) error {
+			switch {
+			case file != "" && env != "":
+				return usage(errors.New("--env and --snapshot both say where to count: give one"))
+			case file != "":
+				return c.censusOfSnapshot(file, "")
+			}
+			return c.census(env)
+		},
 	}
 	cmd.Flags().StringVar(&env, "env", "", "environment to count in")
+	cmd.Flags().StringVar(&file, "snapshot", "", "export to count in instead: the ZIP of npx convex export, or of strait backup")
 	c.completeEnv(cmd, "env")
 	return cmd
 }
@@ -47,19 +56,6 @@ func (c *cli) census(env string) error {
 	if c.json {
 		return c.block(out.Census)
 	}
-	if out.Census.Offenders == 0 {
-		c.say("all %s of %s fit the target", documents(out.Census.Read), e.Name)
-		return nil
-	}
-	c.say("%s of %s in %s do not fit the target", documents(out.Census.Offenders), count(out.Census.Read), e.Name)
-	rows := [][]string{}
-	for _, g := range out.Census.Groups {
-		sample := ""
-		if len(g.Samples) > 0 {
-			sample = g.Samples[0].ID
-		}
-		rows = append(rows, []string{"  " + count(g.Count), groupName(g), reasonWord(g.Reason), sample})
-	}
-	c.table(rows, 0)
+	c.sayFound(out.Census, e.Name)
 	return nil
 }

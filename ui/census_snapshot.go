@@ -1,0 +1,70 @@
+package ui
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"strait/convex/census"
+	"strait/convex/snapshot"
+	"strait/plan"
+)
+
+// tellEvery is how often a census without a screen says how far it is.
+const tellEvery = 2 * time.Second
+
+// censusOfSnapshot is strait census --snapshot FILE: the documents of an export
+// that do not fit the target. It needs no environment.
+func (c *cli) censusOfSnapshot(file, component string) error {
+	ctx, stop := interruptible()
+	defer stop()
+	p, err := c.load(ctx)
+	if err != nil {
+		return err
+	}
+	if p.Schema == nil {
+		return hint(errors.New("the target schema could not be loaded, so there is nothing to count against"), "strait inspect says what is wrong")
+	}
+	archive, err := snapshot.Open(file)
+	if err != nil {
+		return err
+	}
+	defer archive.Close()
+	last := time.Now()
+	found, err := census.Snapshot(ctx, archive, census.Options{Target: p.Schema, Component: component, Progress: func(p census.Progress) {
+		if now := time.Now(); now.Sub(last) >= tellEvery {
+			last = now
+			fmt.Fprintf(c.err, "strait: %s read (%s), %s do not fit so far, about %s left\n", documents(p.Read), percent(p.Bytes, p.Size), count(p.Found), span(p.ETA))
+		}
+	}})
+	if err != nil {
+		if errors.Is(err, context.Canceled) {
+			return &coded{hint(errors.New("interrupted"), "nothing was written"), exitInterrupted}
+		}
+		return err
+	}
+	if c.json {
+		return c.block(found)
+	}
+	c.sayFound(found, file)
+	return nil
+}
+
+// sayFound writes a census for people; of is where it was taken.
+func (c *cli) sayFound(found *plan.Census, of string) {
+	if found.Offenders == 0 {
+		c.say("all %s of %s fit the target", documents(found.Read), of)
+		return
+	}
+	c.say("%s of %s in %s do not fit the target", documents(found.Offenders), count(found.Read), of)
+	rows := [][]string{}
+	for _, g := range found.Groups {
+		sample := ""
+		if len(g.Samples) > 0 {
+			sample = g.Samples[0].ID
+		}
+		rows = append(rows, []string{"  " + count(g.Count), groupName(g), reasonWord(g.Reason), sample})
+	}
+	c.table(rows, 0)
+}
