@@ -39,16 +39,19 @@ type action struct {
 }
 
 var (
-	onFleet = []pageKind{fleetPage, detailPage}
-	onWork  = []pageKind{fleetPage, detailPage, runPage}
-	onEnv   = []pageKind{fleetPage, detailPage, runPage, envPage}
-	onPlan  = []pageKind{planPage}
+	onFleet  = []pageKind{fleetPage, detailPage}
+	onWork   = []pageKind{fleetPage, detailPage, runPage}
+	onEnv    = []pageKind{fleetPage, detailPage, runPage, envPage}
+	onPlan   = []pageKind{planPage}
+	onReport = []pageKind{provePage, rehearsalPage}
+	forEnv   = []pageKind{fleetPage, detailPage, runPage, envPage, rehearsalPage}
 )
 
 func actionTable() []action {
 	return []action{
 		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
-		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage}, foot: 1, do: Root.goBack},
+		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage, provePage, rehearsalPage, journalPage}, foot: 1, do: Root.goBack},
+		{id: "open-line", keys: []string{"enter"}, label: "open", what: "let what is known of the line fill the page", group: "move", pages: onReport, foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.openLine(), nil }},
 		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
 		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
 		{id: "page-up", keys: []string{"pgup", "ctrl+b"}, what: "move one page up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-m.leap()), nil }},
@@ -61,8 +64,8 @@ func actionTable() []action {
 		{id: "section-right", keys: []string{"right", "l", "tab"}, label: "section", what: "section of the plan to the right", group: "move", pages: onPlan, foot: 3, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(1) }},
 		{id: "next-change", keys: []string{"]"}, label: "next change", what: "the plan of the next change", group: "move", pages: onPlan, foot: 4, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(1) }},
 		{id: "previous-change", keys: []string{"["}, what: "the plan of the change before", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(-1) }},
-		{id: "environment", keys: []string{"tab"}, label: "next env", what: "switch to the next environment", group: "move", pages: onEnv, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
-		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: onEnv, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
+		{id: "environment", keys: []string{"tab"}, label: "next env", what: "switch to the next environment", group: "move", pages: forEnv, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
+		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: forEnv, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
 		{id: "next-migration", keys: []string{"]"}, what: "pick the row's next migration", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(1), nil }},
 		{id: "previous-migration", keys: []string{"["}, what: "pick the row's migration before", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(-1), nil }},
 
@@ -79,6 +82,12 @@ func actionTable() []action {
 		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch, or the census", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: Root.cancel},
 		{id: "cancel-all", keys: []string{"C"}, label: "cancel all", what: "cancel every running migration of the environment after its batch", group: "act", danger: writes, pages: onEnv, foot: 14, blocked: blockedCancelAll, do: askFor(plan.ActCancelAll)},
 		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onEnv, foot: 6, blocked: blockedCensus, do: Root.census},
+		{id: "prove", keys: []string{"V"}, label: "prove", what: "search for a document that the migrations do not bring to the target", group: "act", danger: asks, foot: 12, blocked: blockedProve, do: Root.openProof},
+		{id: "rehearse", keys: []string{"R"}, label: "rehearse", what: "rehearse the whole passage on a copy in memory", group: "act", danger: asks, foot: 12, blocked: blockedRehearse, do: Root.openRehearsal},
+		{id: "run-rehearsed", keys: []string{"r"}, label: "run", what: "run the migration with the batch size that the rehearsal recommends", group: "act", danger: writes, pages: []pageKind{rehearsalPage}, foot: 4, blocked: blockedRunRehearsed, do: Root.runRehearsed},
+		{id: "stop", keys: []string{"c"}, label: "stop", what: "stop the search, or the rehearsal", group: "act", danger: looks, pages: onReport, foot: 5, blocked: blockedStop, do: Root.stop},
+		{id: "backup", keys: []string{"b"}, label: "backup", what: "take a backup: an export, downloaded and verified", group: "act", danger: asks, pages: forEnv, foot: 13, blocked: blockedBackup, do: askFor(plan.ActBackup)},
+		{id: "stop-backup", keys: []string{"c"}, label: "stop backup", what: "stop the backup", group: "act", danger: looks, pages: []pageKind{envPage}, blocked: blockedStop, do: Root.stop},
 		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onEnv, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
 		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onEnv, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
 		{id: "disarm", what: "make the protected environment read-only again, and pause what is supervised there", group: "act", danger: looks, pages: onEnv, blocked: blockedDisarm, do: Root.disarm},
@@ -86,10 +95,11 @@ func actionTable() []action {
 
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
 		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
-		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: onFleet, foot: 10, do: Root.startFilter},
+		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: []pageKind{fleetPage, detailPage, journalPage}, foot: 10, do: Root.startFilter},
 		{id: "plan", keys: []string{"P"}, label: "plan", what: "the plan: what to do, in which order, and what can go wrong", group: "look", foot: 8, blocked: noPlan, do: Root.openPlan},
 		{id: "copy-plan", keys: []string{"y"}, label: "copy", what: "copy the section's code, or its Markdown", group: "look", pages: onPlan, foot: 5, do: Root.copyPlan},
 		{id: "environment-page", keys: []string{"i"}, label: "environment", what: "the environment: deployment, key, connection, sizes, and what is being deployed", group: "look", foot: 10, blocked: noEnv, do: Root.openEnv},
+		{id: "journal", keys: []string{"J"}, label: "journal", what: "the journal: every action in this project, and what became of it", group: "look", foot: 12, do: Root.openJournal},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
 		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},
@@ -319,8 +329,12 @@ func (m Root) shell(cmd fleet.Command) string {
 		add("cancel", cmd.Migration, "--env", cmd.Env)
 	case plan.ActCancelAll:
 		add("cancel", "--all", "--env", cmd.Env)
-	case plan.ActWiden, plan.ActNarrow:
+	case plan.ActWiden, plan.ActNarrow, plan.ActBackup:
 		add(string(cmd.Action), "--env", cmd.Env)
+	case plan.ActProve:
+		add(proveWords(cmd)...)
+	case plan.ActRehearse:
+		add(rehearseWords(cmd)...)
 	}
 	if cmd.Supervised {
 		add("--supervised")

@@ -46,8 +46,10 @@ type ask struct {
 	quiet time.Time // keys before it are ignored
 
 	refused, warned []plan.Refusal // what the policy says, once it has been asked
-	reasoning       bool           // a reason for acting out of order is being typed
-	reason          string
+	form            form           // what can be chosen, of a question that has more than two answers
+
+	reasoning bool // a reason for acting out of order is being typed
+	reason    string
 }
 
 // byReason reports whether a reason takes a refusal away.
@@ -169,6 +171,8 @@ func (m Root) question(cmd fleet.Command) ask {
 		if e.Protected {
 			a.word = e.Name
 		}
+	case plan.ActBackup:
+		m.askBackup(&a, e, add)
 	case plan.ActWiden:
 		a.title, a.yes = "Deploy the widened schema to "+e.Name+"?", "deploy"
 		add("changes", deployChanges(e))
@@ -359,6 +363,8 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m, nil
 	case a.kind == askCursor:
 		return m.pressCursor(key, typed)
+	case len(a.form.choices) > 0 && slices.Contains(formKeys, key):
+		return m.formed(a.form.turned(key))
 	case a.how && key == "tab" && !a.reasoning:
 		m.supervise = !a.cmd.Supervised
 		return m.reask(func(c *fleet.Command) { c.Supervised = !c.Supervised })
@@ -444,6 +450,13 @@ func (m Root) yes() (Root, tea.Cmd) {
 		said = "cancelling after this batch"
 	case plan.ActCancelAll:
 		said = "cancelling everything that runs in " + cmd.Env
+	case plan.ActProve:
+		m, said = m.startProof(cmd)
+	case plan.ActRehearse:
+		m, said = m.startRehearsal(cmd)
+	case plan.ActBackup:
+		m = m.watchBackup(cmd)
+		said = "asking " + cmd.Env + " for an export"
 	case plan.ActWiden:
 		said = "deploying the widened schema to " + cmd.Env
 		m = m.watchDeploy(cmd)
@@ -473,6 +486,9 @@ func (m Root) askView() []string {
 			}
 			p.col(l.dim, label, labelW).put(l.text, line).end()
 		}
+	}
+	if len(a.form.choices) > 0 {
+		m.drawForm(p, labelW)
 	}
 	if len(a.notes) > 0 {
 		p.blank()

@@ -100,6 +100,9 @@ func (m Root) drawHow(p *pen, labelW int) {
 func (m Root) drawChoices(p *pen) {
 	l := m.l
 	var keys [][2]string
+	if len(m.ask.form.choices) > 0 {
+		keys = append(keys, [2]string{"up down", " choose"}, [2]string{"left right", " change"})
+	}
 	if m.ask.how {
 		keys = append(keys, [2]string{"tab", " how it runs"})
 	}

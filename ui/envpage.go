@@ -80,9 +80,9 @@ func (m Root) drawEnvPage(p *pen) {
 		return
 	}
 	left := []func(*pen, focus){m.drawConnection, m.drawDeployment, m.drawKey, m.drawComponents}
-	right := []func(*pen, focus){m.drawDeploy, m.drawValidation, m.drawEnvSteps, m.drawTables}
+	right := []func(*pen, focus){m.drawDeploy, m.drawValidation, m.drawBackupRun, m.drawEnvSteps, m.drawBackup, m.drawTables}
 	if p.w < 100 {
-		for _, draw := range slices.Concat(right[:2], left[:3], right[2:], left[3:]) {
+		for _, draw := range slices.Concat(right[:3], left[:3], right[3:], left[3:]) {
 			draw(p, f)
 		}
 		return

@@ -255,6 +255,10 @@ func (m Root) body(w, h int) []string {
 		return m.planBody(w, h)
 	case m.page == envPage:
 		return m.envBody(w, h)
+	case m.page == provePage || m.page == rehearsalPage:
+		return m.reportBody(w, h, m.report())
+	case m.page == journalPage:
+		return m.journalBody(w, h)
 	}
 	return m.fleetBody(w, h)
 }
@@ -294,6 +298,10 @@ func (m Root) rollEnd() int {
 		draw = m.drawRunView
 	case envPage:
 		draw = m.drawEnvPage
+	case provePage, rehearsalPage:
+		return m.reportEnd()
+	case journalPage:
+		draw = m.drawJournal
 	case planPage:
 		return max(0, len(m.book.lines)-(m.bodyHeight()-planHead))
 	default:
@@ -303,7 +311,7 @@ func (m Root) rollEnd() int {
 	switch m.page {
 	case runPage:
 		h -= runHead
-	case envPage:
+	case envPage, journalPage:
 		h -= envHead
 	}
 	p := newPen(m.l, w, tallest)
@@ -322,8 +330,8 @@ func (m Root) footer() []string {
 func (m Root) drawToast(p *pen) {
 	l := m.l
 	switch {
-	case m.entry.on:
-		p.put(l.key, " / ").put(l.strong, m.entry.text).put(l.cursor, l.g.caret).put(l.faint, "  enter keeps it, esc clears it")
+	case m.sieve().on:
+		p.put(l.key, " / ").put(l.strong, m.sieve().text).put(l.cursor, l.g.caret).put(l.faint, "  enter keeps it, esc clears it")
 	case m.toast.text != "":
 		k, sign := l.accent, l.g.dot
 		switch m.toast.level {
@@ -333,8 +341,12 @@ func (m Root) drawToast(p *pen) {
 			k, sign = l.bad, l.g.failed
 		}
 		p.put(k, " "+sign+" ").put(k, m.toast.text)
-	case m.entry.text != "":
-		p.put(l.dim, " filter ").put(l.strong, m.entry.text).put(l.dim, fmt.Sprintf("  %d of %d, esc clears it", len(m.rows), len(m.snap.Plan.Rows)))
+	case m.sieve().text != "":
+		kept, all, how := len(m.rows), len(m.snap.Plan.Rows), "esc clears it"
+		if m.page == journalPage {
+			kept, all, how = len(m.deeds()), len(m.record.deeds), "/ changes it"
+		}
+		p.put(l.dim, " filter ").put(l.strong, m.sieve().text).put(l.dim, fmt.Sprintf("  %d of %d, %s", kept, all, how))
 	}
 	p.end()
 }

@@ -23,7 +23,7 @@ func (m Root) press(msg tea.KeyPressMsg) (Root, tea.Cmd) {
 		return m.pressAsk(key, msg.Text)
 	case m.menu.kind != noMenu:
 		return m.pressMenu(key, msg.Text)
-	case m.entry.on:
+	case m.sieve().on:
 		return m.pressFilter(key, msg.Text)
 	}
 	if key == "esc" && m.page == fleetPage {
@@ -50,9 +50,8 @@ func (m Root) paste(text string) (Root, tea.Cmd) {
 		return m.tell(toastWarn, "a paste answers no question: use the keys")
 	case m.menu.kind != noMenu:
 		m.menu = m.menu.typed(m.menu.query+line, m)
-	case m.entry.on:
-		m.entry.text = bounded(m.entry.text + line)
-		m = m.sift()
+	case m.sieve().on:
+		return m.sieved(entry{true, bounded(m.sieve().text + line)}), nil
 	}
 	return m, nil
 }
@@ -85,24 +84,42 @@ func edit(text, key, typed string) string {
 }
 
 func (m Root) startFilter() (Root, tea.Cmd) {
-	m.entry.on = true
-	return m, nil
+	return m.sieved(entry{true, m.sieve().text}), nil
 }
 
 func (m Root) pressFilter(key, typed string) (Root, tea.Cmd) {
+	e := m.sieve()
 	switch key {
 	case "esc", "ctrl+c":
-		m.entry = entry{}
+		e = entry{}
 	case "enter":
-		m.entry.on = false
+		e.on = false
 	case "up":
 		return m.move(-1), nil
 	case "down":
 		return m.move(1), nil
 	default:
-		m.entry.text = edit(m.entry.text, key, typed)
+		e.text = edit(e.text, key, typed)
 	}
-	return m.sift(), nil
+	return m.sieved(e), nil
+}
+
+// sieve is the filter of the page that is shown.
+func (m Root) sieve() entry {
+	if m.page == journalPage {
+		return m.record.entry
+	}
+	return m.entry
+}
+
+// sieved gives the page that is shown another filter.
+func (m Root) sieved(e entry) Root {
+	if m.page == journalPage {
+		m.record.entry, m.roll = e, 0
+		return m
+	}
+	m.entry = e
+	return m.sift()
 }
 
 // move moves the cursor, or rolls the page, by n lines.
@@ -110,6 +127,8 @@ func (m Root) move(n int) Root {
 	switch {
 	case m.page == runPage && m.view == logView:
 		return m.moveLog(n)
+	case m.page == provePage || m.page == rehearsalPage:
+		return m.moveReport(n)
 	case m.page != fleetPage:
 		m.roll = min(max(0, m.roll+n), m.rollEnd())
 		return m
@@ -215,7 +234,11 @@ func (m Root) openRun(v runView) Root {
 
 func (m Root) goBack() (Root, tea.Cmd) {
 	switch {
-	case m.page == messagesPage, m.page == planPage, m.page == envPage:
+	case (m.page == provePage || m.page == rehearsalPage) && m.stands().whole:
+		at := m.stands()
+		at.whole = false
+		m = m.standAt(at)
+	case aside(m.page):
 		m.page = m.from
 	case m.page == runPage && m.shape() == onePane:
 		m.page = detailPage
@@ -233,9 +256,19 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 	return m.visit(messagesPage), nil
 }
 
+// aside reports whether a page is none of the way from the grid to a run: it is
+// opened from anywhere, and esc leads back.
+func aside(p pageKind) bool {
+	switch p {
+	case planPage, envPage, provePage, rehearsalPage, journalPage, messagesPage:
+		return true
+	}
+	return false
+}
+
 // visit opens a page that esc leaves for the work it was opened from.
 func (m Root) visit(p pageKind) Root {
-	if m.page != planPage && m.page != messagesPage && m.page != envPage {
+	if !aside(m.page) {
 		m.from = m.page
 	}
 	m.page, m.roll = p, 0

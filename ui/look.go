@@ -33,6 +33,7 @@ type glyphs struct {
 	done, todo, running, blocked, failed, unknown, byHand string
 	paused, others                                        string
 	cursor, rule, bar, barHalf, barEmpty, ellipsis        string
+	less, more                                            string // what left and right change
 	dot, caret                                            string
 	boxH, boxV, boxTL, boxTR, boxBL, boxBR                string
 	spark                                                 []string
@@ -42,7 +43,7 @@ type glyphs struct {
 var unicodeGlyphs = glyphs{
 	done: "✓", todo: "○", running: "●", blocked: "▲", failed: "✗", unknown: "?", byHand: "✎", paused: "‖", others: "◎",
 	cursor: "▸", rule: "─", bar: "━", barHalf: "╸", barEmpty: "─", ellipsis: "…",
-	dot: "·", caret: "▏",
+	dot: "·", caret: "▏", less: "‹", more: "›",
 	boxH: "─", boxV: "│", boxTL: "╭", boxTR: "╮", boxBL: "╰", boxBR: "╯",
 	spark: []string{"▁", "▂", "▃", "▄", "▅", "▆", "▇", "█"},
 	spin:  []string{"◐", "◓", "◑", "◒"},
@@ -51,7 +52,7 @@ var unicodeGlyphs = glyphs{
 var asciiGlyphs = glyphs{
 	done: "+", todo: ".", running: ">", blocked: "!", failed: "x", unknown: "?", byHand: "h", paused: "=", others: "o",
 	cursor: ">", rule: "-", bar: "#", barHalf: "#", barEmpty: ".", ellipsis: "~",
-	dot: "-", caret: "_",
+	dot: "-", caret: "_", less: "<", more: ">",
 	boxH: "-", boxV: "|", boxTL: "+", boxTR: "+", boxBL: "+", boxBR: "+",
 	spark: []string{"_", ".", ":", "-", "=", "+", "*", "#"},
 	spin:  []string{"|", "/", "-", "\\"},

@@ -30,6 +30,9 @@ type engine interface {
 	// Review reviews the plan as it stands; the first time it reads the
 	// project's code.
 	Review(ctx context.Context) (plan.Plan, plan.Review, error)
+	// Journal is the end of the journal: at most n lines, the same as have when
+	// nothing was added since.
+	Journal(n int, have fleet.Journal) (fleet.Journal, error)
 }
 
 // deps is what the screen is given; it never changes.
@@ -53,6 +56,9 @@ const (
 	runPage
 	planPage
 	envPage
+	provePage
+	rehearsalPage
+	journalPage
 	messagesPage
 )
 
@@ -85,7 +91,7 @@ type Root struct {
 	blur bool // the terminal has lost the focus
 
 	page      pageKind
-	from      pageKind // page below planPage, envPage or messagesPage
+	from      pageKind // page below one of aside
 	rows      []int    // of Plan.Rows, those that the filter leaves
 	cur       rowKey   // of the cursor's row
 	top       int      // first row shown
@@ -99,6 +105,11 @@ type Root struct {
 	roll      int     // lines rolled up in the page's body
 	entry     entry
 	book      book
+	proof     reportAt           // of the Proof page
+	rehearsal reportAt           // of the Rehearsal page
+	record    record             // of the Journal page
+	proved    fleet.ProveOptions // what was last searched
+	copies    []copyFile         // exports that were found to rehearse on
 
 	menu  menu
 	ask   ask
@@ -232,7 +243,7 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		m.fast = m.lively()
 		tick := m.tick()
 		m, more := m.freshen()
-		return m, tea.Batch(tick, more)
+		return m, tea.Batch(tick, more, m.recall())
 	case snapped:
 		return m.snapped(msg.snap)
 	case did:
@@ -243,6 +254,10 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		return m.checked(msg), nil
 	case reviewed:
 		return m.reviewed(msg)
+	case recalled:
+		return m.recalled(msg), nil
+	case copiesFound:
+		return m.copiesFound(msg)
 	case faded:
 		if msg.id == m.toast.id {
 			m.toast = toast{id: m.toast.id}
@@ -384,10 +399,10 @@ func firstFailed(s *fleet.Snapshot, env string, cur rowKey) rowKey {
 }
 
 func busyIn(s *fleet.Snapshot) busyness {
-	b := busyness{waiting: s.Loading}
+	b := busyness{waiting: s.Loading || s.ProofRun != nil}
 	for i := range s.Envs {
 		e := &s.Envs[i]
-		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil || checking(e) || deploying(e)
+		b.waiting = b.waiting || e.State == fleet.Opening || e.CensusRun != nil || checking(e) || deploying(e) || e.BackupRun != nil || e.Rehearsing != nil
 		for i := range s.Project.Migrations {
 			mig := &s.Project.Migrations[i]
 			if mig.Runner {

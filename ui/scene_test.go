@@ -47,6 +47,7 @@ type fake struct {
 
 	refusals, warnings []plan.Refusal
 	review             plan.Review
+	journal            fleet.Journal
 }
 
 func newFake(s *fleet.Snapshot) *fake {
@@ -110,6 +111,12 @@ func (f *fake) Review(context.Context) (plan.Plan, plan.Review, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return f.snap.Plan, f.review, f.err
+}
+
+func (f *fake) Journal(n int, have fleet.Journal) (fleet.Journal, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.journal, f.err
 }
 
 func (f *fake) asked() []fleet.Command {

@@ -32,6 +32,8 @@ func (m Root) wayOut() wayOut {
 			}
 		case "census-missing", "census-stale":
 			return wayOut{"v", "count now", plan.ActCensus, ""}
+		case "backup-missing":
+			return wayOut{"b", "back up first", plan.ActBackup, ""}
 		case "not-widened":
 			return wayOut{"w", "widen first", plan.ActWiden, ""}
 		}

@@ -1,0 +1,303 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/model/value"
+	"strait/plan"
+)
+
+// openProof opens the Proof page; on it, it asks what to search.
+func (m Root) openProof() (Root, tea.Cmd) {
+	if m.page == provePage {
+		return m.askProve()
+	}
+	m.proof.whole = false
+	return m.visit(provePage), nil
+}
+
+func blockedProve(m Root) string {
+	switch {
+	case m.snap.Loading:
+		return "the project is still being loaded"
+	case m.snap.Err != "":
+		return "the project did not load"
+	case m.page == provePage && m.snap.ProofRun != nil:
+		return "a search is under way; c stops it"
+	}
+	return ""
+}
+
+// verdict is the sign, the word and the ink of a verdict.
+func (l *look) verdict(v plan.Verdict) (glyph string, k ink) {
+	switch v {
+	case plan.Held:
+		return l.g.done, l.ok
+	case plan.Refuted:
+		return l.g.failed, l.bad
+	case plan.Uncovered:
+		return l.g.blocked, l.warn
+	}
+	return l.g.unknown, l.dim
+}
+
+// proofKey names the row of a proof.
+func proofKey(p *plan.Proof) string { return p.Table + "\x00" + p.Path + "\x00" + p.Title }
+
+func (m Root) proofReport() report {
+	r := report{head: m.drawProofHead, empty: m.drawNoProof}
+	proofs := m.snap.Proofs
+	nameW := 24
+	for i := range proofs {
+		nameW = max(nameW, width(clean(proofs[i].Title))+2)
+	}
+	nameW = min(nameW, max(24, m.w*4/10))
+	asks := -1
+	for i := range proofs {
+		x := &proofs[i]
+		if asks < 0 && x.Verdict == plan.Refuted {
+			asks = i
+		}
+		r.lines = append(r.lines, reportLine{proofKey(x), func(p *pen) { m.proofLine(p, x, nameW) }})
+	}
+	r.choose(m.proof, asks)
+	if r.at >= 0 && r.at < len(proofs) {
+		r.detail = func(p *pen) { m.drawProof(p, &proofs[r.at]) }
+	}
+	return r
+}
+
+// tally counts the verdicts in words, the worst first.
+func tally(proofs []plan.Proof) string {
+	var out []string
+	for _, v := range []plan.Verdict{plan.Refuted, plan.Uncovered, plan.Unproven, plan.Held} {
+		n := 0
+		for i := range proofs {
+			if proofs[i].Verdict == v {
+				n++
+			}
+		}
+		if n > 0 {
+			out = append(out, fmt.Sprintf("%d %s", n, v))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+func (m Root) drawProofHead(p *pen) {
+	l, run, proofs := m.l, m.snap.ProofRun, m.snap.Proofs
+	p.put(l.strong, " Proof").put(l.dim, "  ")
+	switch {
+	case run != nil:
+		p.put(l.run, m.spinner()+" searching").put(l.dim, " for a document that is not brought to the target").end()
+		p.to(1).put(l.strong, fmt.Sprintf("row %d of %d", min(run.Rows+1, max(1, run.Of)), run.Of)).put(l.text, after("  ", run.Row))
+		p.put(l.dim, fmt.Sprintf("  %s %s %s %s", l.g.dot, documents(int64(run.Documents)), l.g.dot, clock(m.now.Sub(run.Started))))
+		p.put(l.text, "   ").put(l.key, "c").put(l.dim, " stops").end()
+		m.bar(p, l.run, int64(run.Rows), int64(max(1, run.Of)), percent(int64(run.Rows), int64(run.Of)))
+	case len(proofs) == 0:
+		p.put(l.dim, "do the migrations bring every document to the target?").end()
+	default:
+		k := l.ok
+		if slices.ContainsFunc(proofs, func(x plan.Proof) bool { return x.Verdict == plan.Refuted }) {
+			k = l.bad
+		} else if slices.ContainsFunc(proofs, func(x plan.Proof) bool { return x.Verdict != plan.Held }) {
+			k = l.warn
+		}
+		p.put(k, tally(proofs)).put(l.dim, fmt.Sprintf("  %s seed %d %s %s", l.g.dot, proofs[0].Seed, l.g.dot, age(m.now, newestProof(proofs).At))).end()
+	}
+}
+
+func newestProof(proofs []plan.Proof) *plan.Proof {
+	newest := &proofs[0]
+	for i := range proofs {
+		if proofs[i].At.After(newest.At) {
+			newest = &proofs[i]
+		}
+	}
+	return newest
+}
+
+func (m Root) drawNoProof(p *pen) {
+	l := m.l
+	if m.snap.ProofRun != nil {
+		p.blank()
+		p.para(l.dim, 3, "Every row's verdict is shown here as soon as the search has ended.")
+		return
+	}
+	p.blank()
+	p.put(l.dim, " "+l.g.todo+" nothing was searched yet").end()
+	p.blank()
+	p.to(3).put(l.key, "V")
+	for i, line := range wrap("puts documents that the widened schema accepts and the target refuses through the migrations of every change, and looks for one that does not come out right: that does not fit the target, makes it throw, or changes again at a second run.", max(1, p.w-6)) {
+		if i > 0 {
+			p.to(3)
+		}
+		p.to(5).put(l.text, line).end()
+	}
+	p.blank()
+	p.para(l.dim, 5, "Your own code is run, on this machine only; no deployment is written to.")
+}
+
+// proofLine is one row's verdict.
+func (m Root) proofLine(p *pen, x *plan.Proof, nameW int) {
+	l := m.l
+	glyph, k := l.verdict(x.Verdict)
+	p.put(k, glyph+" ").col(k, string(x.Verdict), 11)
+	p.col(l.text, x.Title, min(nameW, max(12, p.room()-20)))
+	what := ""
+	switch {
+	case x.Counter != nil:
+		what = kindWord(x.Counter.Kind)
+	case x.Verdict == plan.Held:
+		what = documents(int64(x.Documents))
+		if x.Sampled > 0 {
+			what += ", " + count(int64(x.Sampled)) + " of them real"
+		}
+	default:
+		what = cmp.Or(x.Why, "no migration is said to cover it")
+	}
+	p.put(l.dim, what)
+}
+
+// kindWord says what a counterexample shows.
+func kindWord(kind string) string {
+	switch kind {
+	case "misfit":
+		return "what comes out does not fit the target"
+	case "throws":
+		return "the migration throws"
+	case "not-idempotent":
+		return "a second run changes the document again"
+	case "touches-fitting":
+		return "a document that fits already is changed"
+	case "other-table":
+		return "what it writes to another table does not fit there"
+	}
+	return kind
+}
+
+// drawProof is all that is known of one row's proof.
+func (m Root) drawProof(p *pen, x *plan.Proof) {
+	l := m.l
+	p.to(1).put(l.strong, x.Title)
+	var names []string
+	for _, n := range x.Migrations {
+		names = append(names, short(n))
+	}
+	p.put(l.dim, after("  ", strings.Join(names, ", "))).end()
+	glyph, k := l.verdict(x.Verdict)
+	p.to(1)
+	switch {
+	case x.Counter != nil:
+		p.put(k, glyph+" "+kindWord(x.Counter.Kind)).end()
+		p.blank()
+		m.drawCounter(p, x.Counter)
+	case x.Verdict == plan.Held:
+		p.put(k, glyph+" held").put(l.text, ": no counterexample among "+documents(int64(x.Documents))).end()
+		p.para(l.dim, 3, "What came out fits the target, a second run changed nothing, and documents that fitted already stayed as they were.")
+	case x.Verdict == plan.Uncovered:
+		p.put(k, glyph+" uncovered").put(l.text, ": "+cmp.Or(x.Why, "no migration is said to cover it")).end()
+		p.blank()
+		p.to(3).put(l.key, "P").put(l.dim, " the plan has a draft of a migration where it can make one").end()
+	default:
+		p.put(k, glyph+" "+string(x.Verdict)).end()
+		p.para(l.text, 3, x.Why)
+	}
+	p.blank()
+	figures := documents(int64(x.Documents)) + " tried"
+	if x.Sampled > 0 {
+		figures += ", " + count(int64(x.Sampled)) + " of them real ones"
+	}
+	if x.Documents > 0 {
+		p.para(l.dim, 1, figures+", in "+span(x.Took)+", with seed "+strconv.FormatUint(x.Seed, 10))
+	}
+	if x.Verdict == plan.Refuted || x.Verdict == plan.Held {
+		p.to(1).put(l.dim, "again   ").put(l.accent, m.shell(m.proofAgain(x))).end()
+	}
+}
+
+// proofAgain is the command that finds the same again.
+func (m Root) proofAgain(x *plan.Proof) fleet.Command {
+	o := m.proved
+	o.Seed, o.Rows = x.Seed, []string{x.Title}
+	return fleet.Command{Action: plan.ActProve, Env: o.Env, Prove: &o}
+}
+
+// leastColumn is the least width of a document beside another one.
+const leastColumn = 34
+
+// drawCounter is a counterexample: before, after, what is wrong, and where.
+func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
+	l := m.l
+	indent, limit := 1, 60
+	n := 2
+	if x.Again != nil {
+		n = 3
+	}
+	w := columnRoom(p.w-1, indent, n, leastColumn)
+	before := column{title: "BEFORE", lines: marked(l, x.Before, other(x.After), l.del, "-", "", w, limit)}
+	if x.Real {
+		before.note = "shrunk from a real document"
+	}
+	cols := []column{before}
+	switch {
+	case x.After != nil:
+		place := x.Place
+		if x.Again != nil {
+			place = ""
+		}
+		cols = append(cols, column{title: "AFTER", lines: marked(l, x.After, other(x.Before), l.add, "+", place, w, limit)})
+	case x.Kind == "throws":
+		cols = append(cols, column{title: "AFTER", text: []string{"it never got so far"}})
+	default:
+		cols = append(cols, column{title: "AFTER", text: []string{"deleted"}})
+	}
+	if x.Again != nil {
+		cols[1].title = "AFTER ONE RUN"
+		cols = append(cols, column{title: "AFTER A SECOND RUN", lines: marked(l, x.Again, other(x.After), l.bad, l.g.failed, x.Place, w, limit)})
+	}
+	q := newPen(l, p.w-1, p.h)
+	m.columns(q, indent, cols, leastColumn)
+	for _, line := range q.lines {
+		p.styled(line)
+	}
+	p.blank()
+	if x.Violation != "" {
+		title := "WHAT CONVEX WOULD SAY"
+		switch x.Kind {
+		case "throws":
+			title = "WHAT WAS THROWN"
+		case "not-idempotent", "touches-fitting":
+			title = "WHY"
+		}
+		p.to(1).put(l.head, title).end()
+		for _, line := range cleanLines(x.Violation) {
+			p.para(l.text, 3, line)
+		}
+	}
+	where := short(x.Migration)
+	if x.Frame != "" {
+		where += " at " + x.Frame
+	}
+	p.to(3).put(l.dim, "in ").put(l.accent, where).end()
+	if x.Masked {
+		p.to(3).put(l.faint, "values are masked: the environment is protected").end()
+	}
+	p.blank()
+}
+
+// other is a document to compare with; one that is not there differs in no
+// place that could be shown.
+func other(doc value.Object) value.Value {
+	if doc == nil {
+		return nil
+	}
+	return doc
+}
