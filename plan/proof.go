@@ -45,6 +45,9 @@ type Counterexample struct {
 	Migration string `json:"migration"`
 	Real      bool   `json:"real,omitempty"`   // shrunk from a document of a deployment
 	Masked    bool   `json:"masked,omitempty"` // its scalars are masks
+	// Dangling are the fields of Before whose ids lead to no document: what is
+	// wrong with it where nothing else is.
+	Dangling []string `json:"dangling,omitempty"`
 	// Before is the smallest document, After what became of it and Again what a
 	// second run made of that; nil: deleted, or never got so far.
 	Before    value.Object `json:"-"`

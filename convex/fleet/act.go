@@ -49,12 +49,24 @@ func (r *Refused) Error() string {
 
 // Do starts an action and returns at once: a *Refused when the policy does not
 // let it out, else the rest shows in the snapshots. A cancel that names no
-// migration stops the census, or the command that deploys.
+// migration stops the census, or the command that deploys; one that names no
+// environment either stops the search for counterexamples.
 func (f *Fleet) Do(ctx context.Context, c Command) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	if c.Action == plan.ActProve {
+		s, err := f.beginProof(c)
+		if err == nil {
+			f.spawn(func() { f.performProof(s) })
+		}
+		return err
+	}
 	if c.Action == plan.ActCancel && c.Migration == "" {
+		if c.Env == "" {
+			f.StopProof()
+			return nil
+		}
 		if f.stopDeploy(c.Env) {
 			return nil
 		}

@@ -317,9 +317,13 @@ type ProveOptions struct {
 	Documents int      // a row; 0 is 2,000
 	Seed      uint64   // 0 is 1: the same documents every time
 	Rows      []string // titles or tables; nil all
-	// Env is the environment whose documents and active schema are taken; ""
-	// none, and the widest of all active schemas that are known.
-	Env string
+	// From is the schema that documents follow before the migrations: a file, or
+	// git:REF. "" is the active schema of Env, or the widest of all that are
+	// known, or what strait.toml names.
+	From string
+	// Env is the environment whose documents and active schema are taken; "" none.
+	Env    string
+	Export string // file of an export whose documents are taken in place of Env's; "" none
 }
 
 // Message is something that happened, for the toast line and the messages page.

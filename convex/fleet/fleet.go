@@ -80,6 +80,8 @@ type Fleet struct {
 	recalled time.Time // when the journal of earlier processes was read
 
 	certificates map[string]*plan.Certificate // of earlier processes, for the target, by deployment
+	proving      *proving                     // the search for counterexamples; nil none
+	proofs       []plan.Proof                 // of the newest that came to its end
 	closed       bool
 }
 

@@ -51,8 +51,10 @@ type entry struct {
 	Processed  int64     `json:"processed,omitempty"`
 	Offenders  *int64    `json:"offenders,omitempty"` // of a census
 	Schema     string    `json:"schema,omitempty"`    // hash of the schema that was counted against or deployed
+	Seed       uint64    `json:"seed,omitempty"`      // of a proof
 
-	Certificate *plan.Certificate `json:"certificate,omitempty"` // of certified and revoked
+	Verdicts    map[string]plan.Verdict `json:"verdicts,omitempty"`    // of a proof, by title of the row
+	Certificate *plan.Certificate       `json:"certificate,omitempty"` // of certified and revoked
 }
 
 func newJournal(root string) *journal {

@@ -12,7 +12,7 @@ import (
 
 // Event is one thing that happened during Run, for the headless verbs.
 type Event struct {
-	Kind      string // start, batch, log, progress (of a census)
+	Kind      string // start, batch, log, progress (of a census, of a proof)
 	At        time.Time
 	Env       string
 	Migration string
@@ -22,6 +22,7 @@ type Event struct {
 	Batch     Batch
 	Log       LogEntry
 	Census    CensusRun
+	Proof     ProofRun
 }
 
 // Outcome is how an action ended.
@@ -31,6 +32,7 @@ type Outcome struct {
 	Failure   *Failure
 	DryRun    *DryRun
 	Census    *plan.Census
+	Proofs    []plan.Proof   // failed: a row is refuted
 	Warnings  []plan.Refusal // what the gate let pass, but wants known
 }
 
@@ -105,6 +107,9 @@ func (f *Fleet) Now() *Snapshot { return f.build(f.snap.Load().Seq, 0) }
 func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, error) {
 	if emit == nil {
 		emit = func(Event) {}
+	}
+	if c.Action == plan.ActProve {
+		return f.runProof(ctx, c, emit)
 	}
 	if err := f.Ready(ctx, c.Env); err != nil {
 		return Outcome{}, err

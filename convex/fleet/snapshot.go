@@ -158,6 +158,11 @@ func (f *Fleet) build(seq uint64, age time.Duration) *Snapshot {
 			s.Envs = append(s.Envs, e.cached())
 		}
 		s.Plan = f.plan(age)
+		s.Proofs = f.proofs
+		if f.proving != nil {
+			run := f.proving.run
+			s.ProofRun = &run
+		}
 	}
 	return s
 }

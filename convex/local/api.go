@@ -88,6 +88,8 @@ type Request struct {
 	Journal string
 	// Parent is the execution id of the action that calls.
 	Parent string
+	// Seed is of Math.random; 0: another one each time.
+	Seed uint64
 }
 
 // Response is the outcome of a Request.
@@ -117,6 +119,9 @@ type FunctionError struct {
 	Message string          // "Uncaught Error: boom\n    at …", without the request id line
 	Data    json.RawMessage // a ConvexError's data, convex_encoded_json; nil without
 	Code    string          // Convex's short name when it has one: SchemaEnforcementError, TooManyReads …
+	// Frames is where it was thrown, or where a function that was stopped stood,
+	// innermost first; nil where no code of the function's own is to blame.
+	Frames []jsrun.Frame
 }
 
 func (e *FunctionError) Error() string { return e.Message }

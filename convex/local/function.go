@@ -186,7 +186,7 @@ func (f *function) explain(err error, limit time.Duration) *FunctionError {
 	case !errors.As(err, &js):
 		return failure("Your request couldn't be completed: " + err.Error())
 	}
-	e := &FunctionError{Message: js.Error(), Data: js.Data}
+	e := &FunctionError{Message: js.Error(), Data: js.Data, Frames: js.Frames}
 	switch js.Kind {
 	case "timeout":
 		e.Message = fmt.Sprintf("Function execution timed out (maximum duration: %s)", duration(limit))

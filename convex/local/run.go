@@ -157,6 +157,9 @@ func (x *execution) root(c call, tx *transaction, component *jsrun.Component, fn
 	if c.Program != nil {
 		f.program = c.Program
 	}
+	if c.Seed != 0 {
+		f.seed = c.Seed
+	}
 	return f
 }
 

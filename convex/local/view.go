@@ -1,6 +1,7 @@
 package local
 
 import (
+	"errors"
 	"iter"
 
 	"strait/model/schema"
@@ -12,6 +13,23 @@ type View struct{ snapshot *snapshot }
 
 // View returns a consistent read-only copy, O(1).
 func (d *Deployment) View() *View { return &View{d.latest.Load()} }
+
+// Reset puts every document of every component back as the view shows it, so
+// that one deployment serves many trials. Code and schemas must be those that
+// were in force when the view was taken.
+func (d *Deployment) Reset(v *View) error {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	latest := d.latest.Load()
+	switch {
+	case d.closed:
+		return errClosed
+	case v.snapshot.code != latest.code:
+		return errors.New("reset the documents: code or schemas were pushed since the view was taken; take another one")
+	}
+	d.publish(&snapshot{code: latest.code, spaces: v.snapshot.spaces}, &commit{source: "reset", epoch: true, unseen: true}, maxOldBytes)
+	return nil
+}
 
 // Timestamp is the commit that the view shows, in nanoseconds.
 func (v *View) Timestamp() uint64 { return v.snapshot.ts }

@@ -1,0 +1,189 @@
+package prove
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"strait/convex/jsrun"
+	"strait/convex/local"
+	"strait/convex/project"
+	"strait/model/schema"
+	"strait/model/value"
+)
+
+// documentTime is how long a migration may take for a batch, before the
+// stretch of the embedded deployment: one that needs more for a single document
+// takes an eighth of what a whole transaction has.
+const documentTime = 125 * time.Millisecond
+
+// maxPages bounds the calls of one migration over a trial's few documents.
+const maxPages = 64
+
+// thrown is a migration that did not get through.
+type thrown struct {
+	migration string
+	document  string // id; "" not known
+	text      string // Convex's, or what was thrown
+	code      string
+	frame     string
+	slow      bool // a limit of time or memory was hit
+}
+
+// migrate runs one migration over all documents of its table as they are now.
+// err is for the end of ctx and for what cannot be run at all.
+func (w *world) migrate(ctx context.Context, m project.Migration, fn jsrun.Function, size int) (*thrown, error) {
+	pages := newPages(m, fn.Args, size)
+	for n := 0; ; n++ {
+		res := w.d.Run(ctx, local.Request{Path: m.Function(), Args: string(value.Append(nil, pages.args())), Admin: true, Caller: "Tester", Seed: 1})
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if res.Err != nil {
+			return failed(m, res), nil
+		}
+		v, err := value.Decode([]byte(res.Value))
+		if err != nil {
+			return nil, fmt.Errorf("the answer of %s: %w", m.Name, err)
+		}
+		over, err := pages.take(v)
+		if err == nil && !over && n == maxPages {
+			err = errors.New("it does not come to an end: it answers one cursor after another")
+		}
+		if err != nil {
+			return &thrown{migration: m.Name, text: err.Error(), frame: definedAt(m)}, nil
+		}
+		if over {
+			return nil, nil
+		}
+	}
+}
+
+func definedAt(m project.Migration) string {
+	if m.File == "" || m.Line == 0 {
+		return m.File
+	}
+	return fmt.Sprintf("%s:%d", m.File, m.Line)
+}
+
+var failedDocument = regexp.MustCompile(`Document failed: ([0-9a-z]{31,37})`)
+
+func failed(m project.Migration, res local.Response) *thrown {
+	t := &thrown{migration: m.Name, text: strings.TrimSpace(res.Err.Message), code: res.Err.Code, frame: definedAt(m)}
+	t.slow = t.code == "UserTimeout" || t.code == "OutOfMemory"
+	for _, f := range res.Err.Frames {
+		if file := strings.TrimPrefix(f.File, "../"); f.Line > 0 && !strings.Contains(file, "node_modules/") && !strings.HasPrefix(file, "prelude:") && !strings.Contains(file, "<") {
+			t.frame = fmt.Sprintf("%s:%d", file, f.Line)
+			break
+		}
+	}
+	for _, line := range res.Log {
+		if found := failedDocument.FindStringSubmatch(strings.Join(line.Messages, " ")); found != nil {
+			t.document = found[1]
+			break
+		}
+	}
+	return t
+}
+
+// runnable finds the function of a migration, or why it cannot be run here.
+func (o *Options) runnable(m project.Migration) (jsrun.Function, error) {
+	fn, ok := o.App.Components[0].Function(m.Function())
+	switch {
+	case m.Owner != "":
+		return fn, cannot("%s is of component %s, whose tables the target says nothing of", m.Name, m.Owner)
+	case !ok:
+		return fn, cannot("%s is not among the functions that loaded; strait inspect says why", m.Name)
+	case fn.Node:
+		return fn, cannot("%s is in a \"use node\" file, which the embedded engine does not run", m.Name)
+	case m.Continues:
+		return fn, cannot("%s schedules its own next batches: rehearse it instead", m.Name)
+	}
+	return fn, nil
+}
+
+// pages drives a migration over all its documents, whatever its driver.
+type pages struct {
+	m      project.Migration
+	spec   *schema.Validator // its arguments; nil not declared
+	size   float64
+	cursor value.Value
+}
+
+func newPages(m project.Migration, spec *schema.Validator, size int) *pages {
+	if spec != nil && spec.Kind != schema.Object {
+		spec = nil
+	}
+	return &pages{m: m, spec: spec, size: float64(size)}
+}
+
+func (p *pages) declares(arg string) bool { return p.spec != nil && p.spec.Field(arg) != nil }
+
+// args are those of the next call (convex-wire.md 13.1 for the component's).
+func (p *pages) args() value.Object {
+	var o value.Object
+	switch p.m.Driver {
+	case project.ComponentDriver:
+		o = o.With("cursor", p.cursor).With("batchSize", p.size).With("dryRun", false)
+		if p.declares("oneBatchOnly") {
+			o = o.With("oneBatchOnly", true)
+		}
+	case project.HelpersDriver:
+		o = o.With("fn", p.m.Function()).With("cursor", p.cursor).With("batchSize", p.size).With("dryRun", false)
+	case project.PagedDriver:
+		if p.m.CursorArg == "paginationOpts" {
+			return o.With("paginationOpts", value.NewObject(value.Field{Name: "cursor", Value: p.cursor}, value.Field{Name: "numItems", Value: p.size}))
+		}
+		if f := p.field(p.m.CursorArg); p.cursor != nil || f == nil || f.Type.Fits(nil, nil) {
+			o = o.With(p.m.CursorArg, p.cursor)
+		}
+		if f := p.field(p.m.SizeArg); f != nil && f.Type.Fits(p.size, nil) {
+			o = o.With(p.m.SizeArg, p.size)
+		}
+	}
+	return o
+}
+
+func (p *pages) field(name string) *schema.Field {
+	if p.spec == nil || name == "" {
+		return nil
+	}
+	return p.spec.Field(name)
+}
+
+// take reads an answer and reports whether it was the last.
+func (p *pages) take(v value.Value) (over bool, err error) {
+	if p.m.Driver == project.OneshotDriver {
+		return true, nil
+	}
+	o, _ := v.(value.Object)
+	for _, name := range []string{"isDone", "done", "complete", "finished"} {
+		if done, _ := o.Get(name); done == true {
+			return true, nil
+		}
+	}
+	if more, ok := o.Get("hasMore"); ok && more == false {
+		return true, nil
+	}
+	var next value.Value
+	for _, name := range []string{"continueCursor", "nextCursor", "cursor", p.m.CursorArg} {
+		if c, ok := o.Get(name); ok {
+			next = c
+			break
+		}
+	}
+	if text, ok := v.(string); ok {
+		next = text
+	}
+	if next == nil && p.m.Driver != project.HelpersDriver {
+		return true, nil
+	}
+	if next != nil && value.Equal(next, p.cursor) {
+		return false, errors.New("it answered the cursor that it was given: it would go round for ever")
+	}
+	p.cursor = next
+	return false, nil
+}
