@@ -17,14 +17,19 @@ type Options struct {
 	// reason given (plan.BySchema …).
 	Tables []string
 	Proved map[string]string
-	// Counts are the documents by table, as far as they are known.
+	// Counts are the documents by table, and Sizes how large they are, as far as
+	// they are known.
 	Counts      map[string]int64
+	Sizes       map[string]Size
 	Component   string // path; "" the root
 	ComponentID string // of a deployment's component
 	Sample      int64  // documents a table; 0 every one
 	Budget      Budget
 	Rate        float64 // documents a second; 0 no limit
 	Seed        uint64  // where samples are taken; 0 chosen
+	// Brought has every page of documents brought here and checked here, as is
+	// done anyway where the deployment does not let the checker run.
+	Brought bool
 	// Resume goes on where State says an earlier census of the same target
 	// stopped. Saved takes the state after each page.
 	Resume *State
@@ -34,7 +39,10 @@ type Options struct {
 	Now      func() time.Time // default time.Now
 }
 
-// Budget bounds what is read; 0 no bound. It is never passed.
+// Budget bounds what one call reads, that of a census it resumes not counted;
+// 0 no bound. It is never passed. As a document may weigh a megabyte
+// (value.MaxDocumentSize) and its weight is known only when it was read, a
+// table is read on only while that much is left of Bytes.
 type Budget struct{ Documents, Bytes int64 }
 
 // Progress of a census.
@@ -47,14 +55,6 @@ type Progress struct {
 	// snapshot the text of its documents; 0 unknown.
 	Size int64
 	ETA  time.Duration // 0 unknown
-}
-
-// State is what a census keeps of itself to be resumed: it can be written as
-// JSON, and holds ids of documents but none of their contents.
-type State struct {
-	Census  plan.Census       `json:"census"`            // as far as it has come
-	Cursors map[string]string `json:"cursors,omitempty"` // of tables that were begun
-	Done    []string          `json:"done,omitempty"`
 }
 
 // Size is how large the documents of a table are, as far as some were weighed.

@@ -2,7 +2,9 @@ package census
 
 import (
 	"cmp"
+	"maps"
 	"slices"
+	"strings"
 
 	"strait/model/schema"
 	"strait/model/value"
@@ -90,7 +92,7 @@ func sampleOf(doc value.Object, v schema.Violation) plan.Sample {
 	text, _ := id.(string)
 	message := v.Message
 	if len(message) > maxText {
-		message = message[:maxText] + "…"
+		message = strings.ToValidUTF8(message[:maxText], "") + "…"
 	}
 	return plan.Sample{ID: text, Place: v.Path, Message: message, Expected: v.Expected, Got: v.Got, Document: doc}
 }
@@ -125,16 +127,14 @@ func (t *share) merge(table string, o *share) {
 // groupsOf are the groups as a census tells them.
 func (t *share) groupsOf(table string) []plan.Group {
 	var out []plan.Group
-	for key, g := range t.groups {
+	for _, key := range t.keys() {
+		g := t.groups[key]
 		group := plan.Group{Table: table, Path: key.path, Reason: key.reason, Count: g.count}
 		for _, s := range g.samples {
 			group.Samples = append(group.Samples, s.Sample)
 		}
 		out = append(out, group)
 	}
-	slices.SortFunc(out, func(a, b plan.Group) int {
-		return cmp.Or(cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
-	})
 	return out
 }
 
@@ -158,4 +158,11 @@ func (t *share) addTo(out *plan.Census, table string, count plan.TableCount) {
 	}
 	out.Groups = append(out.Groups, t.groupsOf(table)...)
 	slices.SortStableFunc(out.Groups, func(a, b plan.Group) int { return cmp.Compare(a.Table, b.Table) })
+}
+
+// keys are the groups' keys in order.
+func (t *share) keys() []groupKey {
+	return slices.SortedFunc(maps.Keys(t.groups), func(a, b groupKey) int {
+		return cmp.Or(cmp.Compare(a.path, b.path), cmp.Compare(a.reason, b.reason))
+	})
 }

@@ -1,0 +1,48 @@
+package census
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"strait/model/value"
+)
+
+// broughtLimit is the most documents that the deployment gives at once
+// (convex-wire.md 6.2).
+const broughtLimit = 10_000
+
+// bring reads a page of a table's documents and checks them here.
+func (r *run) bring(ctx context.Context, t *tableRun, n int) error {
+	if r.o.Budget.Bytes > 0 { // a page cannot be bounded there
+		n = int(min(int64(n), (r.o.Budget.Bytes-r.bytes)/value.MaxDocumentSize))
+	}
+	page, err := r.client.TableData(ctx, r.o.Component, t.table.Name, "asc", t.at.Cursor, min(n, broughtLimit))
+	if err != nil {
+		return err
+	}
+	if !page.IsDone && page.Cursor == t.at.Cursor {
+		return errors.New("the deployment gives the same page again")
+	}
+	bytes := t.found.bytes
+	for _, doc := range page.Documents {
+		t.found.weigh(int64(value.Size(doc)))
+		if t.table.FitsDocument(doc, r.ids) {
+			continue
+		}
+		if violations := t.table.CheckDocument(doc, r.ids); len(violations) > 0 {
+			t.found.take(t.table.Name, int(t.found.read), doc, violations)
+		}
+	}
+	r.bytes += t.found.bytes - bytes
+	r.read += int64(len(page.Documents))
+	r.pages.took(len(page.Documents))
+	t.at = position{Begun: true, Brought: true, Cursor: page.Cursor}
+	t.done = page.IsDone || r.sampled(t) && t.found.read >= r.o.Sample
+	return nil
+}
+
+// isLost reports whether a cursor was refused (convex-wire.md 9.5).
+func isLost(message string) bool {
+	return strings.Contains(message, "InvalidCursor") || strings.Contains(message, "Failed to parse cursor")
+}

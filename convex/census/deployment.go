@@ -1,0 +1,423 @@
+package census
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"slices"
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"strait/convex/wire"
+	"strait/model/schema"
+	"strait/model/value"
+	"strait/plan"
+)
+
+const (
+	firstPage   = 2000 // documents
+	largestPage = 8000
+	growAfter   = 4 // pages that went well
+	pageTries   = 5
+	pageTimeout = 2 * time.Minute
+	retryPause  = 250 * time.Millisecond
+)
+
+// Deployment counts the documents of a deployment that do not fit o.Target, in
+// one component. A table whose inferred shape fits the target is not read
+// (convex-wire.md 6.3). The others are read page by page, the smallest first,
+// and checked where they lie (14.2); where the deployment does not let the
+// checker run, they are brought here, which the census says (Brought).
+//
+// Every page is a snapshot of its own. A document that is there throughout is
+// counted once, and one that does not fit throughout is not missed; one that is
+// written meanwhile may be. A table that cannot be read to its end has Failed
+// set, and the others are counted.
+//
+// When ctx ends, or the budget, the census comes as far as it was taken, with
+// Stopped set and no error. With an error that ended it comes what was counted
+// before, or nil. Census.Deployment is left to the caller.
+func Deployment(ctx context.Context, client *wire.Client, o Options) (*plan.Census, error) {
+	r, err := prepare(ctx, client, o)
+	if err != nil {
+		return nil, fmt.Errorf("census: %w", err)
+	}
+	err = r.run(ctx)
+	if err != nil && ctx.Err() != nil {
+		r.stopped, err = "it was canceled", nil
+	}
+	if err != nil {
+		r.stopped = err.Error()
+		return r.census(), fmt.Errorf("census: %w", err)
+	}
+	return r.census(), nil
+}
+
+// run is the census of a deployment under way.
+type run struct {
+	client  *wire.Client
+	o       Options
+	hash    string // of the target
+	ids     mapping
+	tables  []*tableRun // smallest first
+	started time.Time
+	brought string // why documents are brought here; "" they are not
+	stopped string
+
+	read, bytes int64 // by this call
+	pages       pacer
+	limit       *rate.Limiter // nil none
+	random      *rand.Rand
+}
+
+// tableRun is one table and how far it was read.
+type tableRun struct {
+	table *schema.Table
+	count plan.TableCount
+	found share
+	at    position
+	done  bool
+}
+
+// mapping tells tables by their number. The mapping has the names by which
+// Convex stores files and jobs; schemas have those by which it shows them.
+type mapping map[uint32]string
+
+var shownAs = map[string]string{"_file_storage": "_storage", "_scheduled_jobs": "_scheduled_functions"}
+
+func (n mapping) TableName(number uint32) (string, bool) {
+	name, ok := n[number]
+	if shown := shownAs[name]; shown != "" {
+		name = shown
+	}
+	return name, ok
+}
+
+func (r *run) run(ctx context.Context) error {
+	for _, t := range r.tables {
+		for !t.done {
+			if r.stopped = r.spent(t); r.stopped != "" {
+				return nil
+			}
+			if err := r.page(ctx, t); err != nil {
+				return fmt.Errorf("table %s: %w", t.table.Name, err)
+			}
+			r.tell(t)
+			if err := r.wait(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// spent says that the budget does not suffice for one document more; "" it
+// does.
+func (r *run) spent(t *tableRun) string {
+	b := r.o.Budget
+	switch {
+	case b.Documents > 0 && r.read >= b.Documents:
+		return fmt.Sprintf("its budget of %d documents was read, in table %s", b.Documents, t.table.Name)
+	case b.Bytes > 0 && b.Bytes-r.bytes < value.MaxDocumentSize:
+		return fmt.Sprintf("its budget of %d bytes leaves no room for another document, which may have %d, in table %s", b.Bytes, value.MaxDocumentSize, t.table.Name)
+	}
+	return ""
+}
+
+// room is how many documents, and until how many bytes, the next page may
+// read: its last document may weigh all that is kept free for it.
+func (r *run) room(t *tableRun) (documents int, bytes int64) {
+	n := int64(r.pages.size)
+	if r.o.Budget.Documents > 0 {
+		n = min(n, r.o.Budget.Documents-r.read)
+	}
+	if r.sampled(t) {
+		n = min(n, r.o.Sample-t.found.read)
+	}
+	if r.limit != nil {
+		n = min(n, int64(r.limit.Burst()))
+	}
+	if r.o.Budget.Bytes > 0 {
+		bytes = max(1, r.o.Budget.Bytes-r.bytes-value.MaxDocumentSize)
+	}
+	return int(max(1, n)), bytes
+}
+
+// sampled reports whether only some documents of the table are read.
+func (r *run) sampled(t *tableRun) bool {
+	return r.o.Sample > 0 && t.count.Documents > r.o.Sample
+}
+
+// wait paces the reading: what was read is paid for before more is read.
+func (r *run) wait(ctx context.Context) error {
+	if r.limit == nil || r.pages.last == 0 {
+		return nil
+	}
+	return r.limit.WaitN(ctx, min(r.pages.last, r.limit.Burst()))
+}
+
+// tell reports what a page has brought.
+func (r *run) tell(t *tableRun) {
+	if r.o.Saved != nil {
+		r.o.Saved(r.state())
+	}
+	if r.o.Progress == nil {
+		return
+	}
+	p := Progress{Table: t.table.Name, Page: r.pages.size}
+	for _, t := range r.tables {
+		p.Read += t.found.read
+		p.Bytes += t.found.bytes
+		p.Found += t.found.offenders
+		p.Total += max(r.toRead(t), t.found.read)
+	}
+	r.o.Progress(p)
+}
+
+// toRead is how many documents of a table are to be read.
+func (r *run) toRead(t *tableRun) int64 {
+	if t.count.Proved != "" {
+		return 0
+	}
+	if r.sampled(t) {
+		return r.o.Sample
+	}
+	return t.count.Documents
+}
+
+func (r *run) census() *plan.Census {
+	out := &plan.Census{
+		Component: r.o.Component, Schema: r.hash, Started: r.started, At: r.o.Now().Round(0), Stopped: r.stopped, Brought: r.brought,
+		Full: r.stopped == "", Tables: map[string]int64{}, Counts: map[string]plan.TableCount{},
+	}
+	for _, t := range r.tables {
+		count := t.count
+		count.Most = r.most(t)
+		if r.sampled(t) && count.Proved == "" || count.Failed != "" {
+			out.Full = false
+		}
+		t.found.addTo(out, t.table.Name, count)
+	}
+	return out
+}
+
+// most bounds the offenders of a table.
+func (r *run) most(t *tableRun) int64 {
+	unread := max(0, t.count.Documents-t.found.read)
+	switch {
+	case t.count.Proved != "":
+		return 0
+	case t.done && t.count.Failed == "" && !r.sampled(t):
+		return t.found.offenders
+	case r.sampled(t) && r.brought == "":
+		return mostOffenders(t.count.Documents, t.found.read, t.found.offenders)
+	}
+	return t.found.offenders + unread // what was read was not chosen at random
+}
+
+// pacer finds the size of a page: half of it where a page was too large, and
+// slowly more while all goes well.
+type pacer struct{ size, good, last int }
+
+func (p *pacer) shrink(asked int) { p.size, p.good = max(1, asked/2), 0 }
+
+// took notes a page that was read.
+func (p *pacer) took(documents int) {
+	p.last = documents
+	if p.good++; p.good%growAfter == 0 {
+		p.size = min(largestPage, p.size+max(1, p.size/4))
+	}
+}
+
+// page reads one page of a table, a smaller one when the deployment finds it
+// too large. A table that cannot be read on is done, and failed.
+func (r *run) page(ctx context.Context, t *tableRun) error {
+	for try := 1; ; {
+		n, bytes := r.room(t)
+		err := r.attempt(ctx, t, n, bytes)
+		switch failure := failureOf(err); {
+		case err == nil:
+			return nil
+		case ctx.Err() != nil || failure == refused:
+			return err
+		case failure == tooLarge && n > 1:
+			r.pages.shrink(n)
+		case failure == passing && try < pageTries:
+			if n > 1 {
+				r.pages.shrink(n)
+			}
+			if err := pause(ctx, retryPause<<try); err != nil {
+				return err
+			}
+			try++
+		case failure == passing:
+			return err
+		default:
+			t.done, t.count.Failed = true, fmt.Sprintf("it cannot be read on %s: %v", t.at.where(), err)
+			return nil
+		}
+	}
+}
+
+func (r *run) attempt(ctx context.Context, t *tableRun, n int, bytes int64) error {
+	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	defer cancel()
+	return r.bring(ctx, t, n)
+}
+
+func pause(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(d):
+		return nil
+	}
+}
+
+// where says how far a table was read.
+func (p position) where() string {
+	switch {
+	case p.ID != "":
+		return "after document " + p.ID
+	case len(p.Seen) > 0:
+		return "after document " + p.Seen[len(p.Seen)-1]
+	case p.Cursor != "":
+		return "after the page that was read last"
+	}
+	return "from its first document on"
+}
+
+// failure is what a failed page means.
+type failure int
+
+const (
+	tooLarge failure = iota // or anything else that the function itself did
+	passing
+	refused
+	lost // the position is not accepted
+)
+
+func failureOf(err error) failure {
+	var function *wire.FunctionError
+	var answer *wire.HTTPError
+	var transport *wire.TransportError
+	switch {
+	case errors.As(err, &function):
+		if isLost(function.Message) {
+			return lost
+		}
+		return tooLarge
+	case errors.As(err, &answer):
+		if answer.Temporary() {
+			return passing
+		}
+		return refused
+	case errors.As(err, &transport):
+		return passing
+	case errors.Is(err, context.DeadlineExceeded):
+		return passing
+	}
+	return refused
+}
+
+// prepare finds out what is to be read.
+func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) {
+	if o.Target == nil {
+		return nil, errors.New("no target schema to count against")
+	}
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Seed == 0 {
+		o.Seed = rand.Uint64()
+	}
+	r := &run{client: client, o: o, hash: o.Target.Hash(), started: o.Now().Round(0), pages: pacer{size: firstPage}}
+	r.random = rand.New(rand.NewPCG(o.Seed, 0))
+	if o.Brought {
+		r.brought = "it was asked for"
+	}
+	if o.Rate > 0 {
+		r.limit = rate.NewLimiter(rate.Limit(o.Rate), max(1, min(largestPage, int(o.Rate))))
+	}
+	if o.Resume != nil {
+		if err := r.resume(o.Resume); err != nil {
+			return nil, err
+		}
+	} else if err := r.choose(ctx); err != nil {
+		return nil, err
+	}
+	ids, err := client.TableMapping(ctx, o.ComponentID)
+	if err != nil {
+		return nil, fmt.Errorf("the tables' numbers cannot be read, so ids cannot be checked: %w", err)
+	}
+	r.ids = ids
+	return r, nil
+}
+
+// choose lists the tables, with what proves them without reading.
+func (r *run) choose(ctx context.Context) error {
+	names, err := r.client.Tables(ctx, r.o.Component)
+	if err != nil {
+		return fmt.Errorf("the tables cannot be listed: %w", err)
+	}
+	shapes, err := r.client.Shapes(ctx, r.o.ComponentID)
+	if err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		shapes = nil // they are a short cut, no more
+	}
+	for _, name := range r.o.Tables {
+		if r.o.Target.Table(name) == nil {
+			return fmt.Errorf("the target has no table %q", name)
+		}
+	}
+	for _, table := range r.o.Target.Tables {
+		if r.o.Tables != nil && !slices.Contains(r.o.Tables, table.Name) {
+			continue
+		}
+		t := &tableRun{table: table}
+		shape, shaped := shapes[table.Name]
+		if t.count.Documents, err = r.size(ctx, table.Name, slices.Contains(names, table.Name)); err != nil {
+			return err
+		}
+		switch {
+		case r.o.Proved[table.Name] != "":
+			t.count.Proved = r.o.Proved[table.Name]
+		case t.count.Documents == 0:
+			t.count.Proved = plan.ByEmpty
+		case shaped && fits(table, shape):
+			t.count.Proved = plan.ByShapes
+		}
+		t.done = t.count.Proved != ""
+		r.tables = append(r.tables, t)
+	}
+	slices.SortFunc(r.tables, func(a, b *tableRun) int {
+		return cmp.Or(cmp.Compare(a.count.Documents, b.count.Documents), cmp.Compare(a.table.Name, b.table.Name))
+	})
+	return nil
+}
+
+// size counts the documents of a table. Zero is asked for again: it is a proof.
+func (r *run) size(ctx context.Context, table string, exists bool) (int64, error) {
+	if !exists {
+		return 0, nil
+	}
+	if n := r.o.Counts[table]; n > 0 {
+		return n, nil
+	}
+	n, err := r.client.TableSize(ctx, r.o.Component, table)
+	if err != nil {
+		return 0, fmt.Errorf("table %s cannot be counted: %w", table, err)
+	}
+	return n, nil
+}
+
+// fits reports whether every document of an inferred shape fits a table.
+func fits(table *schema.Table, shape wire.Shape) bool {
+	ok, err := schema.IncludesDocuments(table.Document, shape.Validator())
+	return ok && err == nil
+}
