@@ -28,6 +28,12 @@ type Ask struct {
 // to show when there is room for one.
 func Gate(a Ask) (refusals, warnings []Refusal) {
 	g := &gate{Ask: a}
+	if a.Action == ActReveal { // nothing is asked of the deployment
+		if !a.Env.Protected {
+			g.refuse("not-protected", "values of "+a.Env.Env+" are never masked: it is not protected", "")
+		}
+		return g.refusals, nil
+	}
 	if !a.Env.Reachable {
 		g.refuse("unreachable", cmp.Or(a.Env.Problem, a.Env.Env+" is not connected"), "wait until it is connected, or mend its entry in strait.toml")
 		return g.refusals, nil

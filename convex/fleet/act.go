@@ -319,7 +319,7 @@ func (a *action) carry() {
 	}
 	asked := a.entry("asked")
 	if err := a.f.journal.write(asked); err != nil {
-		if !a.e.embedded && a.c.Action != plan.ActCensus {
+		if !a.e.embedded && a.c.Action != plan.ActCensus || a.c.Action == plan.ActReveal {
 			a.undo(fmt.Errorf("%s was not started, because it could not be recorded: %w", a.c.Action, err))
 			return
 		}
@@ -340,7 +340,7 @@ func (a *action) carry() {
 			answer.Outcome = "unknown"
 		}
 		a.f.change(func() {
-			a.f.say("error", a.c.Env, fmt.Sprintf("%s %s: %s", a.c.Action, a.c.Migration, firstLine(err.Error())))
+			a.f.say("error", a.c.Env, fmt.Sprintf("%s %s: %s", a.c.Action, a.c.Migration, a.e.told(err)))
 		})
 	}
 	if err := a.f.journal.write(answer); err != nil {
@@ -351,7 +351,7 @@ func (a *action) carry() {
 func (a *action) entry(phase string) entry {
 	return entry{
 		At: a.f.now(), ID: a.id, Phase: phase, Action: string(a.c.Action), Env: a.c.Env, Deployment: a.place, URL: a.client.URL(),
-		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, FromCursor: a.c.Cursor != nil, Supervised: a.c.Supervised, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code,
+		Migration: a.c.Migration, BatchSize: a.c.BatchSize, Reset: a.c.Reset, FromCursor: a.c.Cursor != nil, Supervised: a.c.Supervised, By: a.c.By, Typed: a.c.Typed != "", Override: a.c.Override, Code: a.code, Reveal: a.c.Reveal && a.e.cfg.Protected,
 	}
 }
 
@@ -367,6 +367,8 @@ func (a *action) act(answer *entry) error {
 		return a.cancelAll()
 	case plan.ActCensus:
 		return a.takeCensus(answer)
+	case plan.ActReveal:
+		return a.reveal()
 	case plan.ActWiden, plan.ActNarrow:
 		answer.Schema = a.schema.Hash()
 		return a.deploy()

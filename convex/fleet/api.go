@@ -81,7 +81,8 @@ type EnvSnapshot struct {
 	BackupRun   *BackupRun
 	Rehearsal   *plan.Rehearsal // the newest
 	Rehearsing  *RehearsalRun
-	Revealed    time.Time // until when values of a protected environment are shown; zero masked
+	FreshFor    time.Duration // how long a certificate holds here
+	Revealed    time.Time     // until when values of a protected environment are shown; zero masked
 	SchemaHash  string
 	Facts       Facts
 	Validation  *Validation // a schema that is being checked against the documents; nil none
@@ -225,6 +226,9 @@ type Failure struct {
 	Document string // id; "" unknown
 	Body     value.Object
 	Frame    string // "convex/migrations.ts:41"
+	// Misfits are the places at which Body does not fit the target of its
+	// component; empty when it fits, or neither is known.
+	Misfits []plan.Sample
 }
 
 // LogEntry is one line that a migration or Strait logged.
@@ -232,6 +236,9 @@ type LogEntry struct {
 	At    time.Time
 	Level string
 	Text  string
+	// Printed says that the words are a function's, so that they may hold
+	// values of documents; else they are Strait's own, or a command's.
+	Printed bool
 }
 
 // DryRun is the answer of a dry run.
@@ -350,12 +357,15 @@ type Command struct {
 	Steps      int           // of a supervised run: pause after so many batches; 0 never
 	Throttle   time.Duration // of a supervised run: rest between two batches
 	Typed      string
-	Override   string         // reason for acting before the environment ahead is clean
-	By         string         // "screen", "cli"
-	Census     *CensusOptions // nil: a full one
-	Rehearse   *RehearseOptions
-	Prove      *ProveOptions
-	BackupTo   string // file; "" below .strait/backups
+	Override   string // reason for acting before the environment ahead is clean
+	By         string // "screen", "cli"
+	// Reveal leaves the values of a protected environment's documents in the
+	// command's own events and outcome; it is recorded.
+	Reveal   bool
+	Census   *CensusOptions // nil: a full one
+	Rehearse *RehearseOptions
+	Prove    *ProveOptions
+	BackupTo string // file; "" below .strait/backups
 }
 
 // Tuning changes a supervised run between two batches; nil leaves a thing as

@@ -27,7 +27,7 @@ func (t *tracker) fail(f *Failure, now time.Time) {
 	t.failures++
 	t.asked = time.Time{}
 	t.run.State, t.run.Failure, t.run.Ended, t.run.Heard = "failed", f, now, now
-	t.log(LogEntry{At: now, Level: "ERROR", Text: f.Summary})
+	t.log(LogEntry{At: now, Level: "ERROR", Text: f.Summary, Printed: true})
 }
 
 // run starts a migration, and drives it when its driver asks for that.

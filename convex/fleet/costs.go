@@ -139,5 +139,6 @@ func (t *tracker) stream(l LogEntry, answers bool, now time.Time) {
 
 func (t *tracker) append(l LogEntry) {
 	t.run.Log = keepLast(append(t.run.Log, l), keptLog)
+	t.veiled = keepLast(append(t.veiled, l.masked()), keptLog)
 	t.logged++
 }

@@ -204,7 +204,7 @@ func (a *action) runCommand(run *DeployRun, vars []string, key string) error {
 	cmd.Dir, cmd.Env = a.f.Project().Root, vars
 	ownGroup(cmd)
 	cmd.WaitDelay = 5 * time.Second
-	out := &lines{secrets: secretsOf(key), emit: func(text string) {
+	out := &lines{secrets: secretsOf(key), protect: a.e.cfg.Protected, emit: func(text string) {
 		a.f.change(func() {
 			run.Output = keepLast(append(run.Output, LogEntry{At: a.f.now(), Level: "INFO", Text: text}), 500)
 			a.e.deployLines++

@@ -217,7 +217,7 @@ func (a *action) drive(answer *entry) error {
 		case !l.done:
 			t.run.State, t.run.Ended, t.run.Heard = "canceled", now, now
 			if err != nil {
-				t.log(LogEntry{At: now, Level: "WARN", Text: err.Error()})
+				t.log(LogEntry{At: now, Level: "WARN", Text: err.Error(), Printed: functionError(err) != nil})
 			}
 		default:
 			t.run.State, t.run.Ended, t.run.Heard, t.unfinished = "success", now, now, nil

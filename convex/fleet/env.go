@@ -82,7 +82,9 @@ type env struct {
 	doubt         string            // why the certificate does not count yet, as plan.Evidence.Doubt
 	written       time.Time         // newest sign that a counted table changed
 	writers       *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
-	backup        *plan.Backup      // the newest verified one
+	revealed      time.Time         // until when values of its documents are shown, by the wall clock; zero masked
+	veils         veils
+	backup        *plan.Backup // the newest verified one
 }
 
 func newEnv(f *Fleet, c project.Env) *env {

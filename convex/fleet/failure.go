@@ -40,7 +40,7 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 		e.f.change(func() {
 			if t := e.runs[r.status.Name]; t != nil && t.failures == r.number && t.run.State == "failed" {
 				if old := t.run.Failure; old != nil && shown.Document == "" {
-					shown.Document, shown.Body, shown.Table = old.Document, old.Body, old.Table
+					shown.Document, shown.Body, shown.Table, shown.Misfits = old.Document, old.Body, old.Table, old.Misfits
 				}
 				t.run.Failure = &shown
 			}
@@ -148,7 +148,17 @@ func (e *env) fetchBody(ctx context.Context, client *wire.Client, key string, fa
 	}
 	if docs, err := client.Documents(ctx, component, []string{failure.Document}); err == nil && len(docs) > 0 {
 		failure.Body = docs[0]
+		e.judgeBody(ctx, client, component, owner, failure)
 	}
+}
+
+// judgeBody says where the document of a failure does not fit the target.
+func (e *env) judgeBody(ctx context.Context, client *wire.Client, component, owner string, failure *Failure) {
+	ids, err := client.TableMapping(ctx, component)
+	if err != nil {
+		return
+	}
+	failure.Misfits = misfits(e.f.schemaOf(owner), failure.Table, failure.Body, mapping(ids))
 }
 
 // callFailure is the failure of a call that a driver made.

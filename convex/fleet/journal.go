@@ -45,6 +45,7 @@ type entry struct {
 	By         string    `json:"by,omitempty"`
 	Typed      bool      `json:"typed,omitempty"`    // the environment's name was typed
 	Override   string    `json:"override,omitempty"` // reason
+	Reveal     bool      `json:"reveal,omitempty"`   // the answer shows values of a protected environment's documents
 	Code       string    `json:"code,omitempty"`     // hash of the migration's source
 	Outcome    string    `json:"outcome,omitempty"`  // ok, failed, unknown: it may have run
 	Error      string    `json:"error,omitempty"`    // without values

@@ -11,10 +11,10 @@ import (
 func logEntry(at time.Time, line string) LogEntry {
 	if rest, ok := strings.CutPrefix(line, "["); ok {
 		if level, text, ok := strings.Cut(rest, "] "); ok && len(level) <= 5 {
-			return LogEntry{At: at, Level: level, Text: text}
+			return LogEntry{At: at, Level: level, Text: text, Printed: true}
 		}
 	}
-	return LogEntry{At: at, Level: "LOG", Text: line}
+	return LogEntry{At: at, Level: "LOG", Text: line, Printed: true}
 }
 
 func logEntries(at time.Time, lines []string) []LogEntry {

@@ -19,6 +19,7 @@ const maxLine = 1000
 type lines struct {
 	secrets []string
 	emit    func(string)
+	protect bool // documents that a refused push prints are masked
 
 	mu   sync.Mutex
 	rest []byte
@@ -48,6 +49,9 @@ func (l *lines) flush() {
 // end tells the line that is open; empty ones and repeated ones say nothing.
 func (l *lines) end() {
 	text := cleanLine(string(l.rest), l.secrets)
+	if l.protect {
+		text = withoutDocument(text)
+	}
 	l.rest = l.rest[:0]
 	if text == "" || len(l.said) > 0 && l.said[len(l.said)-1] == text {
 		return
@@ -55,6 +59,20 @@ func (l *lines) end() {
 	l.said = keepLast(append(l.said, text), 8)
 	l.emit(text)
 }
+
+// withoutDocument is a line of a push that was refused, without the document or
+// the value that Convex prints there (convex-wire.md 7.4, 9.2).
+func withoutDocument(text string) string {
+	if label := printedDocument.FindString(text); label != "" {
+		return label + "<masked>"
+	}
+	if strings.Contains(text, "does not match") {
+		return withoutValues(text)
+	}
+	return text
+}
+
+var printedDocument = regexp.MustCompile(`^\s*(?:Object|Value): `)
 
 // last are the last n lines, as one text.
 func (l *lines) last(n int) string {

@@ -143,7 +143,11 @@ var (
 // recorded is an error as the journal keeps it. Convex prints whole documents
 // in its texts and authors print what they like in theirs; neither belongs
 // into a file that is kept and shared.
-func recorded(err error) string {
+func recorded(err error) string { return withoutDocuments(err, "its text is not recorded") }
+
+// withoutDocuments is an error in a line without what a function told; instead
+// is said of a text that cannot be told apart from values.
+func withoutDocuments(err error, instead string) string {
 	var told *toldError
 	text := firstLine(err.Error())
 	var command *commandError
@@ -155,18 +159,25 @@ func recorded(err error) string {
 		if f != nil {
 			whole = f.Message
 		}
-		failure := newFailure(whole)
-		text = failure.Summary
-		if at := convexWords.FindStringIndex(text); at == nil || at[0] > 0 {
-			text = "Error"
-			if name := errorName.FindStringSubmatch(whole); name != nil {
-				text = name[1]
-			}
-			text += " of the function; its text is not recorded"
+		return withoutContents(whole, instead)
+	}
+	return cut(withoutValues(text), 240)
+}
+
+// withoutContents is a text of a function in a line, with nothing in it that
+// may be of a document.
+func withoutContents(whole, instead string) string {
+	failure := newFailure(whole)
+	text := failure.Summary
+	if at := convexWords.FindStringIndex(text); at == nil || at[0] > 0 {
+		text = "Error"
+		if name := errorName.FindStringSubmatch(whole); name != nil {
+			text = name[1]
 		}
-		if failure.Frame != "" {
-			text = cut(withoutValues(text), 160) + " at " + failure.Frame
-		}
+		text += " of the function; " + instead
+	}
+	if failure.Frame != "" {
+		text = cut(withoutValues(text), 160) + " at " + failure.Frame
 	}
 	return cut(withoutValues(text), 240)
 }

@@ -189,7 +189,7 @@ type snapshotCache struct {
 // f.mu is held.
 func (e *env) cached() EnvSnapshot {
 	c, fired := &e.cache, e.f.changed.n.Load()
-	if !c.made || c.stale || c.fired != fired || !e.armedUntil.IsZero() || e.running() {
+	if !c.made || c.stale || c.fired != fired || !e.armedUntil.IsZero() || !e.revealed.IsZero() || e.running() {
 		*c = snapshotCache{fired: fired, made: true, snap: e.snapshot()}
 	}
 	return c.snap
@@ -229,10 +229,17 @@ func (e *env) snapshot() EnvSnapshot {
 		c := *e.counting
 		s.CensusRun = &c
 	}
+	s.FreshFor, s.Revealed = e.f.freshFor(), e.revealed
+	if !e.revealed.After(e.f.now()) {
+		s.Revealed = time.Time{}
+	}
 	s.Certificate, s.Writers, s.Backup = e.certificate, e.writers, e.backup
 	if e.deploy != nil {
 		d := *e.deploy
 		s.Deploy = &d
+	}
+	if e.veiled() {
+		e.veil(&s)
 	}
 	return s
 }
@@ -296,6 +303,9 @@ func (e *env) progress(name string) plan.Progress {
 	}
 	if r.Failure != nil {
 		p.Error = r.Failure.Summary
+		if e.veiled() {
+			p.Error = withoutContents(p.Error, maskedText)
+		}
 	}
 	p.Doubt = e.before(name).doubt
 	if t := e.runs[name]; t != nil && (t.doubt != "" || t.settled) {

@@ -390,7 +390,7 @@ func (e *env) announce(r Run) {
 	case "failed":
 		text := r.Migration + " failed"
 		if r.Failure != nil && r.Failure.Summary != "" {
-			text += ": " + cut(r.Failure.Summary, 120)
+			text += ": " + cut(e.hushed(r.Failure.Summary), 120)
 		}
 		e.f.say("error", e.cfg.Name, text)
 	case "canceled":

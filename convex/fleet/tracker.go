@@ -19,23 +19,24 @@ type tracker struct {
 	name       string // in the component that keeps it, run.Component; "" none told of it
 	seen       bool   // a status was seen, so the next growth is a batch
 	last       wire.MigrationStatus
-	told       string    // state of last, in the words of Run
-	updates    uint64    // statuses taken, so that a read can tell whether it was overtaken
-	mark       time.Time // when the last batch ended; when this one went out where Strait drives
-	asked      time.Time // a start was sent at this time and is not answered; zero else
-	since      time.Time // of a runner: when its series was started
-	chasing    bool      // of a runner: its series may still go on
-	afresh     bool      // of a runner: every member begins again
-	unfinished *loop     // of a run that Strait drives: where it stopped
-	doubt      string    // why a call of its last run may have run unseen; "" when it was answered
-	settled    bool      // a call was made, so what the journal says is old
-	peak       int64     // most documents its table held during the run
-	cancel     func()    // stops a loop that Strait drives; nil for the component's
-	driver     *driver   // of a run that Strait drives batch by batch; nil else
-	stood      string    // how the last such run ended here, while the component knows no more than "unknown"
-	failures   int       // so that a late look-up does not land on another failure
-	batches    int       // ever observed
-	logged     int       // lines ever logged
+	told       string     // state of last, in the words of Run
+	updates    uint64     // statuses taken, so that a read can tell whether it was overtaken
+	mark       time.Time  // when the last batch ended; when this one went out where Strait drives
+	asked      time.Time  // a start was sent at this time and is not answered; zero else
+	since      time.Time  // of a runner: when its series was started
+	chasing    bool       // of a runner: its series may still go on
+	afresh     bool       // of a runner: every member begins again
+	unfinished *loop      // of a run that Strait drives: where it stopped
+	doubt      string     // why a call of its last run may have run unseen; "" when it was answered
+	settled    bool       // a call was made, so what the journal says is old
+	peak       int64      // most documents its table held during the run
+	cancel     func()     // stops a loop that Strait drives; nil for the component's
+	driver     *driver    // of a run that Strait drives batch by batch; nil else
+	stood      string     // how the last such run ended here, while the component knows no more than "unknown"
+	failures   int        // so that a late look-up does not land on another failure
+	batches    int        // ever observed
+	logged     int        // lines ever logged
+	veiled     []LogEntry // run.Log, masked
 
 	explaining int // look-ups of a failure under way
 

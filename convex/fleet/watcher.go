@@ -45,8 +45,14 @@ func (w *watcher) follow(ctx context.Context) (Outcome, error) {
 		tick := f.changed.next()
 		f.mu.Lock()
 		events := w.news()
+		for i := range events {
+			events[i] = w.a.veilEvent(events[i])
+		}
 		w.stopAfterSteps()
 		out, over := w.outcome()
+		if over {
+			out = w.a.veilOutcome(out)
+		}
 		lost, problem := e.client != w.a.client && !over, e.problem
 		away := e.state == Lost
 		f.mu.Unlock()
