@@ -44,13 +44,16 @@ var (
 	onEnv    = []pageKind{fleetPage, detailPage, runPage, envPage}
 	onPlan   = []pageKind{planPage}
 	onReport = []pageKind{provePage, rehearsalPage}
-	forEnv   = []pageKind{fleetPage, detailPage, runPage, envPage, rehearsalPage}
+	forEnv   = []pageKind{fleetPage, detailPage, runPage, envPage, rehearsalPage, offendersPage}
+
+	onOffenders = []pageKind{offendersPage}
+	onCensus    = []pageKind{fleetPage, detailPage, runPage, envPage, offendersPage}
 )
 
 func actionTable() []action {
 	return []action{
 		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
-		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage, provePage, rehearsalPage, journalPage}, foot: 1, do: Root.goBack},
+		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage, provePage, rehearsalPage, journalPage, offendersPage}, foot: 1, do: Root.goBack},
 		{id: "open-line", keys: []string{"enter"}, label: "open", what: "let what is known of the line fill the page", group: "move", pages: onReport, foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.openLine(), nil }},
 		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
 		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
@@ -64,6 +67,13 @@ func actionTable() []action {
 		{id: "section-right", keys: []string{"right", "l", "tab"}, label: "section", what: "section of the plan to the right", group: "move", pages: onPlan, foot: 3, do: func(m Root) (Root, tea.Cmd) { return m.turnTo(1) }},
 		{id: "next-change", keys: []string{"]"}, label: "next change", what: "the plan of the next change", group: "move", pages: onPlan, foot: 4, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(1) }},
 		{id: "previous-change", keys: []string{"["}, what: "the plan of the change before", group: "move", pages: onPlan, do: func(m Root) (Root, tea.Cmd) { return m.nextChange(-1) }},
+		{id: "open-document", keys: []string{"enter"}, label: "document", what: "the document that stopped the run, with the place marked", group: "move", pages: []pageKind{runPage}, blocked: noFailing, do: Root.openFailing},
+		{id: "open-sample", keys: []string{"enter"}, label: "open", what: "go into the document; again: unfold it, or fold it", group: "move", pages: onOffenders, foot: 2, blocked: noSample, do: Root.enterOffender},
+		{id: "sample-left", keys: []string{"left", "h"}, what: "the sample before, or back to the list", group: "move", pages: onOffenders, do: func(m Root) (Root, tea.Cmd) { return m.sideOffender(-1), nil }},
+		{id: "sample-right", keys: []string{"right", "l"}, what: "into the document, then its next sample", group: "move", pages: onOffenders, do: func(m Root) (Root, tea.Cmd) { return m.sideOffender(1), nil }},
+		{id: "next-sample", keys: []string{"n"}, label: "next sample", what: "the next document of the group", group: "move", pages: onOffenders, foot: 3, blocked: noSample, do: func(m Root) (Root, tea.Cmd) { return m.nextSample(1), nil }},
+		{id: "previous-sample", keys: []string{"N"}, what: "the document of the group before", group: "move", pages: onOffenders, blocked: noSample, do: func(m Root) (Root, tea.Cmd) { return m.nextSample(-1), nil }},
+		{id: "to-change", keys: []string{"f"}, label: "its change", what: "the change that the offenders are of, and its migrations, on the grid", group: "move", pages: onOffenders, foot: 7, blocked: noChange, do: Root.toChange},
 		{id: "environment", keys: []string{"tab"}, label: "next env", what: "switch to the next environment", group: "move", pages: forEnv, foot: 9, do: func(m Root) (Root, tea.Cmd) { return m.turn(1), nil }},
 		{id: "environment-back", keys: []string{"shift+tab"}, what: "switch to the environment before", group: "move", pages: forEnv, do: func(m Root) (Root, tea.Cmd) { return m.turn(-1), nil }},
 		{id: "next-migration", keys: []string{"]"}, what: "pick the row's next migration", group: "move", pages: onWork, do: func(m Root) (Root, tea.Cmd) { return m.pick(1), nil }},
@@ -79,9 +89,11 @@ func actionTable() []action {
 		{id: "faster", keys: []string{"<"}, what: "let the supervised run rest shorter between batches", group: "act", danger: looks, pages: onWork, blocked: blockedTune, do: slowDown(false)},
 		{id: "run-from-start", what: "run the migration from its first document again", group: "act", danger: writes, pages: onWork, blocked: blockedRun, do: Root.runFromStart},
 		{id: "run-from-cursor", what: "run the migration from a cursor", group: "act", danger: writes, pages: onWork, blocked: blockedRun, do: Root.runFromCursor},
-		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch, or the census", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: Root.cancel},
+		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: askFor(plan.ActCancel)},
 		{id: "cancel-all", keys: []string{"C"}, label: "cancel all", what: "cancel every running migration of the environment after its batch", group: "act", danger: writes, pages: onEnv, foot: 14, blocked: blockedCancelAll, do: askFor(plan.ActCancelAll)},
-		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onEnv, foot: 6, blocked: blockedCensus, do: Root.census},
+		{id: "stop-census", keys: []string{"c"}, label: "stop", what: "stop the census; v goes on from there", group: "act", danger: reads, pages: onOffenders, foot: 12, blocked: noCensusRun, do: Root.stopCensus},
+		{id: "reveal", keys: []string{"u"}, label: "unmask", what: "show the values of a protected environment for a while, or mask them again", group: "act", danger: asks, pages: onOffenders, foot: 8, blocked: noReveal, do: Root.unmask},
+		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onCensus, foot: 6, blocked: blockedCensus, do: Root.census},
 		{id: "prove", keys: []string{"V"}, label: "prove", what: "search for a document that the migrations do not bring to the target", group: "act", danger: asks, foot: 12, blocked: blockedProve, do: Root.openProof},
 		{id: "rehearse", keys: []string{"R"}, label: "rehearse", what: "rehearse the whole passage on a copy in memory", group: "act", danger: asks, foot: 12, blocked: blockedRehearse, do: Root.openRehearsal},
 		{id: "run-rehearsed", keys: []string{"r"}, label: "run", what: "run the migration with the batch size that the rehearsal recommends", group: "act", danger: writes, pages: []pageKind{rehearsalPage}, foot: 4, blocked: blockedRunRehearsed, do: Root.runRehearsed},
@@ -95,11 +107,12 @@ func actionTable() []action {
 
 		{id: "help", keys: []string{"?"}, label: "help", what: "show all keys; type to filter", group: "look", foot: 1, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(helpMenu), nil }},
 		{id: "palette", keys: []string{":", "ctrl+p"}, label: "palette", what: "do or go to anything by name", group: "look", foot: 12, do: func(m Root) (Root, tea.Cmd) { return m.openMenu(paletteMenu), nil }},
-		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: []pageKind{fleetPage, detailPage, journalPage}, foot: 10, do: Root.startFilter},
+		{id: "filter", keys: []string{"/"}, label: "filter", what: "show only the rows that hold some words", group: "look", pages: []pageKind{fleetPage, detailPage, journalPage, offendersPage}, foot: 10, do: Root.startFilter},
 		{id: "plan", keys: []string{"P"}, label: "plan", what: "the plan: what to do, in which order, and what can go wrong", group: "look", foot: 8, blocked: noPlan, do: Root.openPlan},
 		{id: "copy-plan", keys: []string{"y"}, label: "copy", what: "copy the section's code, or its Markdown", group: "look", pages: onPlan, foot: 5, do: Root.copyPlan},
 		{id: "environment-page", keys: []string{"i"}, label: "environment", what: "the environment: deployment, key, connection, sizes, and what is being deployed", group: "look", foot: 10, blocked: noEnv, do: Root.openEnv},
 		{id: "journal", keys: []string{"J"}, label: "journal", what: "the journal: every action in this project, and what became of it", group: "look", foot: 12, do: Root.openJournal},
+		{id: "offenders", keys: []string{"o"}, label: "offenders", what: "the documents that do not fit the target: groups, samples, and what stopped a run", group: "look", foot: 9, blocked: noEnv, do: Root.openOffenders},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
 		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},
@@ -222,26 +235,21 @@ func (m Root) retry() (Root, tea.Cmd) {
 	return m, tea.Batch(hush, func() tea.Msg { return did{fleet.Command{Env: env}, e.Retry(env)} })
 }
 
-// counting reports whether the census is shown while it is being taken.
-func (m Root) counting() bool {
-	f := m.focus()
-	return m.page == runPage && m.view == censusView && f.env != nil && f.env.CensusRun != nil
-}
-
-// cancel stops the census that is shown at once, since it only reads (a cancel
-// without a migration); a migration is asked about.
-func (m Root) cancel() (Root, tea.Cmd) {
-	if !m.counting() {
-		return askFor(plan.ActCancel)(m)
-	}
+// stopCensus stops a census at once: it only reads (a cancel without a
+// migration).
+func (m Root) stopCensus() (Root, tea.Cmd) {
 	m, hush := m.tell(toastInfo, "the census of "+m.env+" stops")
 	return m, tea.Batch(hush, m.send(fleet.Command{Action: plan.ActCancel, Env: m.env, By: "screen"}))
 }
 
-func blockedCancel(m Root) string {
-	if m.counting() {
-		return ""
+func noCensusRun(m Root) string {
+	if e := m.focus().env; e == nil || e.CensusRun == nil {
+		return "no census is under way"
 	}
+	return ""
+}
+
+func blockedCancel(m Root) string {
 	return firstOf(m, notReady, noMigration, keyWrites, func(m Root) string {
 		f := m.focus()
 		switch {
@@ -294,14 +302,6 @@ func firstOf(m Root, checks ...func(Root) string) string {
 	return ""
 }
 
-// census needs no question: it only reads.
-func (m Root) census() (Root, tea.Cmd) {
-	cmd := fleet.Command{Action: plan.ActCensus, Env: m.env, By: "screen"}
-	m = m.openRun(censusView)
-	m, hush := m.tell(toastInfo, "counting what does not fit the target in "+m.env)
-	return m, tea.Batch(hush, m.send(cmd))
-}
-
 // send hands a command to the engine. The command carries its environment:
 // what the cursor does meanwhile changes nothing.
 func (m Root) send(cmd fleet.Command) tea.Cmd {
@@ -325,6 +325,11 @@ func (m Root) shell(cmd fleet.Command) string {
 		add("run", cmd.Migration, "--env", cmd.Env, "--dry-run")
 	case plan.ActCensus:
 		add("census", "--env", cmd.Env)
+		if o := cmd.Census; o != nil {
+			add(censusFlags(o)...)
+		}
+	case plan.ActReveal:
+		return "" // what is shown here is shown here only
 	case plan.ActCancel:
 		add("cancel", cmd.Migration, "--env", cmd.Env)
 	case plan.ActCancelAll:
@@ -379,8 +384,6 @@ func (m Root) copyCommand() (Root, tea.Cmd) {
 		switch m.view {
 		case dryRunView:
 			cmd.Action = plan.ActDryRun
-		case censusView:
-			cmd.Action = plan.ActCensus
 		}
 	}
 	text := m.shell(cmd)

@@ -164,6 +164,16 @@ func (m Root) question(cmd fleet.Command) ask {
 	case plan.ActCancel:
 		a.title, a.yes = "Cancel "+short(f.mig)+" in "+e.Name+"?", "cancel it"
 		add("after", "the batch under way is committed; a later run goes on from there")
+	case plan.ActCensus:
+		if a.cmd.Census == nil {
+			a.cmd.Census = &fleet.CensusOptions{}
+		}
+		m.askCensus(&a, f, add)
+	case plan.ActReveal:
+		a.title, a.yes = "Show the values of "+e.Name+"'s documents?", "show them"
+		add("shows", "what samples of documents hold, to everybody who sees this screen")
+		add("until", "they are masked again after a few minutes, or with u")
+		add("journal", "that they were shown, and to whom; no value")
 	case plan.ActCancelAll:
 		a.title, a.yes = "Cancel every migration that runs in "+e.Name+"?", "cancel all"
 		add("runs", m.runsIn(e))
@@ -363,6 +373,12 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m, nil
 	case a.kind == askCursor:
 		return m.pressCursor(key, typed)
+	case a.cmd.Census != nil:
+		if m, cmd, taken := m.pressCensus(key); taken {
+			return m, cmd
+		}
+	}
+	switch {
 	case len(a.form.choices) > 0 && slices.Contains(formKeys, key):
 		return m.formed(a.form.turned(key))
 	case a.how && key == "tab" && !a.reasoning:
@@ -437,6 +453,10 @@ func (m Root) yes() (Root, tea.Cmd) {
 	cmd.Typed = a.typed
 	said := ""
 	switch cmd.Action {
+	case plan.ActCensus:
+		return m.startCensus(cmd)
+	case plan.ActReveal:
+		said = "asking for the values of " + cmd.Env
 	case plan.ActDryRun:
 		m = m.openRun(dryRunView)
 		said = "dry run of " + short(cmd.Migration) + " in " + cmd.Env + " is on its way"
@@ -503,6 +523,7 @@ func (m Root) askView() []string {
 		p.para(l.text, 0, n)
 	}
 	m.drawHow(p, labelW)
+	m.drawCensusWays(p, labelW)
 	if a.shell != "" && a.kind == askAction && m.h >= 20 {
 		for i, line := range wrap(clean(a.shell), max(1, w-labelW)) {
 			label := "same as"
@@ -560,6 +581,9 @@ func (m Root) askView() []string {
 		}
 		p.end()
 		p.put(l.key, "esc").put(l.dim, " go back")
+		m.drawChoices(p)
+	case a.cmd.Census != nil:
+		p.put(l.key, "enter").put(l.text, " "+a.yes+"   ").put(l.key, "esc").put(l.dim, " go back")
 		m.drawChoices(p)
 	default:
 		p.put(l.key, "y").put(l.text, " "+a.yes+"   ").put(l.key, "n").put(l.dim, " go back")

@@ -109,6 +109,12 @@ func (m Root) drawChoices(p *pen) {
 	if m.ask.size {
 		keys = append(keys, [2]string{"up down", " batch size"})
 	}
+	if o := m.ask.cmd.Census; o != nil {
+		keys = append(keys, [2]string{"tab", " how"}, [2]string{"up down", " budget"})
+		if o.Sample > 0 {
+			keys[1][1] = " sample"
+		}
+	}
 	n := 0
 	for _, k := range keys {
 		n += 3 + width(k[0]) + width(k[1])

@@ -23,6 +23,9 @@ type standing struct {
 func standIn(r *plan.Row, c *plan.Cell, e *fleet.EnvSnapshot) standing {
 	at := stand(r, c, e.Runs)
 	i := deployStep(e, c)
+	if at.state != plan.Running && i < 0 && oldWrites(e, r.Table) > 0 {
+		return standing{state: plan.Failed, word: "old docs"}
+	}
 	if at.state == plan.Running || i < 0 || [3]*plan.Step{&c.Widen, &c.Migrate, &c.Narrow}[i].State == plan.Done {
 		return at
 	}

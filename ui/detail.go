@@ -34,6 +34,7 @@ func (m Root) drawDetail(p *pen) {
 	m.drawTrouble(p, f.env)
 	m.drawChanges(p, f)
 	m.drawChecklist(p, f)
+	m.drawStanding(p, f)
 	p.blank()
 	m.drawMigrations(p, f)
 }

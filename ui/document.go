@@ -66,6 +66,8 @@ func scalar(l *look, v value.Value) (b bit, ok bool) {
 		return bit{l.num, number(v)}, true
 	case string:
 		return bit{l.str, quote(v)}, true
+	case masked:
+		return bit{l.dim, string(v)}, true
 	case value.Bytes:
 		return bit{l.num, fmt.Sprintf("bytes(%d)", len(v))}, true
 	case value.Undefined:

@@ -80,7 +80,7 @@ func (m Root) drawEnvPage(p *pen) {
 		return
 	}
 	left := []func(*pen, focus){m.drawConnection, m.drawDeployment, m.drawKey, m.drawComponents}
-	right := []func(*pen, focus){m.drawDeploy, m.drawValidation, m.drawBackupRun, m.drawEnvSteps, m.drawBackup, m.drawTables}
+	right := []func(*pen, focus){m.drawDeploy, m.drawValidation, m.drawBackupRun, m.drawEnvSteps, m.drawEnvEvidence, m.drawBackup, m.drawTables}
 	if p.w < 100 {
 		for _, draw := range slices.Concat(right[:3], left[:3], right[3:], left[3:]) {
 			draw(p, f)
@@ -379,6 +379,12 @@ func (m Root) drawTables(p *pen, f focus) {
 		room := min(30, p.room()-2)
 		p.repeat(l.accent, l.g.bar, int(float64(n)/float64(most)*float64(room)+0.5)).end()
 	}
+	p.blank()
+}
+
+func (m Root) drawEnvEvidence(p *pen, f focus) {
+	m.section(p, "EVIDENCE", "")
+	m.drawEvidence(p, f.env)
 	p.blank()
 }
 

@@ -1,9 +1,7 @@
 package ui
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
 
 	"strait/convex/fleet"
@@ -152,90 +150,6 @@ func (m Root) drawDryLog(p *pen, d *fleet.DryRun) {
 	p.lines = append(p.lines, q.lines...)
 }
 
-// drawCensus counts by path and reason, with samples.
-func (m Root) drawCensus(p *pen) {
-	l, f := m.l, m.focus()
-	if f.env == nil {
-		return
-	}
-	if c := f.env.CensusRun; c != nil {
-		p.put(l.run, " "+m.spinner()+" counting").put(l.dim, " in ").put(l.text, f.env.Name).put(l.dim, after(" "+l.g.dot+" table ", c.Table)+" "+l.g.dot+" "+clock(m.now.Sub(c.Started))).end()
-		p.blank()
-		if c.Total > 0 {
-			m.bar(p, l.run, c.Read, c.Total, percent(c.Read, c.Total))
-		}
-		p.to(1).put(l.strong, count(c.Read)).put(l.dim, " of "+documents(max(c.Total, c.Read))+" read  "+l.g.dot+"  ").put(l.warn, count(c.Found)).put(l.dim, " do not fit so far").end()
-		if f.env.Census == nil {
-			return
-		}
-		p.blank()
-	}
-	c := f.env.Census
-	if c == nil {
-		p.put(l.dim, " "+l.g.todo+" no census of ").put(l.text, f.env.Name).put(l.dim, " yet").end()
-		p.blank()
-		p.put(l.key, "   v").put(l.text, " reads every document and counts those that do not fit the target").end()
-		return
-	}
-	m.censusHead(p, f.env, c)
-	here, others := censusGroups(c, f.row)
-	for _, g := range here {
-		p.blank()
-		m.censusGroup(p, g)
-	}
-	if len(here) > 0 && len(others) > 0 {
-		p.blank()
-		p.to(1).put(l.head, "OTHER TABLES").end()
-	}
-	for i, g := range others {
-		if i > 0 || len(here) == 0 {
-			p.blank()
-		}
-		m.censusGroup(p, g)
-	}
-}
-
-// censusGroups are the groups of the row's table, those of its path first, and
-// all others; the largest first.
-func censusGroups(c *plan.Census, row *plan.Row) (here, others []plan.Group) {
-	for _, g := range c.Groups {
-		if row != nil && g.Table == row.Table {
-			here = append(here, g)
-		} else {
-			others = append(others, g)
-		}
-	}
-	asked := func(g plan.Group) int {
-		if row != nil && groupName(g) == row.Path {
-			return 0
-		}
-		return 1
-	}
-	bySize := func(a, b plan.Group) int {
-		return cmp.Or(cmp.Compare(asked(a), asked(b)), cmp.Compare(b.Count, a.Count))
-	}
-	slices.SortStableFunc(here, bySize)
-	slices.SortStableFunc(others, bySize)
-	return here, others
-}
-
-func (m Root) censusHead(p *pen, e *fleet.EnvSnapshot, c *plan.Census) {
-	l := m.l
-	kind := "full"
-	if !c.Full {
-		kind = "sampled"
-	}
-	if c.Offenders == 0 {
-		p.put(l.ok, " "+l.g.done+" all "+documents(c.Read)+" fit the target")
-	} else {
-		p.put(l.warn, " "+l.g.blocked+" "+documents(c.Offenders)+" of "+count(c.Read)+" do not fit the target")
-	}
-	p.put(l.dim, " in ").put(l.text, e.Name).put(l.dim, " "+l.g.dot+" "+kind+" "+l.g.dot+" "+age(m.now, c.At)).end()
-	if c.Stale {
-		p.to(3).put(l.warn, "documents were written since: v counts again").end()
-	}
-}
-
 // censusGroup is one path and reason, with its samples.
 func (m Root) censusGroup(p *pen, g plan.Group) {
 	l := m.l
@@ -284,31 +198,4 @@ func fieldAt(doc value.Object, g plan.Group) (value.Value, bool) {
 		}
 	}
 	return v, true
-}
-
-// groupName is the path of a census group, its table in front.
-func groupName(g plan.Group) string {
-	if g.Path == "" || g.Path == g.Table || strings.HasPrefix(g.Path, g.Table+".") {
-		return max(g.Path, g.Table)
-	}
-	return g.Table + "." + g.Path
-}
-
-// reasonWord says what a reason of a violation means.
-func reasonWord(reason string) string {
-	switch reason {
-	case "missing":
-		return "the field is missing"
-	case "extra":
-		return "the field is not in the target"
-	case "type":
-		return "the type differs"
-	case "literal":
-		return "none of the literals"
-	case "id":
-		return "an id of another table"
-	case "union":
-		return "fits no member of the union"
-	}
-	return reason
 }

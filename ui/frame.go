@@ -259,6 +259,8 @@ func (m Root) body(w, h int) []string {
 		return m.reportBody(w, h, m.report())
 	case m.page == journalPage:
 		return m.journalBody(w, h)
+	case m.page == offendersPage:
+		return m.offendersBody(w, h)
 	}
 	return m.fleetBody(w, h)
 }
@@ -345,6 +347,9 @@ func (m Root) drawToast(p *pen) {
 		kept, all, how := len(m.rows), len(m.snap.Plan.Rows), "esc clears it"
 		if m.page == journalPage {
 			kept, all, how = len(m.deeds()), len(m.record.deeds), "/ changes it"
+		}
+		if m.page == offendersPage {
+			kept, all = len(m.offenders()), m.allOffenders()
 		}
 		p.put(l.dim, " filter ").put(l.strong, m.sieve().text).put(l.dim, fmt.Sprintf("  %d of %d, %s", kept, all, how))
 	}

@@ -472,10 +472,20 @@ func (m Root) censusShort(e *fleet.EnvSnapshot, enforced bool) (string, ink) {
 	switch c := e.Census; {
 	case e.CensusRun != nil:
 		return fmt.Sprintf("%s counting, %s so far", m.spinner(), count(e.CensusRun.Found)), l.run
+	case oldWrites(e, "") > 0:
+		return count(oldWrites(e, "")) + " old-shape writes since " + momentWord(m.now, e.Writers.First), l.bad
 	case enforced:
 		return "target enforced", l.ok
 	case c == nil:
 		return "not counted yet", l.faint
+	case e.Certificate != nil && !e.Certificate.Revoked.IsZero():
+		return "certificate revoked", l.warn
+	case e.Certificate != nil && c.Offenders == 0 && c.Full:
+		return "certified, " + age(m.now, e.Certificate.Ended), l.ok
+	case !c.Full && c.Stopped == "":
+		return "sampled: at most " + count(mostOf(c)) + " misfit", l.dim
+	case c.Stopped != "":
+		return "stopped at " + count(c.Read) + ", " + count(c.Offenders) + " do not fit", l.warn
 	case c.Offenders == 0 && c.Full && !c.Stale:
 		return "all fit, " + age(m.now, c.At), l.ok
 	case c.Stale:

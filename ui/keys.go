@@ -109,6 +109,9 @@ func (m Root) sieve() entry {
 	if m.page == journalPage {
 		return m.record.entry
 	}
+	if m.page == offendersPage {
+		return m.off.find
+	}
 	return m.entry
 }
 
@@ -116,6 +119,10 @@ func (m Root) sieve() entry {
 func (m Root) sieved(e entry) Root {
 	if m.page == journalPage {
 		m.record.entry, m.roll = e, 0
+		return m
+	}
+	if m.page == offendersPage {
+		m.off.find, m.off.inside, m.off.sample, m.roll = e, false, 0, 0
 		return m
 	}
 	m.entry = e
@@ -129,6 +136,8 @@ func (m Root) move(n int) Root {
 		return m.moveLog(n)
 	case m.page == provePage || m.page == rehearsalPage:
 		return m.moveReport(n)
+	case m.page == offendersPage:
+		return m.moveOffender(n)
 	case m.page != fleetPage:
 		m.roll = min(max(0, m.roll+n), m.rollEnd())
 		return m
@@ -206,6 +215,9 @@ func (m Root) open() (Root, tea.Cmd) {
 		m.page, m.roll = detailPage, 0
 		return m, nil
 	}
+	if f := m.focus(); f.mig == "" && f.env != nil {
+		return m.openOffenders()
+	}
 	return m.openRun(m.bestView()), nil
 }
 
@@ -214,9 +226,6 @@ func (m Root) bestView() runView {
 	f := m.focus()
 	if f.run.State == "" && f.dry != nil {
 		return dryRunView
-	}
-	if f.mig == "" {
-		return censusView
 	}
 	return progressView
 }
@@ -238,6 +247,12 @@ func (m Root) goBack() (Root, tea.Cmd) {
 		at := m.stands()
 		at.whole = false
 		m = m.standAt(at)
+	case m.page == offendersPage && m.off.inside:
+		m.off.inside, m.roll = false, 0
+		return m, nil
+	case m.page == offendersPage && m.off.find.text != "":
+		m.off.find = entry{}
+		return m, nil
 	case aside(m.page):
 		m.page = m.from
 	case m.page == runPage && m.shape() == onePane:
@@ -260,7 +275,7 @@ func (m Root) openMessages() (Root, tea.Cmd) {
 // opened from anywhere, and esc leads back.
 func aside(p pageKind) bool {
 	switch p {
-	case planPage, envPage, provePage, rehearsalPage, journalPage, messagesPage:
+	case planPage, envPage, provePage, rehearsalPage, journalPage, offendersPage, messagesPage:
 		return true
 	}
 	return false

@@ -59,6 +59,7 @@ const (
 	provePage
 	rehearsalPage
 	journalPage
+	offendersPage
 	messagesPage
 )
 
@@ -68,11 +69,10 @@ const (
 	progressView runView = iota
 	logView
 	dryRunView
-	censusView
 	runViews
 )
 
-var runViewNames = [runViews]string{"Run", "Log", "Dry run", "Census"}
+var runViewNames = [runViews]string{"Run", "Log", "Dry run"}
 
 // Root is the one model of the program. It is a value: nothing that a copy
 // shares with another is ever written to.
@@ -110,6 +110,7 @@ type Root struct {
 	record    record             // of the Journal page
 	proved    fleet.ProveOptions // what was last searched
 	copies    []copyFile         // exports that were found to rehearse on
+	off       offending          // of the page of offenders
 
 	menu  menu
 	ask   ask

@@ -55,8 +55,6 @@ func (m Root) drawRunView(p *pen) {
 	switch m.view {
 	case dryRunView:
 		m.drawDryRun(p)
-	case censusView:
-		m.drawCensus(p)
 	default:
 		m.drawProgress(p)
 	}
@@ -278,7 +276,11 @@ func (m Root) drawFailure(p *pen, f *fleet.Failure, head string) {
 	}
 	if f.Document != "" || len(f.Body) > 0 {
 		p.blank()
-		p.to(1).put(l.head, "DOCUMENT").put(l.dim, "  ").put(l.text, f.Table).put(l.dim, " ").put(l.accent, f.Document).end()
+		p.to(1).put(l.head, "DOCUMENT").put(l.dim, "  ").put(l.text, f.Table).put(l.dim, " ").put(l.accent, f.Document)
+		if m.view == progressView && len(f.Body) > 0 {
+			p.put(l.faint, "  "+l.g.dot+" ").put(l.key, "enter").put(l.dim, " marks the place")
+		}
+		p.end()
 		if len(f.Body) > 0 {
 			for _, line := range pretty(l, f.Body, p.w-6, 60) {
 				p.to(3).bits(line).end()

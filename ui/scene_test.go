@@ -297,8 +297,9 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 		e.State, e.Opening = fleet.Opening, "generating 40,000 documents"
 		s.Envs[2].State, s.Envs[2].Err = fleet.Broken, "no admin key: STRAIT_PROD_KEY is not set"
 	case "census":
-		e.CensusRun = &fleet.CensusRun{Started: now.Add(-3 * time.Second), Read: 12000, Total: 40000, Table: "orders", Found: 204}
+		e.CensusRun = &fleet.CensusRun{Started: now.Add(-3 * time.Second), Read: 12000, Total: 40000, Bytes: 7 << 20, Table: "orders", Found: 204, Page: 1024, ETA: 7 * time.Second, Budget: fleet.CensusBudget{Documents: 100000}}
 	}
+	dressCensus(s, name, now)
 }
 
 // sceneFacts is what a deployment tells of itself.

@@ -119,7 +119,23 @@ func TestGolden(t *testing.T) {
 		{"failure", "idle", "orders.price", []string{"enter", "enter"}},
 		{"dry-run", "dryrun", "users.plan", []string{"enter", "enter"}},
 		{"census", "idle", "users.plan", []string{"v"}},
-		{"counting", "census", "users.plan", []string{"enter", "enter", "right", "right", "right"}},
+		{"counting", "census", "users.plan", []string{"o"}},
+		{"offenders", "offenders", "users.plan", []string{"o"}},
+		{"offenders-sample", "offenders", "users.plan", []string{"o", "end", "up", "enter"}},
+		{"offenders-union", "offenders", "users.plan", []string{"o", "end", "enter"}},
+		{"offenders-filter", "offenders", "users.plan", []string{"o", "/", "p", "r", "i"}},
+		{"offenders-sampled", "sampled", "users.plan", []string{"o"}},
+		{"offenders-none", "certified", "users.plan", []string{"o"}},
+		{"offenders-failing", "offenders", "orders.price", []string{"enter", "enter", "enter"}},
+		{"certified", "certified", "users.plan", nil},
+		{"certified-environment", "certified", "users.plan", []string{"i"}},
+		{"old-writers", "old-writers", "users.plan", nil},
+		{"old-writers-offenders", "old-writers", "users.plan", []string{"o"}},
+		{"revealed", "revealed", "users.plan", []string{"o", "enter"}},
+		{"ask-census", "stopped", "users.plan", []string{"v"}},
+		{"ask-census-sampled", "offenders", "users.plan", []string{"tab", "v", "tab", "up"}},
+		{"ask-reveal", "offenders", "users.plan", []string{"tab", "o", "u"}},
+		{"offenders-stopped", "stopped", "users.plan", []string{"o"}},
 		{"help", "idle", "users.plan", []string{"?"}},
 		{"ask-run", "idle", "users.plan", []string{"r"}},
 		{"ask-narrow", "idle", "users.plan", []string{"n", "s", "t"}},
@@ -291,7 +307,7 @@ func TestBlockedKeysSayWhy(t *testing.T) {
 
 func TestCancelStopsTheCensusThatIsShown(t *testing.T) {
 	m, e := screen(t, scene("census"), 120, 40)
-	m = press(onRow(m, "users.plan"), "enter", "right", "right", "right", "c")
+	m = press(onRow(m, "users.plan"), "o", "c")
 	if got := e.asked(); len(got) != 1 || got[0].Action != plan.ActCancel || got[0].Env != "staging" || got[0].Migration != "" || m.ask.kind != askNothing {
 		t.Fatalf("sent %+v", got)
 	}

@@ -243,7 +243,7 @@ func aReadOnlyKeyBlocks(t *testing.T, ops []string) {
 			t.Errorf("%s said %q", k, got.toast.text)
 		}
 	}
-	if press(m, "v"); len(e.asked()) != 1 {
+	if press(m, "v", "enter"); len(e.asked()) != 1 {
 		t.Error("a census was blocked, which a read-only key may take")
 	}
 	if got := plainScreen(m); strings.Contains(got, "writable") || !strings.Contains(got, "read-only key") {

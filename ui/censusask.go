@@ -1,0 +1,314 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
+
+// untroubled is how many documents a census reads without asking.
+const untroubled = 10_000
+
+// The ladders of a census's budget and of the documents that it samples of a
+// table.
+var (
+	budgetLadder = []int64{0, 10_000, 20_000, 50_000, 100_000, 200_000, 500_000, 1_000_000, 2_000_000, 5_000_000}
+	sampleLadder = []int64{100, 200, 500, 1000, 2000, 5000, 10_000, 20_000}
+)
+
+// usualSample is how many documents of a table are sampled at first.
+const usualSample = 1000
+
+// reading is what a census would read.
+type reading struct {
+	tables    []tableReading // the largest first
+	passed    [][2]string    // tables that need no reading, and why
+	documents int64
+	bytes     int64         // 0 unknown
+	takes     time.Duration // 0 unknown
+	partial   bool          // the size of some table is not known
+}
+
+type tableReading struct {
+	name      string
+	documents int64 // -1 unknown
+}
+
+// readingOf is what a census of an environment would read: the tables that have
+// a breaking change before them, by what the snapshot knows.
+func (m Root) readingOf(e *fleet.EnvSnapshot, o fleet.CensusOptions) reading {
+	var r reading
+	i := envIndex(m.snap, e.Name)
+	var seen []string
+	if i < len(m.snap.Plan.Envs) {
+		for _, c := range m.snap.Plan.Envs[i].Changes {
+			if c.Table == "" || c.Class == plan.Safe || c.Class == plan.IndexOnly || slices.Contains(seen, c.Table) {
+				continue
+			}
+			seen = append(seen, c.Table)
+			n, known := e.Tables[c.Table]
+			if !known {
+				continue
+			}
+			if n == 0 {
+				r.passed = append(r.passed, [2]string{c.Table, provedWord(plan.ByEmpty)})
+				continue
+			}
+			r.tables = append(r.tables, tableReading{c.Table, n})
+		}
+	}
+	for _, name := range sortedTables(e.Tables) {
+		if !slices.Contains(seen, name) {
+			r.passed = append(r.passed, [2]string{name, provedWord(plan.BySchema)})
+		}
+	}
+	return r.sum(o)
+}
+
+// sum adds up what is read of the tables under the options.
+func (r reading) sum(o fleet.CensusOptions) reading {
+	r.documents = 0
+	for _, t := range r.tables {
+		n := t.documents
+		if n < 0 {
+			r.partial = true
+			continue
+		}
+		if o.Sample > 0 {
+			n = min(n, o.Sample)
+		}
+		r.documents += n
+	}
+	if b := o.Budget.Documents; b > 0 {
+		r.documents = min(r.documents, b)
+	}
+	slices.SortStableFunc(r.tables, func(a, b tableReading) int { return cmp.Compare(b.documents, a.documents) })
+	return r
+}
+
+// provedWord says why a table needs no reading.
+func provedWord(proved string) string {
+	switch proved {
+	case plan.ByEmpty:
+		return "empty"
+	case plan.BySchema:
+		return "its deployed schema lets nothing in that the target refuses"
+	case plan.ByShapes:
+		return "the deployment's inferred shapes fit the target"
+	}
+	return proved
+}
+
+// census counts at once where that is little; else it asks first.
+func (m Root) census() (Root, tea.Cmd) {
+	e := m.focus().env
+	o := fleet.CensusOptions{}
+	stopped := e.Census != nil && e.Census.Stopped != ""
+	if r := m.readingOf(e, o); !stopped && (e.Embedded || !r.partial && r.documents <= untroubled) {
+		return m.startCensus(fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "screen"})
+	}
+	o.Resume = stopped
+	return m.openAsk(fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "screen", Census: &o})
+}
+
+// startCensus sends a census, and shows it.
+func (m Root) startCensus(cmd fleet.Command) (Root, tea.Cmd) {
+	if m.page != offendersPage {
+		m, _ = m.openOffenders()
+	}
+	m, hush := m.tell(toastInfo, "counting what does not fit the target in "+cmd.Env)
+	return m, tea.Batch(hush, m.send(cmd))
+}
+
+// askCensus fills the question before a census: what it reads, and how.
+func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
+	e, o := f.env, *a.cmd.Census
+	a.title, a.yes = "Count what does not fit the target in "+e.Name+"?", "count"
+	r := m.readingOf(e, o)
+	var names []string
+	for i, t := range r.tables {
+		if i == 6 {
+			names = append(names, plural(int64(len(r.tables)-i), "more table"))
+			break
+		}
+		n := "size not known"
+		if t.documents >= 0 {
+			n = count(t.documents)
+		}
+		names = append(names, t.name+" "+n)
+	}
+	what := "no document: nothing has to be read"
+	if len(names) > 0 {
+		what = documents(r.documents)
+		if r.bytes > 0 {
+			what += ", ~" + bytesWord(r.bytes)
+		}
+		if o.Sample > 0 || o.Budget.Documents > 0 {
+			what = "at most " + what
+		}
+		what += ": " + strings.Join(names, ", ")
+	}
+	add("reads", what)
+	add("passes by", passedBy(r.passed))
+	if r.takes > 0 {
+		add("takes", "~"+clock(r.takes))
+	}
+	add("writes", "nothing")
+	switch {
+	case o.Resume && e.Census != nil:
+		add("so far", fmt.Sprintf("%s read, %s do not fit", documents(e.Census.Read), count(e.Census.Offenders)))
+	}
+	if o.Sample > 0 {
+		add("sample", count(o.Sample)+" documents a table, spread over it")
+	} else {
+		add("budget", cmp.Or(budgetWord(o.Budget), "none: it reads to the end"))
+	}
+}
+
+// passedBy names the tables that need no reading, by reason.
+func passedBy(passed [][2]string) string {
+	by := map[string][]string{}
+	for _, p := range passed {
+		by[p[1]] = append(by[p[1]], p[0])
+	}
+	var out []string
+	for _, why := range sortedTables(by) {
+		names := by[why]
+		text := strings.Join(names[:min(len(names), 4)], ", ")
+		if n := len(names) - 4; n > 0 {
+			text += fmt.Sprintf(" and %d more", n)
+		}
+		out = append(out, text+" ("+why+")")
+	}
+	return strings.Join(out, "; ")
+}
+
+// censusWays are the ways to count that the question offers.
+func (m Root) censusWays(e *fleet.EnvSnapshot) []string {
+	if e.Census != nil && e.Census.Stopped != "" {
+		return []string{"go on", "full", "sampled"}
+	}
+	return []string{"full", "sampled"}
+}
+
+// censusWay is the one that the options mean.
+func censusWay(o *fleet.CensusOptions) string {
+	switch {
+	case o.Resume:
+		return "go on"
+	case o.Sample > 0:
+		return "sampled"
+	}
+	return "full"
+}
+
+var censusMeans = map[string]string{
+	"go on":   "from the page where the last one stopped",
+	"full":    "every document that may misfit; zero gives a certificate",
+	"sampled": "a few of each table; bounds with 95 % how many misfit, gives no certificate",
+}
+
+// drawCensusWays offers the ways to count.
+func (m Root) drawCensusWays(p *pen, labelW int) {
+	l, a := m.l, m.ask
+	f, ok := m.focusOf(a.cmd)
+	if a.cmd.Action != plan.ActCensus || a.cmd.Census == nil || !ok {
+		return
+	}
+	chosen := censusWay(a.cmd.Census)
+	for i, way := range m.censusWays(f.env) {
+		if m.h < 20 && way != chosen {
+			continue
+		}
+		label, mark, k := "", "  ", l.dim
+		if i == 0 || m.h < 20 {
+			label = "how"
+		}
+		if way == chosen {
+			mark, k = l.g.cursor+" ", l.strong
+		}
+		p.col(l.dim, label, labelW).put(l.cursor, mark).col(k, way, 9)
+		at := p.used
+		for _, line := range wrap(censusMeans[way], max(1, p.w-at)) {
+			p.to(at).put(l.dim, line).end()
+		}
+	}
+}
+
+// pressCensus takes a key for the question before a census: it only reads, so
+// enter says yes.
+func (m Root) pressCensus(key string) (root Root, cmd tea.Cmd, taken bool) {
+	a := m.ask
+	f, ok := m.focusOf(a.cmd)
+	if a.kind != askAction || a.cmd.Action != plan.ActCensus || a.cmd.Census == nil || !ok || len(a.refused) > 0 {
+		return m, nil, false
+	}
+	o := *a.cmd.Census
+	switch key {
+	case "enter":
+		m, cmd = m.yes()
+		return m, cmd, true
+	case "tab":
+		ways := m.censusWays(f.env)
+		way := ways[(slices.Index(ways, censusWay(&o))+1)%len(ways)]
+		o.Resume, o.Sample = way == "go on", 0
+		if way == "sampled" {
+			o.Sample, o.Budget = usualSample, fleet.CensusBudget{}
+		}
+	case "up", "down":
+		if o.Sample > 0 {
+			o.Sample = rung(sampleLadder, o.Sample, key == "up")
+		} else {
+			o.Budget.Documents = rung(budgetLadder, o.Budget.Documents, key == "up")
+		}
+	default:
+		return m, nil, false
+	}
+	m, cmd = m.reask(func(c *fleet.Command) { c.Census = &o })
+	return m, cmd, true
+}
+
+// rung is the next one of a ladder, up or down.
+func rung(ladder []int64, n int64, up bool) int64 {
+	i, found := slices.BinarySearch(ladder, n)
+	switch {
+	case up && found:
+		i++
+	case !up:
+		i--
+	}
+	return ladder[min(max(0, i), len(ladder)-1)]
+}
+
+// censusFlags are the flags of strait census that mean the options.
+func censusFlags(o *fleet.CensusOptions) (flags []string) {
+	number := func(flag string, n int64) {
+		if n > 0 {
+			flags = append(flags, flag, strconv.FormatInt(n, 10))
+		}
+	}
+	number("--sample", o.Sample)
+	number("--budget-documents", o.Budget.Documents)
+	number("--budget-bytes", o.Budget.Bytes)
+	if o.Rate > 0 {
+		flags = append(flags, "--rate", strconv.FormatFloat(o.Rate, 'f', -1, 64))
+	}
+	if o.Resume {
+		flags = append(flags, "--resume")
+	}
+	if o.Component != "" {
+		flags = append(flags, "--component", o.Component)
+	}
+	for _, t := range o.Tables {
+		flags = append(flags, "--table", t)
+	}
+	return flags
+}

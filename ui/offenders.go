@@ -1,0 +1,402 @@
+package ui
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/census"
+	"strait/convex/fleet"
+	"strait/model/value"
+	"strait/plan"
+)
+
+// offending is where one is on the page of offenders.
+type offending struct {
+	key    offenderKey // of the entry that is selected; zero: the first
+	sample int
+	inside bool // the keys move the document
+	whole  bool // nothing of the document is folded
+	find   entry
+	hidden time.Time // the reveal that ends then was ended before its time
+}
+
+// offenderKey names an entry of the page: a group of offenders, or the document
+// that stopped a migration.
+type offenderKey struct {
+	table, path, reason, mig string
+	since                    bool // written after the census, as the watch for old-shape writers saw
+}
+
+// offenderEntry is one line of the page's list.
+type offenderEntry struct {
+	offenderKey
+	group *plan.Group
+	fail  *fleet.Failure
+}
+
+// name is the entry's path, its table in front.
+func (x *offenderEntry) name() string {
+	if x.group != nil {
+		return groupName(*x.group)
+	}
+	return cmp.Or(x.table, "a document")
+}
+
+// samples are the documents that the entry shows.
+func (x *offenderEntry) samples() int {
+	if x.group == nil {
+		return 1
+	}
+	return len(x.group.Samples)
+}
+
+// offenders are the page's entries that the filter leaves.
+func (m Root) offenders() []offenderEntry {
+	words := strings.Fields(strings.ToLower(m.off.find.text))
+	return slices.DeleteFunc(m.unsieved(), func(x offenderEntry) bool {
+		hay := strings.ToLower(x.name() + " " + x.mig + " " + reasonShort(x.reason) + " " + reasonWord(x.reason))
+		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(hay, w) })
+	})
+}
+
+func (m Root) allOffenders() int { return len(m.unsieved()) }
+
+// unsieved are the page's entries: what stopped a run, what was written in the
+// old shape since, then the groups of the census, the largest first.
+func (m Root) unsieved() []offenderEntry {
+	e := m.focus().env
+	if e == nil {
+		return nil
+	}
+	var out []offenderEntry
+	for i := range m.snap.Project.Migrations {
+		name := m.snap.Project.Migrations[i].Name
+		if r, ok := e.Runs[name]; ok && r.State == "failed" && r.Failure != nil && len(r.Failure.Body) > 0 {
+			out = append(out, offenderEntry{offenderKey: offenderKey{table: r.Failure.Table, mig: name}, fail: r.Failure})
+		}
+	}
+	if e.Writers != nil {
+		for i := range e.Writers.Samples {
+			g := &e.Writers.Samples[i]
+			out = append(out, offenderEntry{offenderKey: offenderKey{g.Table, g.Path, g.Reason, "", true}, group: g})
+		}
+	}
+	first := len(out)
+	if e.Census != nil {
+		for i := range e.Census.Groups {
+			g := &e.Census.Groups[i]
+			out = append(out, offenderEntry{offenderKey: offenderKey{g.Table, g.Path, g.Reason, "", false}, group: g})
+		}
+	}
+	slices.SortStableFunc(out[first:], func(a, b offenderEntry) int {
+		return cmp.Or(cmp.Compare(b.group.Count, a.group.Count), cmp.Compare(a.name(), b.name()), cmp.Compare(a.reason, b.reason))
+	})
+	return out
+}
+
+// offender is the selected entry and its place in the list; -1 without any.
+func (m Root) offender(all []offenderEntry) (*offenderEntry, int) {
+	if len(all) == 0 {
+		return nil, -1
+	}
+	i := slices.IndexFunc(all, func(x offenderEntry) bool { return x.offenderKey == m.off.key })
+	i = max(0, i)
+	return &all[i], i
+}
+
+// shownSample is the place of the sample that is shown.
+func (m Root) shownSample(x *offenderEntry) int {
+	return min(max(0, m.off.sample), max(0, x.samples()-1))
+}
+
+// openOffenders opens the page of offenders, or leaves it.
+func (m Root) openOffenders() (Root, tea.Cmd) {
+	if m.page == offendersPage {
+		return m.goBack()
+	}
+	m = m.visit(offendersPage)
+	m.off = offending{hidden: m.off.hidden}
+	if f := m.focus(); f.row != nil {
+		m.off.key = m.groupOf(f.row)
+	}
+	return m, nil
+}
+
+// groupOf is the largest group of a row's path, else of its table.
+func (m Root) groupOf(r *plan.Row) offenderKey {
+	var near offenderKey
+	for _, x := range m.offenders() {
+		switch {
+		case x.group == nil || x.table != r.Table:
+		case related(x.name(), r.Path):
+			return x.offenderKey
+		case near == offenderKey{}:
+			near = x.offenderKey
+		}
+	}
+	return near
+}
+
+// openFailing shows the document that stopped the selected run.
+func (m Root) openFailing() (Root, tea.Cmd) {
+	f := m.focus()
+	m = m.visit(offendersPage)
+	m.off = offending{hidden: m.off.hidden, inside: true, key: offenderKey{table: f.run.Failure.Table, mig: f.mig}}
+	return m, nil
+}
+
+// noFailing is why there is no document to open of the run that is shown.
+func noFailing(m Root) string {
+	f := m.focus()
+	switch {
+	case f.run.State != "failed" || f.run.Failure == nil:
+		return "no document stopped this run"
+	case len(f.run.Failure.Body) == 0:
+		return "the run's error names no document that can be read"
+	}
+	return ""
+}
+
+// related reports whether one path holds the other.
+func related(a, b string) bool {
+	if len(a) > len(b) {
+		a, b = b, a
+	}
+	return a != "" && strings.HasPrefix(b, a) && (len(a) == len(b) || strings.ContainsRune(".[{", rune(b[len(a)])))
+}
+
+// covering is the row whose change a group is about: that of its path, else
+// the one nearest to it; nil when none is.
+func (m Root) covering(x *offenderEntry) *plan.Row {
+	var best *plan.Row
+	score := -1
+	for i := range m.snap.Plan.Rows {
+		r := &m.snap.Plan.Rows[i]
+		s := -1
+		switch {
+		case x.mig != "" && slices.Contains(r.Migrations, x.mig):
+			s = 1000
+		case x.group == nil || r.Table != x.table || r.Component != "":
+		case r.Path == x.name():
+			s = 900
+		case related(x.name(), r.Path) && r.Path != "":
+			s = min(len(r.Path), len(x.name()))
+		}
+		if s > score {
+			best, score = r, s
+		}
+	}
+	return best
+}
+
+// toChange leaves the page for the row of the grid that the entry is about.
+func (m Root) toChange() (Root, tea.Cmd) {
+	x, _ := m.offender(m.offenders())
+	r := m.covering(x)
+	m.page, m.roll, m.entry, m.cur, m.mig = fleetPage, 0, entry{}, rowID(r), x.mig
+	return m.sift(), nil
+}
+
+func noChange(m Root) string {
+	x, _ := m.offender(m.offenders())
+	switch {
+	case x == nil:
+		return noSample(m)
+	case m.covering(x) == nil:
+		return "no change or migration of the plan is about " + x.name()
+	}
+	return ""
+}
+
+func noSample(m Root) string {
+	e := m.focus().env
+	switch x, _ := m.offender(m.offenders()); {
+	case e == nil:
+		return noEnv(m)
+	case x != nil && x.samples() > 0:
+		return ""
+	case x != nil:
+		return "no sample was kept of this group"
+	case m.off.find.text != "":
+		return "no group holds these words; esc clears the filter"
+	case e.Census == nil:
+		return "nothing is counted in " + e.Name + " yet: v counts"
+	}
+	return "the census of " + e.Name + " found no offender"
+}
+
+// nextSample shows another document of the group, from the last one the first.
+func (m Root) nextSample(n int) Root {
+	if x, _ := m.offender(m.offenders()); x != nil && x.samples() > 0 {
+		k := x.samples()
+		m.off.sample, m.roll = (m.shownSample(x)+n+k)%k, 0
+	}
+	return m
+}
+
+// moveOffender moves the cursor of the list, or rolls the document.
+func (m Root) moveOffender(n int) Root {
+	all := m.offenders()
+	x, i := m.offender(all)
+	switch {
+	case x == nil:
+	case m.off.inside:
+		w, h := m.samplePane()
+		lines, start := m.sampleLines(x, w, h)
+		m.roll = min(max(n+m.roll, -start), max(0, len(lines)-h-start))
+	default:
+		m.off.key = all[min(max(0, i+n), len(all)-1)].offenderKey
+		m.off.sample, m.roll = 0, 0
+	}
+	return m
+}
+
+// sideOffender goes into the document and from sample to sample, and back.
+func (m Root) sideOffender(n int) Root {
+	x, _ := m.offender(m.offenders())
+	switch {
+	case x == nil || x.samples() == 0:
+	case !m.off.inside && n > 0:
+		m.off.inside, m.roll = true, 0
+	case m.off.inside && n < 0 && m.shownSample(x) == 0:
+		m.off.inside, m.roll = false, 0
+	case m.off.inside && m.shownSample(x)+n < x.samples():
+		m = m.nextSample(n)
+	}
+	return m
+}
+
+func (m Root) enterOffender() (Root, tea.Cmd) {
+	if !m.off.inside {
+		return m.sideOffender(1), nil
+	}
+	m.off.whole, m.roll = !m.off.whole, 0
+	return m, nil
+}
+
+// sampleOf is a document of an entry, as the page shows it.
+type sampleOf struct {
+	id, place, expected, got, message string
+	masked                            bool
+	doc                               value.Object
+}
+
+// sample is the n-th document of an entry. Of the document that stopped a run
+// the place is what a census found in it, else the field of the run's change.
+func (m Root) sample(x *offenderEntry, n int) sampleOf {
+	if x.group != nil {
+		s := x.group.Samples[n]
+		if m.veiled(m.focus().env) {
+			s = census.MaskSample(nil, s)
+		}
+		out := sampleOf{s.ID, cmp.Or(s.Place, placeOf(*x.group)), s.Expected, s.Got, s.Message, s.Masked, s.Document}
+		if s.Masked {
+			out.doc, _ = withMasks(s.Document).(value.Object)
+		}
+		switch x.reason {
+		case "missing":
+			out.got = "" // the marked line says it
+		case "extra":
+			out.expected = "no field of this name"
+		}
+		return out
+	}
+	e := m.focus().env
+	out := sampleOf{id: x.fail.Document, doc: x.fail.Body, message: x.fail.Summary}
+	if m.veiled(e) {
+		out.doc, _ = withMasks(census.Mask(nil, x.fail.Body)).(value.Object)
+		out.masked, out.message = true, "its message may repeat values: u shows it"
+	}
+	if r := m.covering(x); r != nil && r.Table == x.table {
+		out.place = placeOf(plan.Group{Table: r.Table, Path: r.Path})
+	}
+	if e.Census == nil {
+		return out
+	}
+	for _, g := range e.Census.Groups {
+		for _, s := range g.Samples {
+			if s.ID == out.id && out.id != "" {
+				out.place, out.expected, out.got = cmp.Or(s.Place, placeOf(g)), s.Expected, s.Got
+				return out
+			}
+		}
+	}
+	return out
+}
+
+// placeOf is the place in a document that a path leads to, as far as it is one
+// place in every document.
+func placeOf(g plan.Group) string {
+	path, ok := strings.CutPrefix(groupName(g), g.Table)
+	if i := strings.IndexAny(path, "[{"); i >= 0 {
+		path = path[:i]
+	}
+	if !ok {
+		return ""
+	}
+	return path
+}
+
+// groupName is the path of a census group, its table in front.
+func groupName(g plan.Group) string {
+	if g.Path == "" || g.Path == g.Table || strings.HasPrefix(g.Path, g.Table+".") || strings.HasPrefix(g.Path, g.Table+"[") || strings.HasPrefix(g.Path, g.Table+"{") {
+		return cmp.Or(g.Path, g.Table)
+	}
+	return g.Table + "." + g.Path
+}
+
+// reasonShort is a reason of a violation in a word or two.
+func reasonShort(reason string) string {
+	switch reason {
+	case "missing":
+		return "missing"
+	case "extra":
+		return "extra field"
+	case "type":
+		return "wrong type"
+	case "literal":
+		return "bad literal"
+	case "id":
+		return "wrong id table"
+	case "union":
+		return "no member fits"
+	}
+	return reason
+}
+
+// reasonWord says what a reason of a violation means.
+func reasonWord(reason string) string {
+	switch reason {
+	case "missing":
+		return "the field is missing"
+	case "extra":
+		return "the field is not in the target"
+	case "type":
+		return "the type differs"
+	case "literal":
+		return "none of the literals"
+	case "id":
+		return "an id of another table"
+	case "union":
+		return "fits no member of the union"
+	}
+	return reason
+}
+
+// shareOf is part of all in percent, never 0 of something and never 100 of less.
+func shareOf(part, all int64) string {
+	switch {
+	case all <= 0 || part <= 0:
+		return ""
+	case part >= all:
+		return "100 %"
+	case part*100 < all:
+		return "<1 %"
+	}
+	return fmt.Sprintf("%d %%", min(99, part*100/all))
+}
