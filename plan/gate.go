@@ -40,7 +40,7 @@ func Gate(a Ask) (refusals, warnings []Refusal) {
 	}
 	g.s = newStand(Input{Target: a.Target, Definitions: a.Definitions}, a.Env)
 	switch a.Action {
-	case ActCensus:
+	case ActCensus, ActRehearse:
 		g.needTarget()
 	case ActDryRun:
 		g.dryRun()

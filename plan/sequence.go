@@ -409,3 +409,28 @@ func (t *touch) disturbs(u *touch) bool {
 	}
 	return false
 }
+
+// RunOrder is the order in which the migrations of these names would be run one
+// after the other: the project's own series, then what one leaves for another
+// to read, then the order of the definitions. Those that components define come
+// last; doubts are the needs that contradict it.
+func RunOrder(in Input, names []string) (order, doubts []string) {
+	root, inner := []string{}, []string{}
+	for _, d := range in.Definitions {
+		switch {
+		case !slices.Contains(names, d.Name) || d.Runner:
+		case d.Component == "":
+			root = append(root, d.Name)
+		default:
+			inner = append(inner, d.Name)
+		}
+	}
+	for _, part := range [][]string{root, inner} {
+		s := sequenceOf(in, part)
+		for _, group := range s.groups {
+			order = append(order, group...)
+		}
+		doubts = append(doubts, s.doubts...)
+	}
+	return order, doubts
+}

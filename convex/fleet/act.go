@@ -49,8 +49,8 @@ func (r *Refused) Error() string {
 
 // Do starts an action and returns at once: a *Refused when the policy does not
 // let it out, else the rest shows in the snapshots. A cancel that names no
-// migration stops the census, or the command that deploys; one that names no
-// environment either stops the search for counterexamples.
+// migration stops the command that deploys, the rehearsal, or the census; one
+// that names no environment either stops the search for counterexamples.
 func (f *Fleet) Do(ctx context.Context, c Command) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -68,6 +68,9 @@ func (f *Fleet) Do(ctx context.Context, c Command) error {
 			return nil
 		}
 		if f.stopDeploy(c.Env) {
+			return nil
+		}
+		if f.StopRehearsal(c.Env) {
 			return nil
 		}
 		return f.stopCensus(c.Env)
@@ -117,6 +120,7 @@ type action struct {
 	answered bool // perform is over
 	err      error
 	counted  *plan.Census // what a census found
+	report   *plan.Rehearsal
 }
 
 // judge asks the gate. f.mu is held.
@@ -186,6 +190,8 @@ func (e *env) busy(c Command) []plan.Refusal {
 		if e.counting != nil {
 			return one("running", "a census of "+e.cfg.Name+" is being taken", "wait until it ends")
 		}
+	case plan.ActRehearse:
+		return e.cannotRehearse()
 	case plan.ActWiden, plan.ActNarrow:
 		if e.deploying {
 			return one("running", "a schema is being deployed to "+e.cfg.Name, "wait until it ends")
@@ -270,6 +276,8 @@ func (a *action) mark() {
 		a.schema = a.f.project.Schema
 		a.e.counting = &CensusRun{Started: now}
 		a.e.stopCount = a.cancel
+	case plan.ActRehearse:
+		a.e.rehearsing, a.e.stopRehearse = &RehearsalRun{Started: now, Of: -1}, a.cancel
 	case plan.ActWiden:
 		a.e.deploying, a.schema = true, a.e.compared().WidenedFor(a.e.tables)
 	case plan.ActNarrow:
@@ -319,7 +327,8 @@ func (a *action) carry() {
 	}
 	asked := a.entry("asked")
 	if err := a.f.journal.write(asked); err != nil {
-		if !a.e.embedded && a.c.Action != plan.ActCensus || a.c.Action == plan.ActReveal {
+		only := a.c.Action == plan.ActCensus || a.c.Action == plan.ActRehearse // reads
+		if !a.e.embedded && !only || a.c.Action == plan.ActReveal {
 			a.undo(fmt.Errorf("%s was not started, because it could not be recorded: %w", a.c.Action, err))
 			return
 		}
@@ -369,6 +378,8 @@ func (a *action) act(answer *entry) error {
 		return a.takeCensus(answer)
 	case plan.ActReveal:
 		return a.reveal()
+	case plan.ActRehearse:
+		return a.rehearse(answer)
 	case plan.ActWiden, plan.ActNarrow:
 		answer.Schema = a.schema.Hash()
 		return a.deploy()
@@ -401,6 +412,8 @@ func (a *action) undo(err error) {
 			}
 		case plan.ActCensus:
 			a.e.counting, a.e.stopCount = nil, nil
+		case plan.ActRehearse:
+			a.e.rehearsing, a.e.stopRehearse = nil, nil
 		case plan.ActWiden, plan.ActNarrow:
 			a.e.deploying = false
 		}

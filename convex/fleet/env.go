@@ -65,6 +65,9 @@ type env struct {
 	sizes          map[string]plan.Size // of documents, by table, as far as some were read
 	counting       *CensusRun
 	stopCount      context.CancelFunc
+	rehearsal      *plan.Rehearsal
+	rehearsing     *RehearsalRun
+	stopRehearse   context.CancelFunc
 	writes         uint64 // grows with every sign that documents changed
 	deploying      bool
 	deploy         *DeployRun         // the newest; nil none
@@ -298,6 +301,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 // embedded one is built anew each time. f.mu is held.
 func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
+	e.rehearsal = nil
 	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
 	e.certificate, e.doubt, e.writers, e.written = nil, "", nil, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0

@@ -12,7 +12,7 @@ import (
 
 // Event is one thing that happened during Run, for the headless verbs.
 type Event struct {
-	Kind      string // start, batch, log, progress (of a census, of a proof)
+	Kind      string // start, batch, log, progress (of a census, a proof, a rehearsal)
 	At        time.Time
 	Env       string
 	Migration string
@@ -23,16 +23,18 @@ type Event struct {
 	Log       LogEntry
 	Census    CensusRun
 	Proof     ProofRun
+	Rehearsal RehearsalRun
 }
 
 // Outcome is how an action ended.
 type Outcome struct {
-	Status    string // success, failed, canceled, stopped (the steps asked for are made); for a census, a dry run and a deploy: success or failed
+	Status    string // success, failed, canceled, stopped (the steps asked for are made); for a census, a rehearsal, a dry run and a deploy: success or failed
 	Processed int64
 	Failure   *Failure
 	DryRun    *DryRun
 	Census    *plan.Census
-	Proofs    []plan.Proof   // failed: a row is refuted
+	Proofs    []plan.Proof // failed: a row is refuted
+	Rehearsal *plan.Rehearsal
 	Warnings  []plan.Refusal // what the gate let pass, but wants known
 }
 

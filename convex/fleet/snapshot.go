@@ -234,6 +234,11 @@ func (e *env) snapshot() EnvSnapshot {
 		s.Revealed = time.Time{}
 	}
 	s.Certificate, s.Writers, s.Backup = e.certificate, e.writers, e.backup
+	s.Rehearsal = e.rehearsal // never changed once it is there
+	if e.rehearsing != nil {
+		r := *e.rehearsing
+		s.Rehearsing = &r
+	}
 	if e.deploy != nil {
 		d := *e.deploy
 		s.Deploy = &d

@@ -16,9 +16,10 @@ type watcher struct {
 	batches map[string]int // told already, by migration
 	logs    map[string]int
 	counted int64
-	lines   int  // of a deploy's output, told already
-	lost    bool // told that the environment is lost
-	stepped bool // it was ended after the steps asked for
+	stage   RehearsalRun // told last
+	lines   int          // of a deploy's output, told already
+	lost    bool         // told that the environment is lost
+	stepped bool         // it was ended after the steps asked for
 }
 
 // lostFor is how long a run is followed while its environment is lost.
@@ -129,6 +130,15 @@ func (w *watcher) news() []Event {
 		}
 		return out
 	}
+	if w.a.c.Action == plan.ActRehearse {
+		if r := e.rehearsing; r != nil && *r != w.stage {
+			w.stage = *r
+			ev := base
+			ev.Kind, ev.Migration, ev.Processed, ev.Total, ev.Rehearsal = "progress", r.Migration, r.Done, r.Of, *r
+			out = append(out, ev)
+		}
+		return out
+	}
 	if w.a.c.Action == plan.ActWiden || w.a.c.Action == plan.ActNarrow {
 		return w.deployNews(base)
 	}
@@ -188,6 +198,8 @@ func (w *watcher) outcome() (Outcome, bool) {
 			c := *a.counted
 			out.Census, out.Processed = &c, c.Read
 		}
+	case plan.ActRehearse:
+		out.Rehearsal = a.report
 	case plan.ActRun:
 		return w.runOutcome()
 	case plan.ActCancel:
