@@ -57,8 +57,8 @@ type RehearsedRun struct {
 	Inserted  int64              `json:"inserted"`            // into its own table
 	Elsewhere []Written          `json:"elsewhere,omitempty"` // what it wrote in other tables
 	Failures  []RehearsedFailure `json:"failures,omitempty"`
-	Failed    int64              `json:"failed"` // documents, those beyond Failures as well
-	Error     string             `json:"error,omitempty"`
+	Failed    int64              `json:"failed"`          // documents, those beyond Failures as well
+	Error     string             `json:"error,omitempty"` // of a batch that it could not go past; Failures says more
 	Batches   int64              `json:"batches"`
 	BatchSize int                `json:"batchSize"` // 0: it has none
 	Took      time.Duration      `json:"took"`      // here, which tells nothing of there

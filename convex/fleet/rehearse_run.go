@@ -173,7 +173,7 @@ func (c *course) passage(ctx context.Context) (plan.RehearsedRun, error) {
 func (c *course) batches(ctx context.Context) error {
 	var err error
 	if c.driver, err = c.drive(ctx); err != nil {
-		c.fail(err.Error())
+		c.run.State, c.run.Notes = "failed", append(c.run.Notes, "it did not run: "+err.Error())
 		return nil
 	}
 	for !c.done {
@@ -328,6 +328,9 @@ func overLimit(text string) bool {
 // settle lets run what the migration scheduled, which belongs to it.
 func (c *course) settle(ctx context.Context) error {
 	d := c.r.d
+	if c.driver == nil {
+		return nil
+	}
 	c.driver.end(ctx)
 	due := func() (n, later int) {
 		view := d.View()

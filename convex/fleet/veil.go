@@ -162,15 +162,18 @@ func (e *env) maskWriters(w *plan.Writers) *plan.Writers {
 
 func (e *env) maskRehearsal(r *plan.Rehearsal) *plan.Rehearsal {
 	out := *r
-	out.Census = census.Masked(r.Census, e.f.project.Schema)
-	out.Widen, out.Narrow, out.Stopped = hushedOr(r.Widen), hushedOr(r.Narrow), hushedOr(r.Stopped)
+	if r.Census != nil {
+		out.Census = census.Masked(r.Census, e.f.project.Schema)
+	}
+	out.Widen, out.Narrow = hushedOr(r.Widen), hushedOr(r.Narrow)
 	out.Migrations = slices.Clone(r.Migrations)
 	for i := range out.Migrations {
 		run := &out.Migrations[i]
+		run.Error = hushedOr(run.Error)
 		run.Failures = slices.Clone(run.Failures)
 		for j := range run.Failures {
 			x := &run.Failures[j]
-			x.Text = withoutContents(x.Text, maskedText)
+			x.Masked, x.Text, x.Summary = true, withoutContents(x.Text, maskedText), withoutContents(x.Summary, maskedText)
 			x.Body = maskDocument(e.f.schemaOf(e.ownerOf(run.Name)), run.Table, x.Body)
 		}
 	}
@@ -278,6 +281,9 @@ func (a *action) veilOutcome(out Outcome) Outcome {
 	}
 	if out.Census != nil {
 		out.Census = a.e.maskCensus(out.Census)
+	}
+	if out.Rehearsal != nil {
+		out.Rehearsal = a.e.maskRehearsal(out.Rehearsal)
 	}
 	return out
 }
