@@ -50,10 +50,15 @@ type Counterexample struct {
 	Dangling []string `json:"dangling,omitempty"`
 	// Before is the smallest document, After what became of it and Again what a
 	// second run made of that; nil: deleted, or never got so far.
-	Before    value.Object `json:"-"`
-	After     value.Object `json:"-"`
-	Again     value.Object `json:"-"`
-	Place     string       `json:"place,omitempty"` // of the violation in After
+	Before value.Object `json:"-"`
+	After  value.Object `json:"-"`
+	Again  value.Object `json:"-"`
+	// Other is the document of another table that it wrote, where that is what is
+	// wrong; Place then begins with the table.
+	Other     value.Object `json:"-"`
+	Place     string       `json:"place,omitempty"` // of the violation in After, or in Other
+	Expected  string       `json:"expected,omitempty"`
+	Got       string       `json:"got,omitempty"`
 	Violation string       `json:"violation"`       // Convex's text, or what was thrown
 	Frame     string       `json:"frame,omitempty"` // "convex/migrations.ts:41"
 }

@@ -108,7 +108,7 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 	case after != "":
 		if v := s.counts(violations, s.target.CheckDocument(c.After, ids)); v != nil {
 			c.Kind, c.Migration = kindMisfit, s.changer(t, id, 1, before)
-			c.Place, c.Violation = strings.TrimPrefix(v.Path, "."), v.Message
+			c.Place, c.Violation, c.Expected, c.Got = strings.TrimPrefix(v.Path, "."), v.Message, v.Expected, v.Got
 			return c
 		}
 	}
@@ -222,8 +222,8 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 		}
 		if bad := shape.CheckDocument(object(d.JSON), ids); len(bad) > 0 {
 			return &plan.Counterexample{
-				Kind: kindOtherTable, Migration: s.writer(t, d.ID, 1), After: fields(object(d.JSON)),
-				Place: d.table + bad[0].Path, Violation: bad[0].Message,
+				Kind: kindOtherTable, Migration: s.writer(t, d.ID, 1), Other: fields(object(d.JSON)),
+				Place: d.table + bad[0].Path, Violation: bad[0].Message, Expected: bad[0].Expected, Got: bad[0].Got,
 			}
 		}
 	}
@@ -233,6 +233,7 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 			continue
 		}
 		c := &plan.Counterexample{Kind: kindNotTwice, Migration: s.writer(t, d.ID, t.first), Place: d.table}
+		c.Other = fields(object(d.JSON))
 		c.Violation = "a second run adds another document to table " + d.table
 		if known {
 			c.Violation = "a second run changes a document of table " + d.table + " again"

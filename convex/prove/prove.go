@@ -83,19 +83,7 @@ func Run(ctx context.Context, o Options) ([]plan.Proof, error) {
 	if o.Target == nil {
 		return nil, errors.New("prove: there is no target schema to prove against; strait inspect says what is wrong with the project")
 	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-	if o.Progress == nil {
-		o.Progress = func(Progress) {}
-	}
-	o.Documents, o.Seed = cmp.Or(o.Documents, Documents), cmp.Or(o.Seed, 1)
-	if o.Widened == nil {
-		o.Widened = o.Target
-		if o.Active != nil {
-			o.Widened = schema.WidenSchemas(o.Active, o.Target)
-		}
-	}
+	o.orDefault()
 	rows := slices.DeleteFunc(slices.Clone(o.Rows), func(r plan.Row) bool { return len(r.Changes) == 0 })
 	out := []plan.Proof{}
 	done := 0
@@ -112,6 +100,23 @@ func Run(ctx context.Context, o Options) ([]plan.Proof, error) {
 	}
 	o.Progress(Progress{Rows: len(rows), Of: len(rows), Documents: done})
 	return out, nil
+}
+
+// orDefault puts what is meant in the place of what is not said.
+func (o *Options) orDefault() {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Progress == nil {
+		o.Progress = func(Progress) {}
+	}
+	o.Documents, o.Seed = cmp.Or(o.Documents, Documents), cmp.Or(o.Seed, 1)
+	if o.Widened == nil {
+		o.Widened = o.Target
+		if o.Active != nil {
+			o.Widened = schema.WidenSchemas(o.Active, o.Target)
+		}
+	}
 }
 
 // prove is the proof of one row.
@@ -141,28 +146,42 @@ func (o *Options) try(ctx context.Context, row plan.Row, p *plan.Proof, told fun
 		p.Verdict, p.Why = plan.Uncovered, "no migration of the project is said to cover it"
 		return nil
 	}
-	if row.Table == "" {
-		return cannot("the change is of the whole schema: which documents it is about is not known")
+	s, err := o.search(ctx, row)
+	if err != nil {
+		return err
 	}
-	s := &search{o: o, row: row, told: told, seed: o.Seed ^ hash(row.Title)}
+	defer s.w.close()
+	s.told = told
+	return s.run(ctx, p)
+}
+
+// search makes everything ready to try documents of a row. The caller closes
+// its world.
+func (o *Options) search(ctx context.Context, row plan.Row) (*search, error) {
+	if row.Table == "" {
+		return nil, cannot("the change is of the whole schema: which documents it is about is not known")
+	}
+	s := &search{o: o, row: row, told: func(int) {}, seed: o.Seed ^ hash(row.Title)}
 	s.widened, s.target = o.Widened.Table(row.Table), o.Target.Table(row.Table)
 	if s.target == nil {
-		return cannot("the target has no table %s, so nothing tells what its documents should be", row.Table)
+		return nil, cannot("the target has no table %s, so nothing tells what its documents should be", row.Table)
 	}
 	if s.widened == nil {
 		s.widened = &schema.Table{Name: row.Table}
 	}
 	var err error
 	if s.migrations, err = o.ordered(row.Migrations); err != nil {
-		return err
+		return nil, err
 	}
-	w, err := newWorld(ctx, o, s)
-	if err != nil {
-		return err
+	for _, m := range s.migrations {
+		fn, err := o.runnable(m)
+		if err != nil {
+			return nil, err
+		}
+		s.functions = append(s.functions, fn)
 	}
-	defer w.close()
-	s.w = w
-	return s.run(ctx, p)
+	s.w, err = newWorld(ctx, o, s)
+	return s, err
 }
 
 // ordered are the migrations of a row in the order of the series that holds

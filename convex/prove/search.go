@@ -30,9 +30,6 @@ type search struct {
 	functions       []jsrun.Function // of migrations
 	widened, target *schema.Table
 	w               *world
-
-	alone  int // documents that were tried alone
-	passed int // of these, those that were nothing
 }
 
 // candidate is a document to try.
@@ -46,13 +43,6 @@ func (s *search) rand(what string) *rand.Rand {
 }
 
 func (s *search) run(ctx context.Context, p *plan.Proof) error {
-	for _, m := range s.migrations {
-		fn, err := s.o.runnable(m)
-		if err != nil {
-			return err
-		}
-		s.functions = append(s.functions, fn)
-	}
 	next, stop := iter.Pull(s.candidates())
 	defer stop()
 	misfits := 0
@@ -128,6 +118,9 @@ func (s *search) batch(ctx context.Context, batch []candidate) (*found, error) {
 		if err != nil {
 			return nil, err
 		}
+		if t.thrown != nil && t.thrown.slow {
+			return s.eachAlone(ctx, batch)
+		}
 		if t.thrown != nil {
 			at := indexOf(t.ids, t.thrown.document)
 			if at < 0 || len(batch) == 1 {
@@ -168,10 +161,19 @@ func (s *search) halves(ctx context.Context, batch []candidate) (*found, error) 
 	return nil, nil
 }
 
+// eachAlone tries every document of a batch by itself.
+func (s *search) eachAlone(ctx context.Context, batch []candidate) (*found, error) {
+	for _, c := range batch {
+		if f, err := s.single(ctx, c); f != nil || err != nil {
+			return f, err
+		}
+	}
+	return nil, nil
+}
+
 // single tries a document alone, beside each base: it is a counterexample when
 // it fails beside all of them.
 func (s *search) single(ctx context.Context, c candidate) (*found, error) {
-	s.alone++
 	var out *found
 	for _, base := range s.w.bases {
 		f, err := s.one(ctx, base, c)
@@ -179,7 +181,6 @@ func (s *search) single(ctx context.Context, c candidate) (*found, error) {
 			return nil, err
 		}
 		if f == nil {
-			s.passed++
 			return nil, nil
 		}
 		if out == nil {
@@ -203,7 +204,10 @@ func (s *search) one(ctx context.Context, base *local.View, c candidate) (*found
 	counter := s.judge(t, 0)
 	if counter == nil {
 		if counter = s.elsewhere(t); counter != nil {
-			counter.Before = fields(c.doc)
+			counter.Before, counter.After = fields(c.doc), body(t.after(), t.ids[0])
+			if counter.Kind == kindNotTwice {
+				counter.Again = body(t.again(), t.ids[0])
+			}
 		}
 	}
 	if counter == nil {

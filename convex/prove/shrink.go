@@ -5,6 +5,7 @@ import (
 	"iter"
 	"math"
 	"slices"
+	"strings"
 	"unicode/utf8"
 
 	"strait/model/schema"
@@ -15,14 +16,14 @@ import (
 // Bounds of shrinking: documents tried, and of a failure that takes its time.
 const (
 	maxShrinks     = 600
-	maxSlowShrinks = 12
+	maxSlowShrinks = 4
 )
 
 // shrink looks for the smallest document that fails as the one found does:
 // fewer fields first, then simpler values. Every step is run again.
 func (s *search) shrink(ctx context.Context, f *found) (*plan.Counterexample, error) {
 	left := maxShrinks
-	if f.code == "UserTimeout" || f.code == "OutOfMemory" {
+	if f.code == codeTimeout || f.code == codeMemory {
 		left = maxSlowShrinks
 	}
 	for smaller := true; smaller; {
@@ -126,8 +127,10 @@ func (s *search) smallerArray(shape *schema.Validator, a value.Array) iter.Seq[v
 				}
 			}
 		}
-		if len(a) == 1 && !yield(value.Array{}) {
-			return
+		for _, plain := range []value.Value{nil, false, 0.0, int64(0), ""} {
+			if out, ok := levelled(a, plain); ok && !yield(out) {
+				return
+			}
 		}
 		for i := range min(len(a), 8) {
 			for x := range s.smaller(inElement(shape), a[i]) {
@@ -141,6 +144,23 @@ func (s *search) smallerArray(shape *schema.Validator, a value.Array) iter.Seq[v
 	}
 }
 
+// levelled is the array with the same plain value everywhere, when that is
+// simpler than what it holds.
+func levelled(a value.Array, plain value.Value) (value.Array, bool) {
+	out, simpler := make(value.Array, len(a)), false
+	for i, x := range a {
+		out[i] = plain
+		if value.Equal(x, plain) {
+			continue
+		}
+		if x == nil || !simplerThan(plain, x) {
+			return nil, false
+		}
+		simpler = true
+	}
+	return out, simpler
+}
+
 // plainer are plain values to try in the place of v, the plainest first; which
 // of them fit is found out with the document as a whole.
 func (s *search) plainer(shape *schema.Validator, v value.Value) []value.Value {
@@ -150,7 +170,7 @@ func (s *search) plainer(shape *schema.Validator, v value.Value) []value.Value {
 	case bool:
 		return []value.Value{nil, false}
 	case float64:
-		return []value.Value{nil, false, 0.0, 1.0, -1.0, 0.5, math.Trunc(v)}
+		return []value.Value{nil, false, 0.0, 1.0, -1.0, math.NaN(), math.Inf(1), 0.5, math.Trunc(v)}
 	case int64:
 		return []value.Value{nil, false, int64(0), int64(1), int64(-1), v / 2}
 	case string:
@@ -188,6 +208,9 @@ func (s *search) shorter(shape *schema.Validator, text string) []value.Value {
 		if len(plain) < len(runes) || len(plain) == len(runes) && text != plain {
 			out = append(out, plain)
 		}
+	}
+	if level := strings.Repeat("a", len(runes)); level != text {
+		out = append(out, level)
 	}
 	if utf8.ValidString(text) {
 		for n := len(runes) / 2; n > 0; n /= 2 {
@@ -246,19 +269,19 @@ func rank(v value.Value) int {
 func oddity(f float64) float64 {
 	switch {
 	case math.IsNaN(f):
-		return math.Inf(1)
+		return 1000
+	case math.IsInf(f, 0):
+		return 1001 + max(0, -math.Copysign(1, f))
 	case f == 0 && !math.Signbit(f):
 		return 0
 	case f == 0:
 		return 0.25
+	case f == math.Trunc(f) && math.Abs(f) < 999:
+		return math.Abs(f) + max(0, -math.Copysign(0.5, f))
 	case f == math.Trunc(f):
-		o := math.Abs(f)
-		if f < 0 {
-			o += 0.5
-		}
-		return min(o, math.MaxFloat64)
+		return math.Abs(f) + 2e6
 	}
-	return min(math.Abs(f)+1e6, math.MaxFloat64)
+	return math.Abs(f) + 1e6
 }
 
 func weight(n int64) uint64 {
