@@ -93,6 +93,7 @@ func actionTable() []action {
 		{id: "cancel-all", keys: []string{"C"}, label: "cancel all", what: "cancel every running migration of the environment after its batch", group: "act", danger: writes, pages: onEnv, foot: 14, blocked: blockedCancelAll, do: askFor(plan.ActCancelAll)},
 		{id: "stop-census", keys: []string{"c"}, label: "stop", what: "stop the census; v goes on from there", group: "act", danger: reads, pages: onOffenders, foot: 12, blocked: noCensusRun, do: Root.stopCensus},
 		{id: "reveal", keys: []string{"u"}, label: "unmask", what: "show the values of a protected environment for a while, or mask them again", group: "act", danger: asks, pages: onOffenders, foot: 8, blocked: noReveal, do: Root.unmask},
+		{id: "export", keys: []string{"e"}, label: "export", what: "write the samples of the census to a file, as JSON Lines", group: "act", danger: looks, pages: onOffenders, foot: 8, blocked: noExport, do: Root.export},
 		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onCensus, foot: 6, blocked: blockedCensus, do: Root.census},
 		{id: "prove", keys: []string{"V"}, label: "prove", what: "search for a document that the migrations do not bring to the target", group: "act", danger: asks, foot: 12, blocked: blockedProve, do: Root.openProof},
 		{id: "rehearse", keys: []string{"R"}, label: "rehearse", what: "rehearse the whole passage on a copy in memory", group: "act", danger: asks, foot: 12, blocked: blockedRehearse, do: Root.openRehearsal},

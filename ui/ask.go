@@ -19,9 +19,11 @@ const (
 	askNothing askKind = iota
 	askAction          // an action waits for its answer
 	askQuit
-	askHow    // no question: says how to do it outside
-	askCursor // where a run begins is being typed
-	askTune   // a change of a supervised run waits for the environment's name
+	askHow     // no question: says how to do it outside
+	askCursor  // where a run begins is being typed
+	askFile    // the file of an export is being typed
+	askReplace // the export's file is there already
+	askTune    // a change of a supervised run waits for the environment's name
 )
 
 // quietTime is how long the keyboard must rest before a question that nobody
@@ -373,6 +375,8 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m, nil
 	case a.kind == askCursor:
 		return m.pressCursor(key, typed)
+	case a.kind == askFile, a.kind == askReplace:
+		return m.pressFile(key, typed)
 	case a.cmd.Census != nil:
 		if m, cmd, taken := m.pressCensus(key); taken {
 			return m, cmd
@@ -558,6 +562,11 @@ func (m Root) askView() []string {
 		p.put(l.key, out.key).put(l.text, " "+out.label+"   ")
 	}
 	switch {
+	case a.kind == askFile:
+		p.put(l.text, "file: ").put(l.strong, tail(a.typed, p.room()-2)).put(l.cursor, l.g.caret).end()
+		p.put(l.key, "enter").put(l.text, " write it   ").put(l.key, "esc").put(l.dim, " go back").end()
+	case a.kind == askReplace:
+		p.put(l.key, "y").put(l.text, " replace it   ").put(l.key, "n").put(l.dim, " another name   ").put(l.key, "esc").put(l.dim, " go back").end()
 	case a.kind == askCursor:
 		p.put(l.text, "cursor: ").put(l.strong, tail(a.typed, p.room()-2)).put(l.cursor, l.g.caret).end()
 		p.put(l.key, "enter").put(l.dim, " goes on to the question   ").put(l.key, "esc").put(l.dim, " go back").end()

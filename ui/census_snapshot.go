@@ -16,7 +16,7 @@ const tellEvery = 2 * time.Second
 
 // censusOfSnapshot is strait census --snapshot FILE: the documents of an export
 // that do not fit the target. It needs no environment.
-func (c *cli) censusOfSnapshot(file, component string) error {
+func (c *cli) censusOfSnapshot(f censusFlagSet) error {
 	ctx, stop := interruptible()
 	defer stop()
 	p, err := c.load(ctx)
@@ -26,13 +26,13 @@ func (c *cli) censusOfSnapshot(file, component string) error {
 	if p.Schema == nil {
 		return hint(errors.New("the target schema could not be loaded, so there is nothing to count against"), "strait inspect says what is wrong")
 	}
-	archive, err := snapshot.Open(file)
+	archive, err := snapshot.Open(f.snapshot)
 	if err != nil {
 		return err
 	}
 	defer archive.Close()
 	last := time.Now()
-	found, err := census.Snapshot(ctx, archive, census.Options{Target: p.Schema, Component: component, Progress: func(p census.Progress) {
+	found, err := census.Snapshot(ctx, archive, census.Options{Target: p.Schema, Component: f.o.Component, Progress: func(p census.Progress) {
 		if now := time.Now(); now.Sub(last) >= tellEvery {
 			last = now
 			fmt.Fprintf(c.err, "strait: %s read (%s), %s do not fit so far, about %s left\n", documents(p.Read), percent(p.Bytes, p.Size), count(p.Found), span(p.ETA))
@@ -44,20 +44,25 @@ func (c *cli) censusOfSnapshot(file, component string) error {
 		}
 		return err
 	}
-	if c.json {
-		return c.block(found)
-	}
-	c.sayFound(found, file)
-	return nil
+	return c.told(found, nil, f.snapshot, f)
 }
 
 // sayFound writes a census for people; of is where it was taken.
 func (c *cli) sayFound(found *plan.Census, of string) {
-	if found.Offenders == 0 {
-		c.say("all %s of %s fit the target", documents(found.Read), of)
+	switch {
+	case found.Offenders == 0 && found.Full:
+		c.say("all %s of %s fit the target", documents(documentsOf(found)), of)
 		return
+	case found.Offenders == 0 && found.Stopped == "":
+		c.say("sampled: none of %s in %s misfits, so at most %s of %s do, with 95 %%", documents(found.Read), of, count(mostOf(found)), count(documentsOf(found)))
+		return
+	case found.Full:
+		c.say("%s of %s in %s do not fit the target", documents(found.Offenders), count(documentsOf(found)), of)
+	case found.Stopped == "":
+		c.say("sampled: %s of %s in %s do not fit the target, so at most %s of %s do, with 95 %%", documents(found.Offenders), count(found.Read), of, count(mostOf(found)), count(documentsOf(found)))
+	default:
+		c.say("%s of %s read so far in %s do not fit the target", documents(found.Offenders), count(found.Read), of)
 	}
-	c.say("%s of %s in %s do not fit the target", documents(found.Offenders), count(found.Read), of)
 	rows := [][]string{}
 	for _, g := range found.Groups {
 		sample := ""

@@ -44,12 +44,12 @@ type tableReading struct {
 
 // readingOf is what a census of an environment would read: the tables that have
 // a breaking change before them, by what the snapshot knows.
-func (m Root) readingOf(e *fleet.EnvSnapshot, o fleet.CensusOptions) reading {
+func readingOf(snap *fleet.Snapshot, e *fleet.EnvSnapshot, o fleet.CensusOptions) reading {
 	var r reading
-	i := envIndex(m.snap, e.Name)
+	i := envIndex(snap, e.Name)
 	var seen []string
-	if i < len(m.snap.Plan.Envs) {
-		for _, c := range m.snap.Plan.Envs[i].Changes {
+	if i < len(snap.Plan.Envs) {
+		for _, c := range snap.Plan.Envs[i].Changes {
 			if c.Table == "" || c.Class == plan.Safe || c.Class == plan.IndexOnly || slices.Contains(seen, c.Table) {
 				continue
 			}
@@ -94,6 +94,33 @@ func (r reading) sum(o fleet.CensusOptions) reading {
 	return r
 }
 
+// words says in a line what is read.
+func (r reading) words(o fleet.CensusOptions) string {
+	if len(r.tables) == 0 {
+		return "no document: nothing has to be read"
+	}
+	what := documents(r.documents)
+	if r.bytes > 0 {
+		what += ", ~" + bytesWord(r.bytes)
+	}
+	if o.Sample > 0 || o.Budget.Documents > 0 {
+		what = "at most " + what
+	}
+	var names []string
+	for i, t := range r.tables {
+		if i == 6 {
+			names = append(names, plural(int64(len(r.tables)-i), "more table"))
+			break
+		}
+		n := "size not known"
+		if t.documents >= 0 {
+			n = count(t.documents)
+		}
+		names = append(names, t.name+" "+n)
+	}
+	return what + ": " + strings.Join(names, ", ")
+}
+
 // provedWord says why a table needs no reading.
 func provedWord(proved string) string {
 	switch proved {
@@ -112,7 +139,7 @@ func (m Root) census() (Root, tea.Cmd) {
 	e := m.focus().env
 	o := fleet.CensusOptions{}
 	stopped := e.Census != nil && e.Census.Stopped != ""
-	if r := m.readingOf(e, o); !stopped && (e.Embedded || !r.partial && r.documents <= untroubled) {
+	if r := readingOf(m.snap, e, o); !stopped && (e.Embedded || !r.partial && r.documents <= untroubled) {
 		return m.startCensus(fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "screen"})
 	}
 	o.Resume = stopped
@@ -132,31 +159,8 @@ func (m Root) startCensus(cmd fleet.Command) (Root, tea.Cmd) {
 func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 	e, o := f.env, *a.cmd.Census
 	a.title, a.yes = "Count what does not fit the target in "+e.Name+"?", "count"
-	r := m.readingOf(e, o)
-	var names []string
-	for i, t := range r.tables {
-		if i == 6 {
-			names = append(names, plural(int64(len(r.tables)-i), "more table"))
-			break
-		}
-		n := "size not known"
-		if t.documents >= 0 {
-			n = count(t.documents)
-		}
-		names = append(names, t.name+" "+n)
-	}
-	what := "no document: nothing has to be read"
-	if len(names) > 0 {
-		what = documents(r.documents)
-		if r.bytes > 0 {
-			what += ", ~" + bytesWord(r.bytes)
-		}
-		if o.Sample > 0 || o.Budget.Documents > 0 {
-			what = "at most " + what
-		}
-		what += ": " + strings.Join(names, ", ")
-	}
-	add("reads", what)
+	r := readingOf(m.snap, e, o)
+	add("reads", r.words(o))
 	add("passes by", passedBy(r.passed))
 	if r.takes > 0 {
 		add("takes", "~"+clock(r.takes))

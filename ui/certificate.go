@@ -44,7 +44,9 @@ func mostOf(c *plan.Census) (n int64) {
 }
 
 // freshUntil is when a certificate stops to be fresh.
-func freshUntil(c *plan.Certificate) time.Time { return c.Ended.Add(plan.CertifiedFor) }
+func freshUntil(e *fleet.EnvSnapshot) time.Time {
+	return e.Certificate.Ended.Add(cmp.Or(e.FreshFor, plan.CertifiedFor))
+}
 
 // untilWord is a moment to come: the time, and the day where that is another.
 func untilWord(now, at time.Time) string {
@@ -148,10 +150,10 @@ func (m Root) certificateWord(e *fleet.EnvSnapshot) (sign, text string, k ink, a
 	if len(c.Proved) > 0 {
 		what += ", " + plural(int64(len(c.Proved)), "table") + " proved without reading"
 	}
-	if until := freshUntil(c); m.now.After(until) {
+	if until := freshUntil(e); m.now.After(until) {
 		return l.g.blocked, what + "; no longer fresh since " + momentWord(m.now, until) + ": v counts again", l.warn, time.Time{}
 	}
-	return l.g.done, what + "; fresh until " + untilWord(m.now, freshUntil(c)), l.ok, time.Time{}
+	return l.g.done, what + "; fresh until " + untilWord(m.now, freshUntil(e)), l.ok, time.Time{}
 }
 
 // writersWord says how the watch for writers of the old shape stands; "" when
@@ -210,14 +212,14 @@ func (m Root) drawEvidence(p *pen, e *fleet.EnvSnapshot) {
 // drawStanding is what stands behind a row's migrate and narrow in an environment:
 // the certificate, and who looks at what is written since.
 func (m Root) drawStanding(p *pen, f focus) {
-	l, c := m.l, f.env.Certificate
+	l, e, c := m.l, f.env, f.env.Certificate
 	switch sign, text, k := m.countedWord(f.env); {
 	case c != nil && !c.Revoked.IsZero():
 		m.standingLine(p, l.bad, l.g.failed, "certificate revoked "+momentWord(m.now, c.Revoked))
-	case c != nil && m.now.After(freshUntil(c)):
-		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(c)))
+	case c != nil && m.now.After(freshUntil(e)):
+		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(e)))
 	case c != nil:
-		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(c)))
+		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(e)))
 	case f.env.Census != nil && !f.env.Census.Full:
 		m.standingLine(p, k, sign, text)
 	}

@@ -19,7 +19,7 @@ const (
 // exitTable is what --help says of the exit codes.
 const exitTable = `Exit codes:
   0    done
-  1    error: the reason is on stderr
+  1    error: the reason is on stderr; of a census: not every document fits
   2    usage: a flag or an argument is wrong
   3    refused by a gate or a policy: stderr says what is missing
   4    a migration, or a deploy, failed

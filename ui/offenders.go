@@ -5,11 +5,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
-	"strait/convex/census"
 	"strait/convex/fleet"
 	"strait/model/value"
 	"strait/plan"
@@ -22,7 +20,6 @@ type offending struct {
 	inside bool // the keys move the document
 	whole  bool // nothing of the document is folded
 	find   entry
-	hidden time.Time // the reveal that ends then was ended before its time
 }
 
 // offenderKey names an entry of the page: a group of offenders, or the document
@@ -50,7 +47,7 @@ func (x *offenderEntry) name() string {
 // samples are the documents that the entry shows.
 func (x *offenderEntry) samples() int {
 	if x.group == nil {
-		return 1
+		return max(1, len(x.fail.Misfits))
 	}
 	return len(x.group.Samples)
 }
@@ -120,7 +117,7 @@ func (m Root) openOffenders() (Root, tea.Cmd) {
 		return m.goBack()
 	}
 	m = m.visit(offendersPage)
-	m.off = offending{hidden: m.off.hidden}
+	m.off = offending{}
 	if f := m.focus(); f.row != nil {
 		m.off.key = m.groupOf(f.row)
 	}
@@ -146,7 +143,7 @@ func (m Root) groupOf(r *plan.Row) offenderKey {
 func (m Root) openFailing() (Root, tea.Cmd) {
 	f := m.focus()
 	m = m.visit(offendersPage)
-	m.off = offending{hidden: m.off.hidden, inside: true, key: offenderKey{table: f.run.Failure.Table, mig: f.mig}}
+	m.off = offending{inside: true, key: offenderKey{table: f.run.Failure.Table, mig: f.mig}}
 	return m, nil
 }
 
@@ -287,46 +284,47 @@ type sampleOf struct {
 }
 
 // sample is the n-th document of an entry. Of the document that stopped a run
-// the place is what a census found in it, else the field of the run's change.
+// the place is where it does not fit the target, else the field of the run's
+// change.
 func (m Root) sample(x *offenderEntry, n int) sampleOf {
-	if x.group != nil {
-		s := x.group.Samples[n]
-		if m.veiled(m.focus().env) {
-			s = census.MaskSample(nil, s)
-		}
-		out := sampleOf{s.ID, cmp.Or(s.Place, placeOf(*x.group)), s.Expected, s.Got, s.Message, s.Masked, s.Document}
-		if s.Masked {
-			out.doc, _ = withMasks(s.Document).(value.Object)
-		}
-		switch x.reason {
-		case "missing":
-			out.got = "" // the marked line says it
-		case "extra":
-			out.expected = "no field of this name"
-		}
-		return out
+	if x.group == nil {
+		return m.failing(x, n)
 	}
-	e := m.focus().env
-	out := sampleOf{id: x.fail.Document, doc: x.fail.Body, message: x.fail.Summary}
-	if m.veiled(e) {
-		out.doc, _ = withMasks(census.Mask(nil, x.fail.Body)).(value.Object)
-		out.masked, out.message = true, "its message may repeat values: u shows it"
+	s := x.group.Samples[n]
+	out := sampleOf{s.ID, cmp.Or(s.Place, placeOf(*x.group)), s.Expected, s.Got, s.Message, s.Masked, s.Document}
+	return out.worded(x.reason)
+}
+
+// worded takes away what the mark says already, and says what an extra field
+// lacks.
+func (s sampleOf) worded(reason string) sampleOf {
+	if s.masked {
+		s.doc, _ = withMasks(s.doc).(value.Object)
 	}
-	if r := m.covering(x); r != nil && r.Table == x.table {
+	switch reason {
+	case "missing":
+		s.got = ""
+	case "extra":
+		s.expected = "no field of this name"
+	}
+	return s
+}
+
+// failing is the document that stopped a run, at the n-th place where it
+// offends.
+func (m Root) failing(x *offenderEntry, n int) sampleOf {
+	out := sampleOf{id: x.fail.Document, doc: x.fail.Body, message: x.fail.Summary, masked: m.veiled(m.focus().env)}
+	if n < len(x.fail.Misfits) {
+		s := x.fail.Misfits[n]
+		out.place, out.expected, out.got = s.Place, s.Expected, s.Got
+	} else if r := m.covering(x); r != nil && r.Table == x.table {
 		out.place = placeOf(plan.Group{Table: r.Table, Path: r.Path})
 	}
-	if e.Census == nil {
-		return out
+	reason := ""
+	if out.got == "undefined" {
+		reason = "missing"
 	}
-	for _, g := range e.Census.Groups {
-		for _, s := range g.Samples {
-			if s.ID == out.id && out.id != "" {
-				out.place, out.expected, out.got = cmp.Or(s.Place, placeOf(g)), s.Expected, s.Got
-				return out
-			}
-		}
-	}
-	return out
+	return out.worded(reason)
 }
 
 // placeOf is the place in a document that a path leads to, as far as it is one

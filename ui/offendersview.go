@@ -217,6 +217,8 @@ func (m Root) drawCounts(p *pen, e *fleet.EnvSnapshot) {
 func (m Root) countWord(c *plan.Census, t plan.TableCount) (string, ink) {
 	l := m.l
 	switch {
+	case t.Failed != "":
+		return l.g.failed + " not read: " + firstLine(t.Failed), l.bad
 	case t.Proved == plan.ByEmpty:
 		return l.g.done + " empty", l.ok
 	case t.Proved == plan.BySchema:
@@ -280,13 +282,17 @@ func (m Root) docPane(x *offenderEntry, w, h int) []string {
 		mark = l.g.cursor
 	}
 	p.put(l.cursor, mark)
+	of, noun := "", "sample"
 	if x.group == nil {
-		p.put(l.bad, short(x.mig)+" stopped at this document").end()
+		noun = "place"
+	}
+	if x.samples() > 1 {
+		of = fmt.Sprintf("%s %d of %d", noun, n+1, x.samples())
+	}
+	if x.group == nil {
+		p.putMax(l.bad, short(x.mig)+" stopped at this document", p.room()-width(of)-2)
+		p.to(p.w-width(of)-1).put(l.dim, of).end()
 	} else {
-		of := ""
-		if x.samples() > 1 {
-			of = fmt.Sprintf("sample %d of %d", n+1, x.samples())
-		}
 		p.putMax(l.strong, x.name(), p.room()-width(of)-2).putMax(l.dim, "  "+reasonWord(x.reason), p.room()-width(of)-2)
 		p.to(p.w-width(of)-1).put(l.dim, of).end()
 	}

@@ -2,7 +2,6 @@ package ui
 
 import (
 	"strings"
-	"time"
 
 	tea "charm.land/bubbletea/v2"
 
@@ -13,10 +12,10 @@ import (
 
 // veiled reports whether the values of an environment's documents are masked.
 func (m Root) veiled(e *fleet.EnvSnapshot) bool {
-	return e.Protected && (!e.Revealed.After(m.now) || e.Revealed.Equal(m.off.hidden))
+	return e.Protected && !e.Revealed.After(m.now)
 }
 
-// revealWord says whether values are shown, for how long, and by which key.
+// revealWord says whether values are shown, and for how long.
 func (m Root) revealWord(e *fleet.EnvSnapshot) (string, ink) {
 	switch {
 	case !e.Protected:
@@ -27,23 +26,17 @@ func (m Root) revealWord(e *fleet.EnvSnapshot) (string, ink) {
 	return "values shown, " + clock(e.Revealed.Sub(m.now)) + " left", m.l.warn
 }
 
-// unmask asks before the values of a protected environment are shown, and hides
-// them at once.
+// unmask asks before the values of a protected environment are shown; to mask
+// them again is not asked about.
 func (m Root) unmask() (Root, tea.Cmd) {
-	e := m.focus().env
-	switch {
-	case m.veiled(e) && e.Revealed.After(m.now): // hidden before its time: it was asked
-		m.off.hidden = time.Time{}
-		return m.tell(toastInfo, "values of "+e.Name+" are shown again")
-	case m.veiled(e):
+	if m.veiled(m.focus().env) {
 		return askFor(plan.ActReveal)(m)
 	}
-	m.off.hidden = e.Revealed
-	return m.tell(toastInfo, "values of "+e.Name+" are masked again")
+	return m, m.send(fleet.Command{Action: plan.ActReveal, Env: m.env, By: "screen"})
 }
 
 func noReveal(m Root) string {
-	return firstOf(m, notReady, func(m Root) string {
+	return firstOf(m, noEnv, func(m Root) string {
 		if e := m.focus().env; !e.Protected {
 			return e.Name + " is not protected: its values are shown as they are"
 		}

@@ -251,6 +251,8 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		return m.did(msg)
 	case tuned:
 		return m.tuned(msg)
+	case exported:
+		return m.exported(msg)
 	case checked:
 		return m.checked(msg), nil
 	case reviewed:
