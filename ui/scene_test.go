@@ -51,7 +51,11 @@ type fake struct {
 }
 
 func newFake(s *fleet.Snapshot) *fake {
-	return &fake{snap: s, next: make(chan *fleet.Snapshot, 1), review: sceneReview()}
+	f := &fake{snap: s, next: make(chan *fleet.Snapshot, 1), review: sceneReview()}
+	if len(s.Envs) > 0 {
+		f.journal = sceneJournal(s.At)
+	}
+	return f
 }
 
 func (f *fake) Snapshot() *fleet.Snapshot {
@@ -240,6 +244,7 @@ func dress(s *fleet.Snapshot, name string, now time.Time) {
 	e.Census = &plan.Census{At: now.Add(-2 * time.Minute), Full: true, Read: 40000, Offenders: 19204, Groups: []plan.Group{
 		{Table: "orders", Path: "orders.price", Reason: "type", Count: 4204, Samples: []plan.Sample{{ID: "j97c3t5e1r8q2w4", Message: "Value does not match validator.\nPath: .price\nValue: 12.5\nValidator: v.string()"}}},
 		{Table: "users", Path: "users.plan", Reason: "missing", Count: 15000, Samples: []plan.Sample{{ID: "k57a2m9d0f3h6j8", Message: "Object is missing the required field `plan`."}, {ID: "k57b8s3x9c2v5b1", Message: "Object is missing the required field `plan`."}}}}}
+	dressReports(s, name, now)
 	switch name {
 	case "running":
 		e.Runs[mig] = fleet.Run{Migration: mig, State: "inProgress", Mine: true, Processed: 8437, Total: 20000, BatchSize: 100, BatchCount: 84, Batches: batchesUntil(now, 84),

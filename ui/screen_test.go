@@ -65,9 +65,9 @@ func settle(m Root, cmd tea.Cmd) Root {
 		for _, c := range msg {
 			m = settle(m, c)
 		}
-	case did, checked, tuned:
+	case did, checked, tuned, recalled:
 		m, _ = m.Update(msg)
-	case reviewed:
+	case reviewed, copiesFound:
 		m, cmd = m.Update(msg)
 		return settle(m, cmd)
 	}
@@ -145,6 +145,25 @@ func TestGolden(t *testing.T) {
 		{"plan", "idle", "users.plan", []string{"P"}},
 		{"plan-change", "idle", "users.plan", []string{"P", "right"}},
 		{"plan-hazards", "idle", "users.plan", []string{"P", "right", "right"}},
+		{"proof", "proof", "users.plan", []string{"V"}},
+		{"proof-misfit", "proof", "users.plan", []string{"V", "down", "enter"}},
+		{"proof-again", "proof", "users.plan", []string{"V", "end", "enter"}},
+		{"proof-none", "idle", "users.plan", []string{"V"}},
+		{"proving", "proving", "users.plan", []string{"V"}},
+		{"ask-prove", "proof", "users.plan", []string{"V", "V", "down", "right"}},
+		{"rehearsal", "rehearsal", "users.plan", []string{"R"}},
+		{"rehearsal-failures", "rehearsal", "users.plan", []string{"R", "enter"}},
+		{"rehearsal-narrow", "rehearsal", "users.plan", []string{"R", "end"}},
+		{"rehearsal-well", "rehearsal-well", "users.plan", []string{"R"}},
+		{"rehearsal-none", "facts", "users.plan", []string{"R"}},
+		{"rehearsing", "rehearsing", "users.plan", []string{"R"}},
+		{"ask-rehearse", "idle", "users.plan", []string{"R", "R"}},
+		{"ask-run-rehearsed", "rehearsal", "users.plan", []string{"R", "r"}},
+		{"backup", "backup", "users.plan", []string{"i"}},
+		{"backing", "backing", "users.plan", []string{"i"}},
+		{"ask-backup", "backup", "users.plan", []string{"b"}},
+		{"journal", "idle", "users.plan", []string{"J"}},
+		{"journal-filter", "idle", "users.plan", []string{"J", "/", "p", "r", "o", "d"}},
 		{"plan-order", "idle", "users.plan", []string{"P", "right", "right", "right"}},
 	}
 	for _, v := range views {
