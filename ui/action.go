@@ -33,6 +33,7 @@ type action struct {
 	danger danger
 	pages  []pageKind // where it works; nil everywhere
 	foot   int        // place on the key line, lower stays longer; 0 never
+	shy    bool       // not on the key line while it is blocked
 	// blocked is why the action cannot go out now, and the way out; "" when it can.
 	blocked func(Root) string
 	do      func(Root) (Root, tea.Cmd)
@@ -54,7 +55,7 @@ func actionTable() []action {
 	return []action{
 		{id: "open", keys: []string{"enter"}, label: "open", what: "open what the cursor is on", group: "move", pages: onFleet, foot: 2, blocked: noRow, do: Root.open},
 		{id: "back", keys: []string{"esc"}, label: "back", what: "go up one level", group: "move", pages: []pageKind{detailPage, runPage, planPage, messagesPage, envPage, provePage, rehearsalPage, journalPage, offendersPage}, foot: 1, do: Root.goBack},
-		{id: "open-line", keys: []string{"enter"}, label: "open", what: "let what is known of the line fill the page", group: "move", pages: onReport, foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.openLine(), nil }},
+		{id: "open-line", keys: []string{"enter"}, label: "open", what: "let what is known of the line fill the page", group: "move", pages: onReport, foot: 2, shy: true, blocked: noLine, do: func(m Root) (Root, tea.Cmd) { return m.openLine(), nil }},
 		{id: "up", keys: []string{"up", "k"}, what: "move up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-1), nil }},
 		{id: "down", keys: []string{"down", "j"}, what: "move down", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(1), nil }},
 		{id: "page-up", keys: []string{"pgup", "ctrl+b"}, what: "move one page up", group: "move", do: func(m Root) (Root, tea.Cmd) { return m.move(-m.leap()), nil }},
@@ -92,15 +93,17 @@ func actionTable() []action {
 		{id: "cancel", keys: []string{"c"}, label: "cancel", what: "cancel the running migration after its batch", group: "act", danger: asks, pages: onWork, foot: 5, blocked: blockedCancel, do: askFor(plan.ActCancel)},
 		{id: "cancel-all", keys: []string{"C"}, label: "cancel all", what: "cancel every running migration of the environment after its batch", group: "act", danger: writes, pages: onEnv, foot: 14, blocked: blockedCancelAll, do: askFor(plan.ActCancelAll)},
 		{id: "stop-census", keys: []string{"c"}, label: "stop", what: "stop the census; v goes on from there", group: "act", danger: reads, pages: onOffenders, foot: 12, blocked: noCensusRun, do: Root.stopCensus},
-		{id: "reveal", keys: []string{"u"}, label: "unmask", what: "show the values of a protected environment for a while, or mask them again", group: "act", danger: asks, pages: onOffenders, foot: 8, blocked: noReveal, do: Root.unmask},
+		{id: "reveal", keys: []string{"u"}, label: "unmask", what: "show the values of a protected environment for a while, or mask them again", group: "act", danger: asks, pages: []pageKind{offendersPage, provePage, rehearsalPage}, foot: 8, blocked: noReveal, do: Root.unmask},
 		{id: "export", keys: []string{"e"}, label: "export", what: "write the samples of the census to a file, as JSON Lines", group: "act", danger: looks, pages: onOffenders, foot: 8, blocked: noExport, do: Root.export},
 		{id: "census", keys: []string{"v"}, label: "census", what: "count the documents that do not fit the target", group: "act", danger: reads, pages: onCensus, foot: 6, blocked: blockedCensus, do: Root.census},
-		{id: "prove", keys: []string{"V"}, label: "prove", what: "search for a document that the migrations do not bring to the target", group: "act", danger: asks, foot: 12, blocked: blockedProve, do: Root.openProof},
-		{id: "rehearse", keys: []string{"R"}, label: "rehearse", what: "rehearse the whole passage on a copy in memory", group: "act", danger: asks, foot: 12, blocked: blockedRehearse, do: Root.openRehearsal},
-		{id: "run-rehearsed", keys: []string{"r"}, label: "run", what: "run the migration with the batch size that the rehearsal recommends", group: "act", danger: writes, pages: []pageKind{rehearsalPage}, foot: 4, blocked: blockedRunRehearsed, do: Root.runRehearsed},
-		{id: "stop", keys: []string{"c"}, label: "stop", what: "stop the search, or the rehearsal", group: "act", danger: looks, pages: onReport, foot: 5, blocked: blockedStop, do: Root.stop},
+		{id: "prove", keys: []string{"V"}, label: "prove", what: "the proof: does any document not come out right? found before anything runs", group: "act", danger: looks, pages: except(provePage), foot: 12, blocked: blockedProve, do: Root.openProof},
+		{id: "search", keys: []string{"V"}, label: "search", what: "search for a document that the migrations do not bring to the target", group: "act", danger: asks, pages: []pageKind{provePage}, foot: 3, blocked: blockedProve, do: Root.askProve},
+		{id: "rehearsal", keys: []string{"R"}, label: "rehearse", what: "the rehearsal: the whole passage on a copy in memory", group: "act", danger: looks, pages: except(rehearsalPage), foot: 12, blocked: noEnv, do: Root.openRehearsal},
+		{id: "rehearse", keys: []string{"R"}, label: "rehearse", what: "rehearse the whole passage on a copy in memory", group: "act", danger: asks, pages: []pageKind{rehearsalPage}, foot: 3, blocked: blockedRehearse, do: Root.askRehearse},
+		{id: "run-rehearsed", keys: []string{"r"}, label: "run", what: "run the migration with the batch size that the rehearsal recommends", group: "act", danger: writes, pages: []pageKind{rehearsalPage}, foot: 4, shy: true, blocked: blockedRunRehearsed, do: Root.runRehearsed},
+		{id: "stop", keys: []string{"c"}, label: "stop", what: "stop the search, or the rehearsal", group: "act", danger: looks, pages: onReport, foot: 5, shy: true, blocked: blockedStop, do: Root.stop},
 		{id: "backup", keys: []string{"b"}, label: "backup", what: "take a backup: an export, downloaded and verified", group: "act", danger: asks, pages: forEnv, foot: 13, blocked: blockedBackup, do: askFor(plan.ActBackup)},
-		{id: "stop-backup", keys: []string{"c"}, label: "stop backup", what: "stop the backup", group: "act", danger: looks, pages: []pageKind{envPage}, blocked: blockedStop, do: Root.stop},
+		{id: "stop-backup", keys: []string{"c"}, label: "stop backup", what: "stop the backup", group: "act", danger: looks, pages: []pageKind{envPage}, foot: 2, shy: true, blocked: blockedStop, do: Root.stop},
 		{id: "widen", keys: []string{"w"}, label: "widen", what: "deploy the widened schema here", group: "act", danger: writes, pages: onEnv, foot: 7, blocked: blockedDeploy, do: askFor(plan.ActWiden)},
 		{id: "narrow", keys: []string{"n"}, label: "narrow", what: "deploy the target schema here", group: "act", danger: closes, pages: onEnv, foot: 8, blocked: blockedDeploy, do: askFor(plan.ActNarrow)},
 		{id: "disarm", what: "make the protected environment read-only again, and pause what is supervised there", group: "act", danger: looks, pages: onEnv, blocked: blockedDisarm, do: Root.disarm},
@@ -116,9 +119,20 @@ func actionTable() []action {
 		{id: "offenders", keys: []string{"o"}, label: "offenders", what: "the documents that do not fit the target: groups, samples, and what stopped a run", group: "look", foot: 9, blocked: noEnv, do: Root.openOffenders},
 		{id: "messages", keys: []string{"m"}, label: "messages", what: "everything that was said", group: "look", foot: 11, do: Root.openMessages},
 		{id: "copy", keys: []string{"y"}, label: "copy command", what: "copy the shell command that runs this", group: "look", pages: onWork, foot: 13, blocked: noMigration, do: Root.copyCommand},
+		{id: "copy-report", keys: []string{"y"}, label: "copy command", what: "copy the shell command that does the same", group: "look", pages: onReport, foot: 13, do: Root.copyReport},
 		{id: "suspend", keys: []string{"ctrl+z"}, what: "go to the background of the shell; fg comes back", group: "look", do: func(m Root) (Root, tea.Cmd) { return m, tea.Suspend }},
 		{id: "quit", keys: []string{"q", "ctrl+c"}, label: "quit", what: "quit; asks only when something runs", group: "look", foot: 2, do: func(m Root) (Root, tea.Cmd) { return m.leave(false) }},
 	}
+}
+
+// except are all pages but one.
+func except(not pageKind) (out []pageKind) {
+	for p := fleetPage; p <= messagesPage; p++ {
+		if p != not {
+			out = append(out, p)
+		}
+	}
+	return out
 }
 
 // on reports whether the action works on a page.
@@ -338,7 +352,7 @@ func (m Root) shell(cmd fleet.Command) string {
 	case plan.ActWiden, plan.ActNarrow, plan.ActBackup:
 		add(string(cmd.Action), "--env", cmd.Env)
 	case plan.ActProve:
-		add(proveWords(cmd)...)
+		add(proveWords(cmd.Prove)...)
 	case plan.ActRehearse:
 		add(rehearseWords(cmd)...)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -38,22 +39,14 @@ const (
 	chooseCount = "size"
 )
 
-// openRehearsal opens the Rehearsal page; on it, it asks which copy to take.
+// openRehearsal opens the Rehearsal page.
 func (m Root) openRehearsal() (Root, tea.Cmd) {
-	if m.page == rehearsalPage {
-		return m.askRehearse()
-	}
 	m.rehearsal.whole = false
 	return m.visit(rehearsalPage), nil
 }
 
 func blockedRehearse(m Root) string {
-	switch e := m.focus().env; {
-	case e == nil:
-		return notReady(m)
-	case m.page != rehearsalPage:
-		return ""
-	case e.Rehearsing != nil:
+	if e := m.focus().env; e != nil && e.Rehearsing != nil {
 		return "a rehearsal of " + e.Name + " is under way; c stops it"
 	}
 	return notReady(m)
@@ -154,7 +147,11 @@ func (m Root) rehearseQuestion(env string, files []copyFile, was form) ask {
 
 // startRehearsal shows the rehearsal that is sent.
 func (m Root) startRehearsal(cmd fleet.Command) (Root, string) {
-	m.env = cmd.Env
+	m.env, m.rehearsed = cmd.Env, maps.Clone(m.rehearsed)
+	if m.rehearsed == nil {
+		m.rehearsed = map[string]*fleet.RehearseOptions{}
+	}
+	m.rehearsed[cmd.Env] = cmd.Rehearse
 	m = m.visit(rehearsalPage)
 	m.rehearsal.whole = false
 	return m, "rehearsing the passage of " + cmd.Env + " on a copy in memory"

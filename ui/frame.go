@@ -372,7 +372,7 @@ func (m Root) drawKeys(p *pen) {
 	}
 	for i := range m.acts {
 		a := &m.acts[i]
-		if a.foot == 0 || !a.on(m.page) {
+		if a.foot == 0 || !a.on(m.page) || a.shy && a.stopped(m) != "" {
 			continue
 		}
 		w := width(a.keys[0]) + 1 + width(a.label) + len(gap)

@@ -21,22 +21,31 @@ type marking struct {
 	sign     string // of what differs
 	k        ink
 	place    string // in Convex's words: ".profile.zip", ".tags[3]", ".scores.values()"; "" none
-	w, limit int
+	masks    bool   // strings that are masks are written as such
+	w, limit int    // cells of a line, lines at most
 	out      []markedLine
 }
 
-// marked writes doc over at most limit lines of w cells. Where other differs it
-// has the sign, at place the sign of what failed; other nil differs nowhere.
-func marked(l *look, doc, other value.Value, k ink, sign, place string, w, limit int) []markedLine {
+// lines writes doc. Where other differs it has the sign, at the place the sign of
+// what failed; other nil differs nowhere.
+func (g marking) lines(doc, other value.Object) []markedLine {
+	var beside value.Value = other
 	if other == nil {
-		other = doc
+		beside = doc
 	}
-	g := marking{l: l, sign: sign, k: k, place: place, w: w - 2, limit: limit}
-	g.walk(nil, doc, other, "", "", 0, "")
-	if len(g.out) > limit {
-		g.out = append(g.out[:limit-1:limit-1], markedLine{line: bits{{l.dim, l.g.ellipsis}}})
+	g.walk(nil, doc, beside, "", "", 0, "")
+	if len(g.out) > g.limit {
+		g.out = append(g.out[:g.limit-1:g.limit-1], markedLine{line: bits{{g.l.dim, g.l.g.ellipsis}}})
 	}
 	return g.out
+}
+
+// shown is a value as it is written.
+func (g *marking) shown(v value.Value) value.Value {
+	if g.masks {
+		return withMasks(v)
+	}
+	return v
 }
 
 // walk writes a value that is at a place, or by another name at also.
@@ -57,13 +66,14 @@ func (g *marking) walk(prefix bits, v, other value.Value, at, also string, depth
 	case !same:
 		k, sign = g.k, g.sign
 	}
-	one := inline(g.l, v, g.w)
-	if _, leaf := scalar(g.l, v); leaf || depth > 0 && bitsWidth(prefix)+bitsWidth(one)+len(tail) <= g.w {
+	shown := g.shown(v)
+	one := inline(g.l, shown, g.w)
+	if _, leaf := scalar(g.l, shown); leaf || depth > 0 && bitsWidth(prefix)+bitsWidth(one)+len(tail) <= g.w {
 		g.add(k, sign, append(append(prefix, one...), bit{g.l.dim, tail}))
 		return
 	}
 	pad := bits{{g.l.dim, strings.Repeat("  ", depth)}}
-	for i, line := range pretty(g.l, v, g.w-2*depth, g.limit) {
+	for i, line := range pretty(g.l, shown, g.w-2*depth, g.limit) {
 		if i == 0 {
 			line = append(prefix[:len(prefix):len(prefix)], line...)
 		} else {

@@ -14,11 +14,8 @@ import (
 	"strait/plan"
 )
 
-// openProof opens the Proof page; on it, it asks what to search.
+// openProof opens the Proof page.
 func (m Root) openProof() (Root, tea.Cmd) {
-	if m.page == provePage {
-		return m.askProve()
-	}
 	m.proof.whole = false
 	return m.visit(provePage), nil
 }
@@ -67,7 +64,7 @@ func (m Root) proofReport() report {
 		}
 		r.lines = append(r.lines, reportLine{proofKey(x), func(p *pen) { m.proofLine(p, x, nameW) }})
 	}
-	r.choose(m.proof, asks)
+	r.settle(m.proof, asks)
 	if r.at >= 0 && r.at < len(proofs) {
 		r.detail = func(p *pen) { m.drawProof(p, &proofs[r.at]) }
 	}
@@ -151,19 +148,7 @@ func (m Root) proofLine(p *pen, x *plan.Proof, nameW int) {
 	glyph, k := l.verdict(x.Verdict)
 	p.put(k, glyph+" ").col(k, string(x.Verdict), 11)
 	p.col(l.text, x.Title, min(nameW, max(12, p.room()-20)))
-	what := ""
-	switch {
-	case x.Counter != nil:
-		what = kindWord(x.Counter.Kind)
-	case x.Verdict == plan.Held:
-		what = documents(int64(x.Documents))
-		if x.Sampled > 0 {
-			what += ", " + count(int64(x.Sampled)) + " of them real"
-		}
-	default:
-		what = cmp.Or(x.Why, "no migration is said to cover it")
-	}
-	p.put(l.dim, what)
+	p.put(l.dim, proofWord(x))
 }
 
 // kindWord says what a counterexample shows.
@@ -236,33 +221,12 @@ const leastColumn = 34
 // drawCounter is a counterexample: before, after, what is wrong, and where.
 func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	l := m.l
-	indent, limit := 1, 60
+	const indent, limit = 1, 60
 	n := 2
 	if x.Again != nil {
 		n = 3
 	}
-	w := columnRoom(p.w-1, indent, n, leastColumn)
-	before := column{title: "BEFORE", lines: marked(l, x.Before, other(x.After), l.del, "-", "", w, limit)}
-	if x.Real {
-		before.note = "shrunk from a real document"
-	}
-	cols := []column{before}
-	switch {
-	case x.After != nil:
-		place := x.Place
-		if x.Again != nil {
-			place = ""
-		}
-		cols = append(cols, column{title: "AFTER", lines: marked(l, x.After, other(x.Before), l.add, "+", place, w, limit)})
-	case x.Kind == "throws":
-		cols = append(cols, column{title: "AFTER", text: []string{"it never got so far"}})
-	default:
-		cols = append(cols, column{title: "AFTER", text: []string{"deleted"}})
-	}
-	if x.Again != nil {
-		cols[1].title = "AFTER ONE RUN"
-		cols = append(cols, column{title: "AFTER A SECOND RUN", lines: marked(l, x.Again, other(x.After), l.bad, l.g.failed, x.Place, w, limit)})
-	}
+	cols := counterColumns(l, x, columnRoom(p.w-1, indent, n, leastColumn), limit)
 	q := newPen(l, p.w-1, p.h)
 	m.columns(q, indent, cols, leastColumn)
 	for _, line := range q.lines {
@@ -270,14 +234,7 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	}
 	p.blank()
 	if x.Violation != "" {
-		title := "WHAT CONVEX WOULD SAY"
-		switch x.Kind {
-		case "throws":
-			title = "WHAT WAS THROWN"
-		case "not-idempotent", "touches-fitting":
-			title = "WHY"
-		}
-		p.to(1).put(l.head, title).end()
+		p.to(1).put(l.head, violationTitle(x)).end()
 		for _, line := range cleanLines(x.Violation) {
 			p.para(l.text, 3, line)
 		}
@@ -288,16 +245,45 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	}
 	p.to(3).put(l.dim, "in ").put(l.accent, where).end()
 	if x.Masked {
-		p.to(3).put(l.faint, "values are masked: the environment is protected").end()
+		p.to(3).put(l.faint, "values are masked: "+cmp.Or(m.proved.Env, "the environment")+" is protected").end()
 	}
 	p.blank()
 }
 
-// other is a document to compare with; one that is not there differs in no
-// place that could be shown.
-func other(doc value.Object) value.Value {
-	if doc == nil {
-		return nil
+// violationTitle says whose words a violation is in.
+func violationTitle(x *plan.Counterexample) string {
+	switch x.Kind {
+	case "throws":
+		return "WHAT WAS THROWN"
+	case "not-idempotent", "touches-fitting":
+		return "WHY"
 	}
-	return doc
+	return "WHAT CONVEX WOULD SAY"
+}
+
+// counterColumns are the documents of a counterexample: before, after, and after
+// a second run; each in lines of w cells.
+func counterColumns(l *look, x *plan.Counterexample, w, limit int) []column {
+	show := func(doc, beside value.Object, k ink, sign, place string) []markedLine {
+		return marking{l: l, k: k, sign: sign, place: place, masks: x.Masked, w: w - 2, limit: limit}.lines(doc, beside)
+	}
+	before := column{title: "BEFORE", lines: show(x.Before, x.After, l.del, "-", "")}
+	if x.Real {
+		before.note = "shrunk from a real document"
+	}
+	after := column{title: "AFTER"}
+	switch {
+	case x.After != nil && x.Again != nil:
+		after.title, after.lines = "AFTER ONE RUN", show(x.After, x.Before, l.add, "+", "")
+	case x.After != nil:
+		after.lines = show(x.After, x.Before, l.add, "+", x.Place)
+	case x.Kind == "throws":
+		after.text = []string{"nothing: it threw"}
+	default:
+		after.text = []string{"deleted"}
+	}
+	if x.Again == nil {
+		return []column{before, after}
+	}
+	return []column{before, after, {title: "AFTER A SECOND RUN", lines: show(x.Again, x.After, l.bad, l.g.failed, x.Place)}}
 }

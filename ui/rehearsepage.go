@@ -76,7 +76,7 @@ func (m Root) rehearsalReport() report {
 	if asks == 0 && len(x.Migrations) > 0 {
 		asks = 1
 	}
-	r.choose(m.rehearsal, asks)
+	r.settle(m.rehearsal, asks)
 	r.detail = details[r.at]
 	return r
 }
@@ -179,7 +179,7 @@ func share(n, of int64) string {
 	case p >= 0.1:
 		return fmt.Sprintf("%.1f %%", p)
 	}
-	return "less than 0.1 %"
+	return "<0.1 %"
 }
 
 func (m Root) drawNoRehearsal(p *pen) {
@@ -328,7 +328,7 @@ func (m Root) drawHeadroom(p *pen, x *plan.RehearsedRun) {
 			cells = max(1, cells)
 		}
 		p.to(2).col(l.text, h.Limit, min(nameW, 28)).repeat(k, l.g.bar, cells).repeat(l.rule, l.g.barEmpty, n-cells)
-		p.colRight(k, share(int64(h.Share*100000), 100000), 16-len("less than 0.1 %")+len("less than 0.1 %")-8)
+		p.colRight(k, share(int64(h.Share*100000), 100000), 8)
 		p.put(l.dim, "  "+amount(h.Limit, h.Used)+" of "+amount(h.Limit, h.Max))
 		if i == 0 && len(x.Headroom) > 1 {
 			p.put(l.text, "  binds")

@@ -1,6 +1,13 @@
 package ui
 
-import "slices"
+import (
+	"slices"
+
+	tea "charm.land/bubbletea/v2"
+
+	"strait/convex/fleet"
+	"strait/plan"
+)
 
 // report is a page of lines to choose from, and below them what is known of
 // the one that is chosen. The Proof and the Rehearsal page are reports.
@@ -23,9 +30,9 @@ type reportAt struct {
 	whole bool   // what is known of the line fills the page
 }
 
-// choose puts the cursor on the line that where names, else on the one that
+// settle puts the cursor on the line that where names, else on the one that
 // asks for it.
-func (r *report) choose(where reportAt, asks int) {
+func (r *report) settle(where reportAt, asks int) {
 	r.at = slices.IndexFunc(r.lines, func(x reportLine) bool { return x.id == where.id })
 	if r.at < 0 && len(r.lines) > 0 {
 		r.at = max(0, asks)
@@ -162,4 +169,25 @@ func (m Root) openLine() Root {
 	at.id, at.whole = r.lines[r.at].id, true
 	m.roll = 0
 	return m.standAt(at)
+}
+
+func noLine(m Root) string {
+	if len(m.report().lines) == 0 {
+		return "there is no line to open yet"
+	}
+	return ""
+}
+
+// copyReport copies the command that makes what is shown.
+func (m Root) copyReport() (Root, tea.Cmd) {
+	cmd := fleet.Command{Action: plan.ActProve, Env: m.proved.Env, Prove: &m.proved}
+	if r := m.report(); m.page == provePage && r.at >= 0 && r.at < len(m.snap.Proofs) {
+		cmd = m.proofAgain(&m.snap.Proofs[r.at])
+	}
+	if m.page == rehearsalPage {
+		cmd = fleet.Command{Action: plan.ActRehearse, Env: m.env, Rehearse: m.rehearsed[m.env]}
+	}
+	text := m.shell(cmd)
+	m, hush := m.tell(toastInfo, "copied: "+text)
+	return m, tea.Batch(hush, tea.SetClipboard(text))
 }

@@ -8,7 +8,7 @@ import (
 	"strait/plan"
 )
 
-func object(fields ...any) value.Object {
+func doc(fields ...any) value.Object {
 	var out []value.Field
 	for i := 0; i+1 < len(fields); i += 2 {
 		out = append(out, value.Field{Name: fields[i].(string), Value: fields[i+1]})
@@ -57,18 +57,18 @@ func sceneProofs(now time.Time) []plan.Proof {
 	}
 	price := held("orders.price changes type", "orders", "orders.price", "priceToString", 120)
 	price.Verdict, price.Documents, price.Took = plan.Refuted, 214, 380*time.Millisecond
-	price.Counter = &plan.Counterexample{Kind: "throws", Migration: "migrations:priceToString", Before: object("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
+	price.Counter = &plan.Counterexample{Kind: "throws", Migration: "migrations:priceToString", Before: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
 		Violation: "Uncaught Error: price \"\" is not a number", Frame: "convex/migrations.ts:71"}
 	paid := held("orders.paid changes type", "orders", "orders.paid", "statusToEnum", 120)
 	paid.Verdict, paid.Documents = plan.Refuted, 31
 	paid.Counter = &plan.Counterexample{Kind: "misfit", Migration: "migrations:statusToEnum", Real: true,
-		Before: object("customer", "k57a2m9d0f3h6j8", "lines", value.Array{object("sku", "A-1", "state", object("code", 3.0)), object("sku", "A-2", "state", object("code", 0.0))}, "paid", true),
-		After:  object("customer", "k57a2m9d0f3h6j8", "lines", value.Array{object("sku", "A-1", "state", "shipped"), object("sku", "A-2", "state", object("code", 0.0))}, "paid", "paid"),
+		Before: doc("customer", "k57a2m9d0f3h6j8", "lines", value.Array{doc("sku", "A-1", "state", doc("code", 3.0)), doc("sku", "A-2", "state", doc("code", 0.0))}, "paid", true),
+		After:  doc("customer", "k57a2m9d0f3h6j8", "lines", value.Array{doc("sku", "A-1", "state", "shipped"), doc("sku", "A-2", "state", doc("code", 0.0))}, "paid", "paid"),
 		Place:  ".lines[1].state", Violation: "Value does not match validator.\nPath: .lines[1].state\nValue: {code: 0.0}\nValidator: v.union(v.literal(\"open\"), v.literal(\"shipped\"))", Frame: "convex/migrations.ts:52"}
 	profile := held("users.profile is removed", "users", "users.profile", "splitProfile", 0)
 	profile.Verdict, profile.Documents = plan.Refuted, 3
 	profile.Counter = &plan.Counterexample{Kind: "not-idempotent", Migration: "migrations:splitProfile", Masked: true,
-		Before: object("name", "aaa", "visits", 1.0), After: object("name", "aaa", "visits", 2.0), Again: object("name", "aaa", "visits", 3.0),
+		Before: doc("name", "aaa", "visits", 1.0), After: doc("name", "aaa", "visits", 2.0), Again: doc("name", "aaa", "visits", 3.0),
 		Violation: "a second run changes what the first one has left", Frame: "convex/migrations.ts:31"}
 	notes := held("orders.notes is removed", "orders", "orders.notes", "dropLegacyNotes", 120)
 	notes.Verdict, notes.Why, notes.Documents = plan.Unproven, "dropLegacyNotes calls an action, which prove cannot run", 0
@@ -92,8 +92,8 @@ func sceneRehearsal(now time.Time) *plan.Rehearsal {
 	price := run("priceToString", "orders", 4000, 9_100_000)
 	price.State, price.Changed, price.Failed, price.Recommended = "failed", 3958, 2, 75
 	price.Failures = []plan.RehearsedFailure{
-		{Document: "j97c3t5e1r8q2w4", Text: "Uncaught Error: price \"12,50 €\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: object("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
-		{Document: "j97d0a1b2c3d4e5", Text: "Uncaught Error: price \"\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: object("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
+		{Document: "j97c3t5e1r8q2w4", Text: "Uncaught Error: price \"12,50 €\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
+		{Document: "j97d0a1b2c3d4e5", Text: "Uncaught Error: price \"\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: doc("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
 	last := run("movePreferences", "preferences", 2000, 400_000)
 	last.Deleted, last.Changed, last.Unchanged = 1900, 100, 0
 	return &plan.Rehearsal{Env: "staging", Deployment: "calm-otter-812", Source: "4,000 documents a table", Documents: 12000, At: now.Add(-8 * time.Minute), Took: 6200 * time.Millisecond,

@@ -105,12 +105,13 @@ type Root struct {
 	roll      int     // lines rolled up in the page's body
 	entry     entry
 	book      book
-	proof     reportAt           // of the Proof page
-	rehearsal reportAt           // of the Rehearsal page
-	record    record             // of the Journal page
-	proved    fleet.ProveOptions // what was last searched
-	copies    []copyFile         // exports that were found to rehearse on
-	off       offending          // of the page of offenders
+	proof     reportAt                          // of the Proof page
+	rehearsal reportAt                          // of the Rehearsal page
+	record    record                            // of the Journal page
+	proved    fleet.ProveOptions                // what was last searched
+	rehearsed map[string]*fleet.RehearseOptions // what was last rehearsed on, by environment; never written to
+	copies    []copyFile                        // exports that were found to rehearse on
+	off       offending                         // of the page of offenders
 
 	menu  menu
 	ask   ask
