@@ -2,8 +2,6 @@ package census
 
 import (
 	"context"
-	"errors"
-	"strings"
 
 	"strait/model/value"
 )
@@ -22,7 +20,7 @@ func (r *run) bring(ctx context.Context, t *tableRun, n int) error {
 		return err
 	}
 	if !page.IsDone && page.Cursor == t.at.Cursor {
-		return errors.New("the deployment gives the same page again")
+		return errStuck
 	}
 	bytes := t.found.bytes
 	for _, doc := range page.Documents {
@@ -40,9 +38,4 @@ func (r *run) bring(ctx context.Context, t *tableRun, n int) error {
 	t.at = position{Begun: true, Brought: true, Cursor: page.Cursor}
 	t.done = page.IsDone || r.sampled(t) && t.found.read >= r.o.Sample
 	return nil
-}
-
-// isLost reports whether a cursor was refused (convex-wire.md 9.5).
-func isLost(message string) bool {
-	return strings.Contains(message, "InvalidCursor") || strings.Contains(message, "Failed to parse cursor")
 }

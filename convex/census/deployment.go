@@ -3,10 +3,12 @@ package census
 import (
 	"cmp"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strings"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -46,6 +48,9 @@ func Deployment(ctx context.Context, client *wire.Client, o Options) (*plan.Cens
 		return nil, fmt.Errorf("census: %w", err)
 	}
 	err = r.run(ctx)
+	if err == nil {
+		err = r.fill(ctx)
+	}
 	if err != nil && ctx.Err() != nil {
 		r.stopped, err = "it was canceled", nil
 	}
@@ -58,14 +63,15 @@ func Deployment(ctx context.Context, client *wire.Client, o Options) (*plan.Cens
 
 // run is the census of a deployment under way.
 type run struct {
-	client  *wire.Client
-	o       Options
-	hash    string // of the target
-	ids     mapping
-	tables  []*tableRun // smallest first
-	started time.Time
-	brought string // why documents are brought here; "" they are not
-	stopped string
+	client   *wire.Client
+	o        Options
+	hash     string // of the target
+	ids      mapping
+	tables   []*tableRun // smallest first
+	started  time.Time
+	brought  string // why documents are brought here; "" they are not
+	bringAll bool   // those of every table that is not begun
+	stopped  string
 
 	read, bytes int64 // by this call
 	pages       pacer
@@ -80,20 +86,28 @@ type tableRun struct {
 	found share
 	at    position
 	done  bool
+
+	source string // of the checker, once it was compiled
+	asked  bool   // for the tables' numbers again, since the checker disagreed
 }
 
-// mapping tells tables by their number. The mapping has the names by which
-// Convex stores files and jobs; schemas have those by which it shows them.
+// mapping tells tables by their number.
 type mapping map[uint32]string
 
-var shownAs = map[string]string{"_file_storage": "_storage", "_scheduled_jobs": "_scheduled_functions"}
-
-func (n mapping) TableName(number uint32) (string, bool) {
-	name, ok := n[number]
-	if shown := shownAs[name]; shown != "" {
-		name = shown
-	}
+// TableName implements schema.Tables.
+func (m mapping) TableName(number uint32) (string, bool) {
+	name, ok := m[number]
 	return name, ok
+}
+
+// number is the number of a table; 0 there is none.
+func (m mapping) number(table string) uint32 {
+	for number, name := range m {
+		if name == table {
+			return number
+		}
+	}
+	return 0
 }
 
 func (r *run) run(ctx context.Context) error {
@@ -121,7 +135,9 @@ func (r *run) spent(t *tableRun) string {
 	switch {
 	case b.Documents > 0 && r.read >= b.Documents:
 		return fmt.Sprintf("its budget of %d documents was read, in table %s", b.Documents, t.table.Name)
-	case b.Bytes > 0 && b.Bytes-r.bytes < value.MaxDocumentSize:
+	case b.Documents > 0 && r.read+int64(len(t.at.Seen)) >= b.Documents:
+		return fmt.Sprintf("its budget of %d documents leaves none that is new, in table %s", b.Documents, t.table.Name)
+	case b.Bytes > 0 && b.Bytes-r.bytes < value.MaxDocumentSize*int64(1+len(t.at.Seen)):
 		return fmt.Sprintf("its budget of %d bytes leaves no room for another document, which may have %d, in table %s", b.Bytes, value.MaxDocumentSize, t.table.Name)
 	}
 	return ""
@@ -212,7 +228,7 @@ func (r *run) most(t *tableRun) int64 {
 		return 0
 	case t.done && t.count.Failed == "" && !r.sampled(t):
 		return t.found.offenders
-	case r.sampled(t) && r.brought == "":
+	case r.sampled(t) && !t.at.Brought:
 		return mostOffenders(t.count.Documents, t.found.read, t.found.offenders)
 	}
 	return t.found.offenders + unread // what was read was not chosen at random
@@ -238,22 +254,29 @@ func (r *run) page(ctx context.Context, t *tableRun) error {
 	for try := 1; ; {
 		n, bytes := r.room(t)
 		err := r.attempt(ctx, t, n, bytes)
-		switch failure := failureOf(err); {
+		failure := failureOf(err)
+		switch {
 		case err == nil:
 			return nil
-		case ctx.Err() != nil || failure == refused:
+		case ctx.Err() != nil:
 			return err
 		case failure == tooLarge && n > 1:
 			r.pages.shrink(n)
 		case failure == passing && try < pageTries:
-			if n > 1 {
+			if isTimeout(err) && n > 1 {
 				r.pages.shrink(n)
 			}
 			if err := pause(ctx, retryPause<<try); err != nil {
 				return err
 			}
 			try++
-		case failure == passing:
+		case errors.Is(err, errDisagree) && !t.asked:
+			t.asked = true // a table may have been made since
+			if err := r.number(ctx); err != nil {
+				return err
+			}
+		case !t.at.Brought && r.fallBack(t, err, failure):
+		case failure == passing || failure == refused:
 			return err
 		default:
 			t.done, t.count.Failed = true, fmt.Sprintf("it cannot be read on %s: %v", t.at.where(), err)
@@ -262,10 +285,58 @@ func (r *run) page(ctx context.Context, t *tableRun) error {
 	}
 }
 
+// fallBack has a table's documents brought here, from the first one on, where
+// the checker cannot be used; those of the tables that follow too, where that
+// is the deployment's word.
+func (r *run) fallBack(t *tableRun, err error, f failure) bool {
+	why := ""
+	switch {
+	case f == refused:
+		why = fmt.Sprintf("the deployment does not let the checker run: %v", err)
+		r.bringAll = true
+	case errors.Is(err, errDisagree) || errors.Is(err, errAnswer) || errors.Is(err, errTies):
+		why = fmt.Sprintf("table %s: %v", t.table.Name, err)
+	case f == tooLarge && len(t.at.Seen) > 1:
+		why = fmt.Sprintf("table %s: %d documents with the same creation time cannot be read at once: %v", t.table.Name, len(t.at.Seen)+1, err)
+	case f == tooLarge && !t.at.Begun:
+		why = fmt.Sprintf("table %s: the checker failed on its first document: %v", t.table.Name, err)
+	default:
+		return false
+	}
+	if r.brought == "" {
+		r.brought = why
+	}
+	t.at, t.found = position{Brought: true}, share{}
+	r.pages = pacer{size: firstPage}
+	return true
+}
+
 func (r *run) attempt(ctx context.Context, t *tableRun, n int, bytes int64) error {
 	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
 	defer cancel()
-	return r.bring(ctx, t, n)
+	if r.bringAll && !t.at.Begun {
+		t.at.Brought = true
+	}
+	if t.at.Brought {
+		return r.bring(ctx, t, n)
+	}
+	if r.sampled(t) && t.at.Start == "" {
+		var random [14]byte
+		binary.BigEndian.PutUint64(random[:], r.random.Uint64())
+		binary.BigEndian.PutUint64(random[6:], r.random.Uint64())
+		t.at.Start = value.NewID(r.ids.number(t.table.Name), random, 0).String()
+	}
+	return r.probe(ctx, t, n, bytes)
+}
+
+// number reads the tables' numbers.
+func (r *run) number(ctx context.Context) error {
+	ids, err := r.client.TableMapping(ctx, r.o.ComponentID)
+	if err != nil {
+		return fmt.Errorf("the tables' numbers cannot be read, so ids cannot be checked: %w", err)
+	}
+	r.ids = ids
+	return nil
 }
 
 func pause(ctx context.Context, d time.Duration) error {
@@ -280,6 +351,8 @@ func pause(ctx context.Context, d time.Duration) error {
 // where says how far a table was read.
 func (p position) where() string {
 	switch {
+	case p.Start != "" && p.ID == "":
+		return "from id " + p.Start + " on"
 	case p.ID != "":
 		return "after document " + p.ID
 	case len(p.Seen) > 0:
@@ -315,13 +388,26 @@ func failureOf(err error) failure {
 			return passing
 		}
 		return refused
-	case errors.As(err, &transport):
-		return passing
-	case errors.Is(err, context.DeadlineExceeded):
+	case errors.As(err, &transport) && strings.Contains(transport.Reason, "larger than"):
+		return tooLarge
+	case errors.As(err, &transport), errors.Is(err, context.DeadlineExceeded):
 		return passing
 	}
-	return refused
+	return lost
 }
+
+func isTimeout(err error) bool {
+	var t interface{ Timeout() bool }
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &t) && t.Timeout()
+}
+
+// isLost reports whether a cursor was refused (convex-wire.md 9.5).
+func isLost(message string) bool {
+	return strings.Contains(message, "InvalidCursor") || strings.Contains(message, "Failed to parse cursor")
+}
+
+// errStuck is a page that brings nothing and is not the last.
+var errStuck = errors.New("the deployment gives the same page again")
 
 // prepare finds out what is to be read.
 func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) {
@@ -337,7 +423,7 @@ func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) 
 	r := &run{client: client, o: o, hash: o.Target.Hash(), started: o.Now().Round(0), pages: pacer{size: firstPage}}
 	r.random = rand.New(rand.NewPCG(o.Seed, 0))
 	if o.Brought {
-		r.brought = "it was asked for"
+		r.bringAll, r.brought = true, "that was asked for"
 	}
 	if o.Rate > 0 {
 		r.limit = rate.NewLimiter(rate.Limit(o.Rate), max(1, min(largestPage, int(o.Rate))))
@@ -349,12 +435,7 @@ func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) 
 	} else if err := r.choose(ctx); err != nil {
 		return nil, err
 	}
-	ids, err := client.TableMapping(ctx, o.ComponentID)
-	if err != nil {
-		return nil, fmt.Errorf("the tables' numbers cannot be read, so ids cannot be checked: %w", err)
-	}
-	r.ids = ids
-	return r, nil
+	return r, r.number(ctx)
 }
 
 // choose lists the tables, with what proves them without reading.

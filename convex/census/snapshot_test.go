@@ -117,7 +117,8 @@ func damage(t *rapid.T, doc value.Object) value.Object {
 func drawShop(t *rapid.T) map[string][]value.Object {
 	sampler := schema.NewSampler(rapid.Uint64().Draw(t, "seed"), refs{t}.ID)
 	out := map[string][]value.Object{}
-	for table, number := range shopNumbers {
+	for _, table := range slices.Sorted(maps.Keys(shopNumbers)) {
+		number := shopNumbers[table]
 		for n := range rapid.IntRange(0, 12).Draw(t, table) {
 			doc, err := sampler.Document(shop.Table(table))
 			if err != nil {

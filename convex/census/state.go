@@ -17,7 +17,8 @@ type State struct {
 	Sample    int64        `json:"sample,omitempty"`
 	Started   time.Time    `json:"started"`
 	Brought   string       `json:"brought,omitempty"` // as plan.Census.Brought
-	Tables    []TableState `json:"tables"`            // in the order in which they are read
+	BringAll  bool         `json:"bringAll,omitempty"`
+	Tables    []TableState `json:"tables"` // in the order in which they are read
 }
 
 // TableState is one table of a State.
@@ -67,7 +68,7 @@ type position struct {
 
 // state is the census as it is now.
 func (r *run) state() State {
-	s := State{Schema: r.hash, Component: r.o.Component, Sample: r.o.Sample, Started: r.started, Brought: r.brought}
+	s := State{Schema: r.hash, Component: r.o.Component, Sample: r.o.Sample, Started: r.started, Brought: r.brought, BringAll: r.bringAll}
 	for _, t := range r.tables {
 		ts := TableState{
 			Table: t.table.Name, Documents: t.count.Documents, Proved: t.count.Proved, Failed: t.count.Failed, Done: t.done, At: t.at,
@@ -97,7 +98,7 @@ func (r *run) resume(s *State) error {
 	case s.Sample != r.o.Sample:
 		return fmt.Errorf("the census to go on with has another size of sample (%d); begin a new one", s.Sample)
 	}
-	r.started, r.brought = s.Started, s.Brought
+	r.started, r.brought, r.bringAll = s.Started, s.Brought, s.BringAll || r.bringAll
 	for _, ts := range s.Tables {
 		table := r.o.Target.Table(ts.Table)
 		if table == nil {

@@ -267,6 +267,8 @@ func tableMapping(c *systemCall) (any, error) {
 	for _, t := range c.view.Tables(c.component) {
 		out[strconv.FormatUint(uint64(t.Number), 10)] = t.Name
 	}
+	// Convex stores jobs and files under other names than it shows.
+	out[strconv.Itoa(scheduledNumber)], out[strconv.Itoa(storageNumber)] = "_scheduled_jobs", "_file_storage"
 	return out, nil
 }
 

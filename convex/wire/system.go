@@ -236,7 +236,12 @@ func (c *Client) readPage(path string, v value.Value) (Page, error) {
 	return p, nil
 }
 
-// TableMapping tells the tables of a component by their number.
+// shownAs are the names that schemas have for tables which Convex stores under
+// another one.
+var shownAs = map[string]string{"_file_storage": "_storage", "_scheduled_jobs": "_scheduled_functions"}
+
+// TableMapping tells the tables of a component by their number, those of files
+// and scheduled functions by the names that v.id has for them.
 func (c *Client) TableMapping(ctx context.Context, componentID string) (map[uint32]string, error) {
 	const path = "_system/frontend/getTableMapping"
 	r, err := c.system(ctx, Call{Path: path, Args: componentArgs(componentID)})
@@ -253,6 +258,9 @@ func (c *Client) TableMapping(ctx context.Context, componentID string) (map[uint
 		name, ok := f.Value.(string)
 		if err != nil || !ok {
 			return nil, c.odd(path, r.Value)
+		}
+		if shown := shownAs[name]; shown != "" {
+			name = shown
 		}
 		out[uint32(n)] = name
 	}

@@ -1,0 +1,157 @@
+const version = "1.45.0";
+const call = (op, args) => JSON.parse(Convex.syscall(op, JSON.stringify({ ...args, version })));
+const ask = async (op, args) => JSON.parse(await Convex.asyncSyscall(op, JSON.stringify({ ...args, version })));
+
+// Values as Convex encodes them.
+const own = (x, k) => (Object.prototype.hasOwnProperty.call(x, k) ? x[k] : undefined);
+const code = (x, k) => (typeof x === "object" && x !== null ? x[k] : undefined);
+const coded = (x, k) => typeof code(x, k) === "string";
+const isObject = (x) =>
+  typeof x === "object" && x !== null && x.$integer === undefined && x.$float === undefined && x.$bytes === undefined && !Array.isArray(x);
+
+const ids = new Map();
+const isId = (table, x) => {
+  if (typeof x !== "string" || x.length < 31 || x.length > 37) return false;
+  const key = table + " " + x;
+  let is = ids.get(key);
+  if (is === undefined) {
+    is = call("1.0/db/normalizeId", { table, idString: x }).id === x;
+    if (ids.size < 5000) ids.set(key, is);
+  }
+  return is;
+};
+
+// How much a value weighs, as Convex counts.
+const notASCII = /[^\x00-\x7f]/;
+const bytesOf = (s) => {
+  let n = s.length;
+  if (notASCII.test(s))
+    for (let i = 0; i < s.length; i++) {
+      const c = s.charCodeAt(i);
+      if (c > 0x7f) n += c > 0x7ff && (c < 0xd800 || c > 0xdfff) ? 2 : 1;
+    }
+  return n;
+};
+const weigh = (x) => {
+  if (typeof x === "string") return 2 + bytesOf(x);
+  if (typeof x === "number") return 9;
+  if (typeof x !== "object" || x === null) return 1;
+  let n = 2;
+  if (Array.isArray(x)) {
+    for (const e of x) n += weigh(e);
+    return n;
+  }
+  if (x.$integer !== undefined || x.$float !== undefined) return 9;
+  if (x.$bytes !== undefined) {
+    const s = x.$bytes;
+    return 2 + (s.length / 4) * 3 - (s.endsWith("==") ? 2 : s.endsWith("=") ? 1 : 0);
+  }
+  for (const k in x) n += k.length + 1 + weigh(x[k]);
+  return n;
+};
+
+// What is found in a page. A path is normalized as the plan writes it, without
+// the table; a document counts once in a group.
+let found, groups, violations, hit;
+const add = (path, reason) => {
+  if (violations === 1000) return;
+  violations++;
+  if (path[0] === ".") path = path.slice(1);
+  if (path !== "" && path[0] !== "[" && path[0] !== "{" && path[0] !== ".") path = "." + path;
+  hit.add(reason + " " + path);
+};
+const take = (d, weight, args) => {
+  found.read++;
+  found.bytes += weight;
+  if (weight > found.largest) found.largest = weight;
+  if (fit(d)) return;
+  found.bad++;
+  violations = 0;
+  hit = new Set();
+  check(d);
+  let wanted = false;
+  for (const key of hit) {
+    let g = groups.get(key);
+    if (g === undefined) groups.set(key, (g = { n: 0, kept: 0 }));
+    g.n++;
+    if (g.kept < args.samples && !args.full.has(key)) {
+      g.kept++;
+      wanted = true;
+    }
+  }
+  if (!wanted) return;
+  const sample = { at: found.read, id: d._id, keys: [...hit] };
+  const size = JSON.stringify(d).length;
+  if (size <= args.room) {
+    args.room -= size;
+    sample.doc = d;
+  }
+  found.samples.push(sample);
+};
+
+// Ways to read: whole tables of the root by pages, those of components, where
+// there are none, by creation time, and samples by id.
+const readPage = async (args) => {
+  const query = { source: { type: "FullTableScan", tableName: T, order: null }, operators: [] };
+  const p = await ask("1.0/queryPage", {
+    query, cursor: args.cursor, pageSize: args.n, ...(args.bytes ? { maximumBytesRead: args.bytes } : {}),
+  });
+  found.walked = p.page.length;
+  for (const d of p.page) {
+    const weight = weigh(d);
+    found.weight += weight;
+    take(d, weight, args);
+  }
+  found.done = p.isDone;
+  found.cursor = p.continueCursor;
+};
+const walk = async (index, range, args, isNew) => {
+  const query = { source: { type: "IndexRange", indexName: T + "." + index, range, order: "asc" }, operators: [{ limit: args.n }] };
+  const { queryId } = call("1.0/queryStream", { query });
+  while (found.walked < args.n && !(args.bytes && found.weight > args.bytes)) {
+    const { value, done } = await ask("1.0/queryStreamNext", { queryId });
+    if (done) {
+      found.done = true;
+      return;
+    }
+    const weight = weigh(value);
+    found.walked++;
+    found.weight += weight;
+    if (isNew(value)) take(value, weight, args);
+  }
+  call("1.0/queryCleanup", { queryId });
+};
+const readByTime = async (args) => {
+  const before = new Set(args.seen);
+  let { time, seen } = args;
+  const range = args.begun ? [{ type: "Gte", fieldPath: "_creationTime", value: time }] : [];
+  await walk("by_creation_time", range, args, (d) => {
+    if (before.has(d._id)) return false;
+    if (d._creationTime !== time) seen = [];
+    time = d._creationTime;
+    seen.push(d._id);
+    return true;
+  });
+  found.time = time;
+  found.seen = seen;
+};
+const readById = async (args) => {
+  const at = (type, value) => ({ type, fieldPath: "_id", value });
+  const range = args.id ? [at("Gt", args.id)] : args.round ? [] : [at("Gte", args.start)];
+  if (args.round) range.push(at("Lt", args.start));
+  found.id = args.id;
+  await walk("by_id", range, args, (d) => ((found.id = d._id), true));
+};
+const read = { page: readPage, time: readByTime, id: readById };
+
+export default query({
+  handler: async (_, args) => {
+    found = { walked: 0, weight: 0, read: 0, bad: 0, bytes: 0, largest: 0, done: false, samples: [] };
+    groups = new Map();
+    ids.clear();
+    args.full = new Set(args.full);
+    await read[args.way](args);
+    found.groups = [...groups].map(([key, g]) => [key, g.n]);
+    return JSON.stringify(found);
+  },
+});
