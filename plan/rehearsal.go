@@ -166,6 +166,9 @@ func (m *Measure) Add(b Batch, bytes int64) {
 	}
 }
 
+// Most is how many documents the largest batch took.
+func (m *Measure) Most() int64 { return m.most }
+
 // Scale is how the deployment's documents differ from the copy's.
 type Scale struct {
 	Documents int64   // in the table there; 0 as here

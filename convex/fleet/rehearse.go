@@ -155,6 +155,7 @@ type rehearsal struct {
 	state  RehearsalRun
 	told   time.Time
 	report *plan.Rehearsal
+	limit  int64           // of the documents' text
 	kept   map[string]bool // names that the copied state of the component says are done
 }
 
@@ -163,7 +164,7 @@ func newRehearsal(p *project.Project, o RehearseOptions, from origin, tell func(
 		tell = func(RehearsalRun) {}
 	}
 	from.component = cmp.Or(from.component, "migrations")
-	return &rehearsal{p: p, o: o, from: from, tell: tell, now: time.Now}
+	return &rehearsal{p: p, o: o, from: from, tell: tell, now: time.Now, limit: copyLimit}
 }
 
 // run makes the whole passage. An error is of the copy: that a step is refused

@@ -95,8 +95,8 @@ func (r *rehearsal) fromExport(ctx context.Context) error {
 	if r.o.Sample > 0 {
 		err = r.sampleExport(ctx, a, ours)
 	} else {
-		if size > copyLimit {
-			return fmt.Errorf("%s holds %s MiB of documents, and a rehearsal keeps them in memory: at most %d MiB; rehearse a sample of it, with so many documents a table (--sample)", filepath.Base(r.o.Export), thousands(size>>20), int64(copyLimit)>>20)
+		if size > r.limit {
+			return fmt.Errorf("%s holds %s MiB of documents, and a rehearsal keeps them in memory: at most %d MiB; rehearse a sample of it, with so many documents a table (--sample)", filepath.Base(r.o.Export), thousands(size>>20), r.limit>>20)
 		}
 		r.report.Whole = true
 		_, err = r.d.Import(ctx, a, local.ImportOptions{
@@ -175,6 +175,7 @@ type sampling struct {
 	docs    map[string]map[string]value.Object   // by component and id
 	order   map[string]map[string][]value.Object // by component and table
 	bytes   int64
+	limit   int64
 }
 
 // sampleFrom takes n documents a table and those that they refer to, so that
@@ -184,7 +185,7 @@ func (r *rehearsal) sampleFrom(ctx context.Context, from shelf, n int) error {
 	if err != nil {
 		return err
 	}
-	s := &sampling{numbers: map[string]map[uint32]string{}, docs: map[string]map[string]value.Object{}, order: map[string]map[string][]value.Object{}}
+	s := &sampling{limit: r.limit, numbers: map[string]map[uint32]string{}, docs: map[string]map[string]value.Object{}, order: map[string]map[string][]value.Object{}}
 	for i, t := range tables {
 		if s.numbers[t.component] == nil {
 			s.numbers[t.component] = map[uint32]string{}
@@ -238,8 +239,8 @@ func (s *sampling) take(component, table string, doc value.Object) error {
 	if _, there := s.docs[component][id]; there || table == "" {
 		return nil
 	}
-	if s.bytes += int64(value.Size(doc)); s.bytes > copyLimit {
-		return fmt.Errorf("the sample is larger than %d MiB, which a rehearsal may hold in memory: take fewer documents a table", int64(copyLimit)>>20)
+	if s.bytes += int64(value.Size(doc)); s.bytes > s.limit {
+		return fmt.Errorf("the sample is larger than %d MiB, which a rehearsal may hold in memory: take fewer documents a table", s.limit>>20)
 	}
 	s.docs[component][id] = doc
 	s.order[component][table] = append(s.order[component][table], doc)

@@ -85,6 +85,34 @@ type componentBatches struct {
 func (x *componentBatches) sized() bool         { return true }
 func (x *componentBatches) end(context.Context) {}
 
+// ahead reads the component's cursor, which in a range by creation time holds
+// that time and the id of the last document.
+func (x *componentBatches) ahead() string {
+	if x.c.m.CustomRange {
+		return ""
+	}
+	var key []any
+	if x.begun && (json.Unmarshal([]byte(x.last.Cursor), &key) != nil || len(key) != 2) {
+		return ""
+	}
+	for doc, err := range documentsOf(x.c.r.d.View(), x.c.m.Owner, x.c.m.Table) {
+		if err != nil {
+			return ""
+		}
+		id, _ := textOf(doc, "_id")
+		created, _ := get(doc, "_creationTime").(float64)
+		if !x.begun {
+			return id
+		}
+		time, _ := key[0].(float64)
+		last, _ := key[1].(string)
+		if created > time || created == time && id > last {
+			return id
+		}
+	}
+	return ""
+}
+
 func (x *componentBatches) next(ctx context.Context, size int) batch {
 	args := value.NewObject(
 		value.Field{Name: "name", Value: x.c.m.Function()}, value.Field{Name: "fnHandle", Value: x.handle},
@@ -131,6 +159,7 @@ type bareBatches struct {
 }
 
 func (x *bareBatches) sized() bool         { return true }
+func (x *bareBatches) ahead() string       { return "" }
 func (x *bareBatches) end(context.Context) {}
 
 func (x *bareBatches) next(ctx context.Context, size int) batch {
@@ -170,6 +199,8 @@ func (x *pagedBatches) sized() bool {
 	return x.loop.m.Driver == project.PagedDriver && (x.loop.m.SizeArg != "" || x.loop.m.CursorArg == "paginationOpts")
 }
 
+func (x *pagedBatches) ahead() string { return "" }
+
 func (x *pagedBatches) end(context.Context) {
 	if x.loop.note != "" {
 		x.c.run.Notes = append(x.c.run.Notes, x.loop.note)
@@ -200,7 +231,8 @@ type scheduledBatches struct {
 	reset     bool
 }
 
-func (x *scheduledBatches) sized() bool { return x.size != "" }
+func (x *scheduledBatches) sized() bool   { return x.size != "" }
+func (x *scheduledBatches) ahead() string { return "" }
 
 func (x *scheduledBatches) next(ctx context.Context, size int) batch {
 	args := x.args

@@ -58,8 +58,11 @@ func (e *env) pace() pace {
 func (c *course) reckon() {
 	r, m := c.r, &c.measure
 	limits := limitsOf(local.DefaultLimits())
-	if c.m.Driver != project.OneshotDriver {
+	switch {
+	case c.m.Driver != project.OneshotDriver:
 		c.run.BatchSize = cmp.Or(c.m.BatchSize, defaultPage)
+	case c.m.Continues:
+		c.run.BatchSize = cmp.Or(c.m.BatchSize, int(m.Most()))
 	}
 	c.run.Batches = m.Batches
 	scale := c.scale()

@@ -173,6 +173,9 @@ func (c *course) passage(ctx context.Context) (plan.RehearsedRun, error) {
 func (c *course) batches(ctx context.Context) error {
 	var err error
 	if c.driver, err = c.drive(ctx); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
 		c.run.State, c.run.Notes = "failed", append(c.run.Notes, "it did not run: "+err.Error())
 		return nil
 	}
@@ -199,23 +202,26 @@ func (c *course) batches(ctx context.Context) error {
 
 // took takes a batch that was committed.
 func (c *course) took(ctx context.Context, b batch) error {
-	n := b.documents + int64(len(c.aside))
 	var bytes int64
-	for end := min(len(c.sizes), c.place+int(n)); c.place < end; c.place++ {
+	for end := min(len(c.sizes), c.place+int(b.documents)); c.place < end; c.place++ {
 		bytes += int64(c.sizes[c.place])
 	}
 	c.run.Documents += b.documents
 	c.measure.Add(plan.Batch{Documents: b.documents, Load: b.load, Next: b.next}, bytes)
 	c.retries = 0
-	if err := c.putBack(ctx); err != nil {
-		return err
-	}
+	c.done = b.done
+	// Until as many are through as a batch holds, those that were set aside may
+	// lie ahead.
 	if c.single > 0 {
-		if c.single -= max(1, n); c.single <= 0 {
-			c.size = 0
+		if c.single -= max(1, b.documents); c.single <= 0 {
+			c.single, c.size = 0, 0
 		}
 	}
-	c.done = b.done
+	if c.single == 0 {
+		if err := c.putBack(ctx); err != nil {
+			return err
+		}
+	}
 	c.r.at("migrating", c.m.Name, c.run.Documents+c.run.Failed, c.total)
 	return nil
 }
@@ -226,6 +232,9 @@ func (c *course) took(ctx context.Context, b batch) error {
 func (c *course) failedOn(ctx context.Context, b batch) error {
 	c.run.State = "failed"
 	id := failedIn(b.lines, b.failed)
+	if id == "" && c.size == 1 {
+		id = c.driver.ahead()
+	}
 	limit := overLimit(b.failed)
 	small := c.size == 1 || !c.driver.sized()
 	switch {
@@ -244,7 +253,7 @@ func (c *course) failedOn(ctx context.Context, b batch) error {
 		if found {
 			return c.setAside(ctx, b, id, table, doc)
 		}
-	case !small: // which document it is shows when they go one by one
+	case !small && !strings.Contains(b.failed, "ArgumentValidationError"): // which document it is shows when they go one by one
 		c.single, c.size = int64(c.inForce()), 1
 		return nil
 	}
@@ -312,6 +321,7 @@ func (c *course) putBack(ctx context.Context) error {
 			return fmt.Errorf("put a document back: %w", err)
 		}
 	}
+	c.place = min(len(c.sizes), c.place+len(c.aside))
 	c.aside = nil
 	return nil
 }
@@ -390,6 +400,8 @@ type batcher interface {
 	next(ctx context.Context, size int) batch
 	// sized reports whether the size of its batches can be chosen.
 	sized() bool
+	// ahead is the document that comes next, as far as that is known; else "".
+	ahead() string
 	// end is called once, after the last batch.
 	end(ctx context.Context)
 }
