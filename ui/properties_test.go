@@ -24,7 +24,7 @@ func hostile() *rapid.Generator[string] {
 
 // hostileSnapshot changes a scene's names and numbers at random.
 func hostileSnapshot(t *rapid.T) *fleet.Snapshot {
-	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken", "supervised", "paused", "elsewhere", "facts", "lost", "refused"}).Draw(t, "scene"))
+	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken", "supervised", "paused", "elsewhere", "facts", "lost", "refused", "offenders", "sampled", "certified", "old-writers", "stopped", "revealed"}).Draw(t, "scene"))
 	text := func(name string) string { return hostile().Draw(t, name) }
 	s.Project.Name = text("project")
 	for i := range s.Envs {
@@ -80,7 +80,7 @@ func hostileRun(t *rapid.T, name string) fleet.Run {
 // hostile snapshots: nothing panics, the screen always fits, and nothing is
 // written to a protected environment without its name typed.
 func TestWhateverHappens(t *testing.T) {
-	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "+", "-", "<", ">", "i", "C", "漢", "ctrl+c", "q"}
+	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "+", "-", "<", ">", "i", "C", "o", "u", "f", "N", "漢", "ctrl+c", "q"}
 	rapid.Check(t, func(t *rapid.T) {
 		e := newFake(hostileSnapshot(t))
 		m := newRoot(deps{engine: e, ctx: t.Context(), now: func() time.Time { return noon }, later: noTimer, ascii: rapid.Bool().Draw(t, "ascii"), verb: "strait"})
@@ -104,7 +104,7 @@ func TestWhateverHappens(t *testing.T) {
 				m, _ = m.Update(ticked{m.gen})
 			default:
 				before := len(e.asked())
-				name := rapid.SampledFrom(keys).Draw(t, "key")
+				name, was := rapid.SampledFrom(keys).Draw(t, "key"), m
 				var cmd tea.Cmd
 				m, cmd = m.Update(keyMsg(name))
 				m = settle(m, cmd)
@@ -112,6 +112,7 @@ func TestWhateverHappens(t *testing.T) {
 					asked := typed.cmd
 					writes := c.Action == plan.ActRun || c.Action == plan.ActWiden || c.Action == plan.ActNarrow || c.Action == plan.ActCancelAll
 					switch {
+					case c.Action == plan.ActReveal && name == "u" && !was.veiled(was.focus().env): // masks them again
 					case c.Action == plan.ActCensus, c.Action == plan.ActCancel && c.Migration == "":
 					case !open || c.Action != asked.Action || c.Env != asked.Env || c.Migration != asked.Migration:
 						t.Fatalf("%+v was sent without its question", c)
