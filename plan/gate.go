@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"strait/model/schema"
+	"strait/model/source"
 )
 
 // Ask is everything the gate looks at before an action may go out.
@@ -15,12 +16,13 @@ type Ask struct {
 	Action      Action
 	Migration   string // of dry-run, run, cancel
 	Typed       string // the environment's name as a person typed it
-	Override    string // reason for acting before the environment ahead is clean
+	Override    string // reason for acting before the environment ahead is clean, or without a backup
 	Reset       bool   // run: from the first document, every member of a series
 	Env         Evidence
 	Before      []Evidence // the environments ahead of it in promotion order
 	Target      *schema.Schema
 	Definitions []Definition
+	Code        *source.Facts // nil: the code was not read
 }
 
 // Gate is the policy, whoever asks: the reasons why the action may not go out,
@@ -42,6 +44,7 @@ func Gate(a Ask) (refusals, warnings []Refusal) {
 	switch a.Action {
 	case ActCensus, ActRehearse:
 		g.needTarget()
+	case ActBackup: // it only reads
 	case ActDryRun:
 		g.dryRun()
 	case ActRun:
@@ -142,6 +145,7 @@ func (g *gate) run() {
 	if g.s.definition(g.Migration).Component != "" {
 		g.doubt()
 		g.tried()
+		g.backedUp(g.unmade(g.runs()))
 		g.ahead()
 		return
 	}
@@ -155,6 +159,7 @@ func (g *gate) run() {
 	}
 	g.doubt()
 	g.tried()
+	g.backedUp(g.unmade(g.runs()))
 	g.promotion(tables)
 	for _, d := range g.Definitions {
 		if d.Name != g.Migration && d.Table != "" && d.Component == "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
@@ -295,6 +300,7 @@ func (g *gate) narrow() {
 	}
 	g.refusals = append(g.refusals, g.s.busy()...)
 	g.refusals = append(g.refusals, g.s.unproven(tables)...)
+	g.backedUp(g.dropped())
 	g.promotion(tables)
 }
 

@@ -286,7 +286,7 @@ func fateOf(e project.Env, m project.Migration, a plan.Action) string {
 	switch {
 	case e.Embedded():
 		return "an embedded environment ends with strait, so nothing is left of it"
-	case a == plan.ActCensus || a == plan.ActDryRun:
+	case a == plan.ActCensus || a == plan.ActDryRun || a == plan.ActBackup:
 		return "nothing was written"
 	case a == plan.ActCancel:
 		return "the cancel may have arrived: " + status
@@ -306,6 +306,8 @@ func onCommandLine(cmd fleet.Command, refused *fleet.Refused) (hints []string) {
 			hints = append(hints, "with the name on the command line: --confirm "+cmd.Env)
 		case "dry-run-missing":
 			hints = append(hints, fmt.Sprintf("the dry run: strait run %s --env %s --dry-run", shellWord(cmd.Migration), shellWord(cmd.Env)))
+		case "backup-missing":
+			hints = append(hints, "the backup: strait backup --env "+shellWord(cmd.Env), `or the reason: --override "why it may go without"`)
 		case "order":
 			hints = append(hints, `the reason: --override "why it cannot wait"`)
 		}

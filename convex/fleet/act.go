@@ -49,8 +49,9 @@ func (r *Refused) Error() string {
 
 // Do starts an action and returns at once: a *Refused when the policy does not
 // let it out, else the rest shows in the snapshots. A cancel that names no
-// migration stops the command that deploys, the rehearsal, or the census; one
-// that names no environment either stops the search for counterexamples.
+// migration stops the command that deploys, the backup, the rehearsal, or the
+// census; one that names no environment either stops the search for
+// counterexamples.
 func (f *Fleet) Do(ctx context.Context, c Command) error {
 	if err := ctx.Err(); err != nil {
 		return err
@@ -67,7 +68,7 @@ func (f *Fleet) Do(ctx context.Context, c Command) error {
 			f.StopProof()
 			return nil
 		}
-		if f.stopDeploy(c.Env) {
+		if f.stopDeploy(c.Env) || f.stopBackup(c.Env) {
 			return nil
 		}
 		if f.StopRehearsal(c.Env) {
@@ -121,6 +122,7 @@ type action struct {
 	err      error
 	counted  *plan.Census // what a census found
 	report   *plan.Rehearsal
+	saved    *plan.Backup // that was taken
 }
 
 // judge asks the gate. f.mu is held.
@@ -150,7 +152,7 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 	}
 	ask := plan.Ask{
 		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override, Reset: c.Reset,
-		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs,
+		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs, Code: f.code,
 	}
 	for _, before := range f.envs {
 		if before == e {
@@ -192,6 +194,10 @@ func (e *env) busy(c Command) []plan.Refusal {
 		}
 	case plan.ActRehearse:
 		return e.cannotRehearse()
+	case plan.ActBackup:
+		if e.backing != nil {
+			return one("running", "a backup of "+e.cfg.Name+" is being taken", "wait until it ends")
+		}
 	case plan.ActWiden, plan.ActNarrow:
 		if e.deploying {
 			return one("running", "a schema is being deployed to "+e.cfg.Name, "wait until it ends")
@@ -278,6 +284,8 @@ func (a *action) mark() {
 		a.e.stopCount = a.cancel
 	case plan.ActRehearse:
 		a.e.rehearsing, a.e.stopRehearse = &RehearsalRun{Started: now, Of: -1}, a.cancel
+	case plan.ActBackup:
+		a.e.backing, a.e.stopBackup = &BackupRun{Started: now, Stage: backupRequested}, a.cancel
 	case plan.ActWiden:
 		a.e.deploying, a.schema = true, a.e.compared().WidenedFor(a.e.tables)
 	case plan.ActNarrow:
@@ -380,6 +388,8 @@ func (a *action) act(answer *entry) error {
 		return a.reveal()
 	case plan.ActRehearse:
 		return a.rehearse(answer)
+	case plan.ActBackup:
+		return a.backUp(answer)
 	case plan.ActWiden, plan.ActNarrow:
 		answer.Schema = a.schema.Hash()
 		return a.deploy()
@@ -414,6 +424,8 @@ func (a *action) undo(err error) {
 			a.e.counting, a.e.stopCount = nil, nil
 		case plan.ActRehearse:
 			a.e.rehearsing, a.e.stopRehearse = nil, nil
+		case plan.ActBackup:
+			a.e.backing, a.e.stopBackup = nil, nil
 		case plan.ActWiden, plan.ActNarrow:
 			a.e.deploying = false
 		}

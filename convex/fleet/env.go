@@ -88,6 +88,8 @@ type env struct {
 	revealed      time.Time         // until when values of its documents are shown, by the wall clock; zero masked
 	veils         veils
 	backup        *plan.Backup // the newest verified one
+	backing       *BackupRun   // while one is taken; never changed in place
+	stopBackup    context.CancelFunc
 }
 
 func newEnv(f *Fleet, c project.Env) *env {
@@ -288,6 +290,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 		}
 		e.place = place
 		e.restore()
+		e.restoreBackup()
 		e.facts.version = version
 		e.gotAccess(Access{ReadOnly: access.ReadOnly, Ops: access.AllowedOps})
 	})
@@ -303,6 +306,7 @@ func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
 	e.rehearsal = nil
 	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
+	e.backup = nil
 	e.certificate, e.doubt, e.writers, e.written = nil, "", nil, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
 	e.facts, e.validation = facts{}, nil

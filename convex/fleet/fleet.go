@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"strait/convex/project"
+	"strait/model/source"
 	"strait/plan"
 )
 
@@ -80,6 +81,9 @@ type Fleet struct {
 	recalled time.Time // when the journal of earlier processes was read
 
 	certificates map[string]*plan.Certificate // of earlier processes, for the target, by deployment
+	code         *source.Facts                // of the project's own functions; nil not read yet, or not needed
+	codeRead     bool                         // or given up
+	backups      map[string]*plan.Backup      // of earlier processes, by deployment
 	proving      *proving                     // the search for counterexamples; nil none
 	proofs       []plan.Proof                 // of the newest that came to its end
 	closed       bool
@@ -89,7 +93,7 @@ type Fleet struct {
 // in the background, and what becomes of them is told by snapshots. It ends
 // with ctx or Close.
 func Open(ctx context.Context, o Options) *Fleet {
-	f := &Fleet{opt: o, now: o.Now, loading: true, certificates: map[string]*plan.Certificate{}}
+	f := &Fleet{opt: o, now: o.Now, loading: true, certificates: map[string]*plan.Certificate{}, backups: map[string]*plan.Backup{}}
 	if f.now == nil {
 		f.now = time.Now
 	}
@@ -173,6 +177,7 @@ func (f *Fleet) load() {
 		}
 	})
 	f.readJournal()
+	f.spawn(f.readCode)
 	f.mu.Lock()
 	envs := slices.Clone(f.envs)
 	f.mu.Unlock()

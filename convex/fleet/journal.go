@@ -56,6 +56,7 @@ type entry struct {
 
 	Verdicts    map[string]plan.Verdict `json:"verdicts,omitempty"`    // of a proof, by title of the row
 	Certificate *plan.Certificate       `json:"certificate,omitempty"` // of certified and revoked
+	Backup      *plan.Backup            `json:"backup,omitempty"`
 }
 
 func newJournal(root string) *journal {

@@ -35,6 +35,7 @@ func (f *Fleet) readJournal() {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.recallCertificate(x)
+		f.recallBackup(x)
 		m, ok := f.migration(x.Migration)
 		e := f.env(x.Env)
 		if !ok || e == nil || x.Deployment == "" {

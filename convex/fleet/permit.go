@@ -80,6 +80,8 @@ func (e *env) needs(c Command, m project.Migration) []string {
 			return []string{"RunTestQuery", call, "WriteData"}
 		}
 	case plan.ActDryRun:
+	case plan.ActBackup:
+		return []string{"CreateBackups", "ViewBackups", "DownloadBackups"}
 	case plan.ActCancel, plan.ActCancelAll:
 		switch t := e.runs[c.Migration]; {
 		case t != nil && t.cancel != nil:

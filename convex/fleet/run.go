@@ -12,7 +12,7 @@ import (
 
 // Event is one thing that happened during Run, for the headless verbs.
 type Event struct {
-	Kind      string // start, batch, log, progress (of a census, a proof, a rehearsal)
+	Kind      string // start, batch, log, progress (of a census, a proof, a rehearsal, a backup)
 	At        time.Time
 	Env       string
 	Migration string
@@ -22,6 +22,7 @@ type Event struct {
 	Batch     Batch
 	Log       LogEntry
 	Census    CensusRun
+	Backup    BackupRun
 	Proof     ProofRun
 	Rehearsal RehearsalRun
 }
@@ -33,6 +34,7 @@ type Outcome struct {
 	Failure   *Failure
 	DryRun    *DryRun
 	Census    *plan.Census
+	Backup    *plan.Backup
 	Proofs    []plan.Proof // failed: a row is refuted
 	Rehearsal *plan.Rehearsal
 	Warnings  []plan.Refusal // what the gate let pass, but wants known
@@ -117,6 +119,9 @@ func (f *Fleet) Run(ctx context.Context, c Command, emit func(Event)) (Outcome, 
 		return Outcome{}, err
 	}
 	if err := f.readyBefore(ctx, c.Env); err != nil {
+		return Outcome{}, err
+	}
+	if err := f.wait(ctx, func() bool { return f.codeRead || c.Action != plan.ActRun }); err != nil {
 		return Outcome{}, err
 	}
 	if c.Supervised || c.Reset {

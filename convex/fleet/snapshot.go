@@ -233,7 +233,7 @@ func (e *env) snapshot() EnvSnapshot {
 	if !e.revealed.After(e.f.now()) {
 		s.Revealed = time.Time{}
 	}
-	s.Certificate, s.Writers, s.Backup = e.certificate, e.writers, e.backup
+	s.Certificate, s.Writers, s.Backup, s.BackupRun = e.certificate, e.writers, e.backup, e.backing
 	s.Rehearsal = e.rehearsal // never changed once it is there
 	if e.rehearsing != nil {
 		r := *e.rehearsing

@@ -275,7 +275,9 @@ func (a *action) veilOutcome(out Outcome) Outcome {
 	if a.shows() {
 		return out
 	}
-	out.Failure = a.e.maskFailure(out.Failure, a.migration.Owner)
+	if a.c.Action != plan.ActBackup || functionError(a.err) != nil { // a backup's own words hold no values
+		out.Failure = a.e.maskFailure(out.Failure, a.migration.Owner)
+	}
 	if out.DryRun != nil {
 		out.DryRun = a.e.maskDryRun(out.DryRun, a.c.Migration)
 	}

@@ -17,6 +17,7 @@ type watcher struct {
 	logs    map[string]int
 	counted int64
 	stage   RehearsalRun // told last
+	backup  *BackupRun   // told already
 	lines   int          // of a deploy's output, told already
 	lost    bool         // told that the environment is lost
 	stepped bool         // it was ended after the steps asked for
@@ -130,6 +131,9 @@ func (w *watcher) news() []Event {
 		}
 		return out
 	}
+	if w.a.c.Action == plan.ActBackup {
+		return w.backupNews(base)
+	}
 	if w.a.c.Action == plan.ActRehearse {
 		if r := e.rehearsing; r != nil && *r != w.stage {
 			w.stage = *r
@@ -200,6 +204,14 @@ func (w *watcher) outcome() (Outcome, bool) {
 		}
 	case plan.ActRehearse:
 		out.Rehearsal = a.report
+	case plan.ActBackup:
+		out.Backup = a.saved
+		switch {
+		case a.saved != nil:
+			out.Processed = a.saved.Documents
+		case a.err == nil:
+			out.Status = "canceled"
+		}
 	case plan.ActRun:
 		return w.runOutcome()
 	case plan.ActCancel:

@@ -1,0 +1,250 @@
+package fleet
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"io"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"strait/convex/project"
+	"strait/convex/snapshot"
+	"strait/plan"
+)
+
+// backups lists the folder of the backups, but for what keeps it out of git.
+func backups(t *testing.T, root string) (names []string) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join(root, ".strait", "backups"))
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != ".gitignore" {
+			names = append(names, e.Name())
+		}
+	}
+	return names
+}
+
+func TestBackupOfADeploymentElsewhere(t *testing.T) {
+	c := newCloud(t)
+	f := c.open()
+	ready(t, f, "cloud")
+	stages := map[string]bool{}
+	out, err := f.Run(within(t), Command{Action: plan.ActBackup, Env: "cloud"}, func(ev Event) {
+		if ev.Kind == "progress" {
+			stages[ev.Backup.Stage] = true
+		}
+	})
+	if err != nil || out.Status != "success" || out.Backup == nil {
+		t.Fatalf("%+v %v", out, err)
+	}
+	b, s := out.Backup, f.Now().Envs[0]
+	name := regexp.MustCompile(`^\.strait/backups/cloud-[a-z0-9-]+-\d{4}-\d\d-\d\dT\d{6}Z\.zip$`)
+	if !name.MatchString(b.File) || b.Deployment != c.d.Name() || b.Of.IsZero() || b.At.Before(b.Of) || b.Documents < s.Documents {
+		t.Errorf("%+v", b)
+	}
+	if s.Backup == nil || *s.Backup != *b || s.BackupRun != nil || !stages[backupVerifying] {
+		t.Errorf("snapshot %+v %+v, stages %v", s.Backup, s.BackupRun, stages)
+	}
+	file := filepath.Join(c.root, filepath.FromSlash(b.File))
+	info, err := os.Stat(file)
+	if err != nil || info.Mode().Perm() != 0o600 || info.Size() != b.Bytes {
+		t.Fatalf("%v %v", info, err)
+	}
+	if dir, err := os.Stat(filepath.Dir(file)); err != nil || dir.Mode().Perm() != 0o700 {
+		t.Errorf("folder %v %v", dir, err)
+	}
+	text, err := os.ReadFile(file)
+	if sum := sha256.Sum256(text); err != nil || hex.EncodeToString(sum[:]) != b.SHA256 {
+		t.Errorf("sum %v", err)
+	}
+	archive, err := snapshot.Open(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer archive.Close()
+	for _, table := range archive.Tables() {
+		if n, err := archive.Count(table); err != nil || table.Component == "" && n != s.Tables[table.Name] {
+			t.Errorf("%s: %d documents, %d there, %v", table.Name, n, s.Tables[table.Name], err)
+		}
+	}
+	if left := backups(t, c.root); len(left) != 1 {
+		t.Errorf("beside it: %v", left)
+	}
+	journal, err := os.ReadFile(filepath.Join(c.root, ".strait", "journal.jsonl"))
+	if err != nil || !strings.Contains(string(journal), b.SHA256) || strings.Contains(string(journal), "_creationTime") {
+		t.Errorf("journal %s %v", journal, err)
+	}
+
+	// The next process knows of it, as long as the file is whole.
+	if again := ready(t, c.open(), "cloud").Envs[0].Backup; again == nil || again.SHA256 != b.SHA256 {
+		t.Errorf("taken up: %+v", again)
+	}
+	if err := os.Truncate(file, b.Bytes-1); err != nil {
+		t.Fatal(err)
+	}
+	if again := ready(t, c.open(), "cloud").Envs[0].Backup; again != nil {
+		t.Errorf("taken up though its file is cut: %+v", again)
+	}
+}
+
+// An embedded environment can be backed up as well, and nothing is written over.
+func TestBackupToAFile(t *testing.T) {
+	c := newCloud(t)
+	f := c.open()
+	ready(t, f, "cloud")
+	to := filepath.Join(t.TempDir(), "vault", "b.zip")
+	cmd := Command{Action: plan.ActBackup, Env: "cloud", BackupTo: to}
+	out, err := f.Run(within(t), cmd, nil)
+	if err != nil || out.Backup == nil || out.Backup.File != to {
+		t.Fatalf("%+v %v", out, err)
+	}
+	out, err = f.Run(within(t), cmd, nil)
+	if err != nil || out.Status != "failed" || !strings.Contains(out.Failure.Text, "exists already") {
+		t.Errorf("over a backup: %+v %v", out, err)
+	}
+}
+
+// meddler is the network between a Fleet and a deployment.
+type meddler func(*http.Request) (*http.Response, error)
+
+func (m meddler) RoundTrip(r *http.Request) (*http.Response, error) { return m(r) }
+
+func (c *cloud) openThrough(m meddler) *Fleet {
+	p, err := project.Load(c.t.Context(), project.Options{Dir: c.root})
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	f := Open(c.t.Context(), Options{Project: p, http: &http.Client{Transport: m}})
+	c.t.Cleanup(func() { f.Close() })
+	return f
+}
+
+// changed answers a download with a changed body.
+func changed(to *int, change func(n int, body []byte) []byte) meddler {
+	return func(r *http.Request) (*http.Response, error) {
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err != nil || !strings.HasPrefix(r.URL.Path, "/api/export/zip/") {
+			return res, err
+		}
+		defer res.Body.Close()
+		body, err := io.ReadAll(res.Body)
+		*to++
+		res.Body = io.NopCloser(bytes.NewReader(change(*to, body)))
+		res.ContentLength = -1
+		res.Header.Del("Content-Length")
+		return res, err
+	}
+}
+
+func TestBackupOfACutConnection(t *testing.T) {
+	c := newCloud(t)
+	tries := 0
+	f := c.openThrough(changed(&tries, func(n int, body []byte) []byte {
+		if n == 1 {
+			return body[:len(body)/2]
+		}
+		return body
+	}))
+	ready(t, f, "cloud")
+	out, err := f.Run(within(t), Command{Action: plan.ActBackup, Env: "cloud"}, nil)
+	if err != nil || out.Backup == nil || tries != 2 {
+		t.Fatalf("%+v %v after %d tries", out, err, tries)
+	}
+	if text, err := os.ReadFile(filepath.Join(c.root, out.Backup.File)); err != nil || int64(len(text)) != out.Backup.Bytes {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+}
+
+// What cannot be verified is no backup, and nothing of it stays.
+func TestBackupThatIsDamaged(t *testing.T) {
+	for what, change := range map[string]func(int, []byte) []byte{
+		"cut":     func(_ int, body []byte) []byte { return body[:len(body)/2] },
+		"no zip":  func(_ int, body []byte) []byte { return bytes.Repeat([]byte("x"), len(body)) },
+		"flipped": func(_ int, body []byte) []byte { body[len(body)/2] ^= 0xff; return body },
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCloud(t)
+			tries := 0
+			f := c.openThrough(changed(&tries, change))
+			ready(t, f, "cloud")
+			out, err := f.Run(within(t), Command{Action: plan.ActBackup, Env: "cloud"}, nil)
+			if err != nil || out.Status != "failed" || out.Backup != nil || out.Failure == nil {
+				t.Fatalf("%+v %v", out, err)
+			}
+			if s := f.Now().Envs[0]; s.Backup != nil || s.BackupRun != nil {
+				t.Errorf("%+v %+v", s.Backup, s.BackupRun)
+			}
+			if left := backups(t, c.root); len(left) != 0 {
+				t.Errorf("left: %v, after %s", left, out.Failure.Text)
+			}
+		})
+	}
+}
+
+// An export that is under way already is the one that is taken.
+func TestBackupJoinsAnExport(t *testing.T) {
+	c := newCloud(t)
+	f := c.openThrough(func(r *http.Request) (*http.Response, error) {
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && r.URL.Path == "/api/export/request/zip" {
+			res.Body.Close()
+			res.StatusCode = http.StatusBadRequest
+			res.Header.Set("Content-Type", "application/json")
+			res.Body = io.NopCloser(strings.NewReader(`{"code":"ExportInProgress","message":"There is already an export requested or in progress."}`))
+		}
+		return res, err
+	})
+	ready(t, f, "cloud")
+	out, err := f.Run(within(t), Command{Action: plan.ActBackup, Env: "cloud"}, nil)
+	if err != nil || out.Backup == nil {
+		t.Fatalf("%+v %v", out, err)
+	}
+}
+
+// endless is a body that begins and never ends.
+type endless struct{ over <-chan struct{} }
+
+func (b endless) Read(p []byte) (int, error) { <-b.over; return 0, io.ErrUnexpectedEOF }
+func (b endless) Close() error               { return nil }
+
+func TestBackupIsStopped(t *testing.T) {
+	c := newCloud(t)
+	f := c.openThrough(func(r *http.Request) (*http.Response, error) {
+		res, err := http.DefaultTransport.RoundTrip(r)
+		if err == nil && strings.HasPrefix(r.URL.Path, "/api/export/zip/") {
+			res.Body.Close()
+			res.Body = endless{r.Context().Done()}
+		}
+		return res, err
+	})
+	ready(t, f, "cloud")
+	cmd := Command{Action: plan.ActBackup, Env: "cloud"}
+	if err := f.Do(t.Context(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	if code := refusedCode(t, f.Do(t.Context(), cmd)); code != "running" {
+		t.Errorf("a second one: %s", code)
+	}
+	e := f.envs[0]
+	if err := f.wait(within(t), func() bool { return e.backing != nil && e.backing.Stage == backupDownloading }); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "cloud"}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.wait(within(t), func() bool { return e.backing == nil }); err != nil {
+		t.Fatal(err)
+	}
+	if left := backups(t, c.root); len(left) != 0 || f.Now().Envs[0].Backup != nil {
+		t.Errorf("left: %v", left)
+	}
+}
