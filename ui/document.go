@@ -90,7 +90,7 @@ func number(f float64) string {
 		return "-Infinity"
 	case f == 0 && math.Signbit(f):
 		return "-0"
-	case f == math.Trunc(f) && math.Abs(f) < 1e15:
+	case f == 0 || math.Abs(f) < 1e15 && math.Abs(f) >= 1e-6:
 		return strconv.FormatFloat(f, 'f', -1, 64)
 	}
 	return strconv.FormatFloat(f, 'g', -1, 64)

@@ -102,7 +102,9 @@ func (m Root) offender(all []offenderEntry) (*offenderEntry, int) {
 		return nil, -1
 	}
 	i := slices.IndexFunc(all, func(x offenderEntry) bool { return x.offenderKey == m.off.key })
-	i = max(0, i)
+	if i < 0 { // the first that the census counted
+		i = max(0, slices.IndexFunc(all, func(x offenderEntry) bool { return x.group != nil }))
+	}
 	return &all[i], i
 }
 

@@ -266,7 +266,7 @@ func TestValuesAreShownOnlyWhenAskedFor(t *testing.T) {
 	s := scene("offenders")
 	s.Envs[2].Revealed = noon.Add(3 * time.Minute)
 	m, _ = m.Update(snapped{s})
-	if got := plainScreen(m); !strings.Contains(got, "values shown, 3m 00s left") {
+	if got := plainScreen(m); !strings.Contains(got, "values shown for 3m 00s, u masks") {
 		t.Fatalf("the time left is not told:\n%s", got)
 	}
 	if press(m, "u"); len(e.asked()) != 2 || e.asked()[1].Action != plan.ActReveal {

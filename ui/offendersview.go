@@ -2,6 +2,8 @@ package ui
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"strait/convex/fleet"
 	"strait/plan"
@@ -13,10 +15,12 @@ const offendersHead = 3
 // offendersPanes says how the page uses its window: the width and height of the
 // list, and of the document. Where only one has room, both are the whole of it.
 func (m Root) offendersPanes(w, h int) (listW, listH, docW, docH int, shape shape) {
-	entries := len(m.offenders())
+	all := m.offenders()
+	entries := len(all)
 	switch {
 	case w >= 100:
-		listW = min(max(50, w*9/20), 72)
+		c := columnsOf(all)
+		listW = min(max(46, c.all()), w*11/20)
 		return listW, h, w - listW - 1, h, sideBySide
 	case w >= 64 && h >= 15:
 		listH = min(max(3, entries+1), h/3+1)
@@ -108,6 +112,30 @@ func (m Root) drawOffendersHead(p *pen, e *fleet.EnvSnapshot) {
 	p.repeat(l.rule, l.g.rule, p.w).end()
 }
 
+// listColumns are the widths of the list's columns.
+type listColumns struct{ count, path, reason int }
+
+// shareWidth is the column of the shares: " 100 %".
+const shareWidth = 7
+
+// all is the width that cuts nothing.
+func (c listColumns) all() int { return 2 + c.count + shareWidth + 2 + c.path + 2 + c.reason + 1 }
+
+func columnsOf(all []offenderEntry) listColumns {
+	c := listColumns{count: 6, reason: len("failed run")}
+	for i := range all {
+		x := &all[i]
+		if x.group == nil {
+			continue
+		}
+		c.count = max(c.count, width(count(x.group.Count)))
+		c.path = max(c.path, width(clean(x.name())))
+		c.reason = max(c.reason, width(clean(reasonShort(x.reason))))
+	}
+	c.reason = min(c.reason, 20)
+	return c
+}
+
 // listPane lists the entries, and below them, where there is room, what else is
 // known of the one that is selected and of the tables.
 func (m Root) listPane(all []offenderEntry, at, w, h int) []string {
@@ -117,10 +145,10 @@ func (m Root) listPane(all []offenderEntry, at, w, h int) []string {
 		of = "OFFENDERS THAT MATCH"
 	}
 	p.to(1).put(l.head, of).put(l.faint, fmt.Sprintf("  %d of %d", at+1, len(all))).end()
-	rows := max(1, h-1)
+	rows, cols := max(1, h-1), columnsOf(all)
 	top := max(0, min(at-rows/2, len(all)-rows))
 	for i := top; i < min(len(all), top+rows); i++ {
-		m.drawOffender(p, e, &all[i], i == at)
+		m.drawOffender(p, e, &all[i], i == at, cols)
 	}
 	if p.left() < 3 {
 		return p.fill()
@@ -134,7 +162,7 @@ func (m Root) listPane(all []offenderEntry, at, w, h int) []string {
 }
 
 // drawOffender is one line of the list.
-func (m Root) drawOffender(p *pen, e *fleet.EnvSnapshot, x *offenderEntry, here bool) {
+func (m Root) drawOffender(p *pen, e *fleet.EnvSnapshot, x *offenderEntry, here bool, c listColumns) {
 	l := m.l
 	p.sel = here && !m.off.inside
 	mark := "  "
@@ -142,21 +170,21 @@ func (m Root) drawOffender(p *pen, e *fleet.EnvSnapshot, x *offenderEntry, here 
 		mark = l.g.cursor + " "
 	}
 	p.put(l.cursor, mark)
-	right := 15
+	right := c.reason + 1
 	if x.group == nil {
-		p.put(l.bad, l.g.failed+" ").putMax(l.strong, "stopped "+short(x.mig), p.room()-right-1)
+		p.to(2+c.count-1).put(l.bad, l.g.failed+"  ").putMax(l.strong, "stopped "+short(x.mig), p.room()-right-2)
 		p.to(p.w-right).put(l.dim, "failed run").end()
 		return
 	}
-	p.colRight(l.warn, count(x.group.Count), 9)
+	p.colRight(l.warn, count(x.group.Count), c.count)
 	switch {
 	case p.w < 44:
 	case x.since:
-		p.colRight(l.bad, "new", 7)
+		p.colRight(l.bad, "new", shareWidth)
 	default:
-		p.colRight(l.dim, shareOf(x.group.Count, e.Census.Offenders), 7)
+		p.colRight(l.dim, shareOf(x.group.Count, e.Census.Offenders), shareWidth)
 	}
-	p.put(l.text, "  ").putMax(l.strong, x.name(), p.room()-right-1)
+	p.put(l.text, "  ").putMax(l.strong, x.name(), p.room()-right-2)
 	p.to(p.w-right).put(l.dim, reasonShort(x.reason)).end()
 }
 
@@ -392,10 +420,15 @@ func (m Root) drawExpected(p *pen, s sampleOf, indent int) {
 func (m Root) drawWords(p *pen, x *offenderEntry, s sampleOf) {
 	l := m.l
 	lines := cleanLines(s.message)
+	head, k := "CONVEX SAYS", l.dim
+	if x.group != nil { // the document is above, and so is what is expected
+		lines = slices.DeleteFunc(lines, func(line string) bool {
+			return strings.HasPrefix(line, "Object: ") || strings.HasPrefix(line, "Value: ") || strings.HasPrefix(line, "Validator: ")
+		})
+	}
 	if len(lines) == 0 {
 		return
 	}
-	head, k := "CONVEX SAYS", l.dim
 	if x.group == nil {
 		head, k = "THE MIGRATION SAYS", l.text
 		if x.fail.Frame != "" {

@@ -23,7 +23,7 @@ func (m Root) revealWord(e *fleet.EnvSnapshot) (string, ink) {
 	case m.veiled(e):
 		return "masked, u shows values", m.l.dim
 	}
-	return "values shown, " + clock(e.Revealed.Sub(m.now)) + " left", m.l.warn
+	return "values shown for " + clock(e.Revealed.Sub(m.now)) + ", u masks", m.l.warn
 }
 
 // unmask asks before the values of a protected environment are shown; to mask
