@@ -23,6 +23,7 @@ type Ask struct {
 	Target      *schema.Schema
 	Definitions []Definition
 	Code        *source.Facts // nil: the code was not read
+	Proofs      []Proof       // the newest; nil nobody searched
 }
 
 // Gate is the policy, whoever asks: the reasons why the action may not go out,
@@ -160,6 +161,7 @@ func (g *gate) run() {
 	g.doubt()
 	g.tried()
 	g.backedUp(g.unmade(g.runs()))
+	g.refuted()
 	g.promotion(tables)
 	for _, d := range g.Definitions {
 		if d.Name != g.Migration && d.Table != "" && d.Component == "" && slices.Contains(tables, d.Table) && g.Env.Progress[d.Name].State == "inProgress" {
@@ -203,6 +205,18 @@ func (g *gate) runs() []string {
 		return []string{g.Migration}
 	}
 	return slices.DeleteFunc(slices.Clone(d.Series), func(n string) bool { return !g.Reset && g.Env.Progress[n].Done })
+}
+
+// refuted tells of a document that a migration is known not to bring to the
+// target.
+func (g *gate) refuted() {
+	for _, name := range g.runs() {
+		for _, p := range g.Proofs {
+			if c := p.Counter; p.Verdict == Refuted && c != nil && c.Migration == name {
+				g.warn("refuted", fmt.Sprintf("%s fails on a document that prove found: %s (%s)", name, p.Title, c.Kind), "look at its counterexample, mend the migration and prove it again")
+			}
+		}
+	}
 }
 
 // promotion wants the environment ahead clean in these tables.

@@ -59,6 +59,7 @@ type Counterexample struct {
 	Place     string       `json:"place,omitempty"` // of the violation in After, or in Other
 	Expected  string       `json:"expected,omitempty"`
 	Got       string       `json:"got,omitempty"`
-	Violation string       `json:"violation"`       // Convex's text, or what was thrown
-	Frame     string       `json:"frame,omitempty"` // "convex/migrations.ts:41"
+	Violation string       `json:"violation"`        // Convex\'s text, or what was thrown
+	Thrown    bool         `json:"thrown,omitempty"` // Violation is the text of what the function threw
+	Frame     string       `json:"frame,omitempty"`  // "convex/migrations.ts:41"
 }

@@ -152,7 +152,7 @@ func (f *Fleet) judge(c *Command) (*env, []plan.Refusal, []plan.Refusal, error) 
 	}
 	ask := plan.Ask{
 		Action: c.Action, Migration: c.Migration, Typed: c.Typed, Override: c.Override, Reset: c.Reset,
-		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs, Code: f.code,
+		Env: e.evidence(), Target: f.project.Schema, Definitions: f.defs, Code: f.code, Proofs: f.proofs.all,
 	}
 	for _, before := range f.envs {
 		if before == e {

@@ -331,6 +331,9 @@ type ProveOptions struct {
 	// Env is the environment whose documents and active schema are taken; "" none.
 	Env    string
 	Export string // file of an export whose documents are taken in place of Env's; "" none
+	// Reveal leaves the values of an export's documents as they are. Those of an
+	// environment go by Command.Reveal and its own rules.
+	Reveal bool
 }
 
 // Message is something that happened, for the toast line and the messages page.

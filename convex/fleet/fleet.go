@@ -85,7 +85,7 @@ type Fleet struct {
 	codeRead     bool                         // or given up
 	backups      map[string]*plan.Backup      // of earlier processes, by deployment
 	proving      *proving                     // the search for counterexamples; nil none
-	proofs       []plan.Proof                 // of the newest that came to its end
+	proofs       proofs                       // of the newest that came to its end
 	closed       bool
 }
 

@@ -45,7 +45,18 @@ func Prove(ctx context.Context, p *project.Project, o ProveOptions, told func(Pr
 	j := newJournal(p.Root)
 	defer j.close()
 	x := &prover{p: p, o: o, journal: j, now: time.Now, id: rand.Text()[:12], by: "cli", told: told}
-	return x.search(ctx, prove.Rows(Definitions(p.Migrations), active, p.Schema), active, nil, nil)
+	rows := prove.Rows(Definitions(p.Migrations), active, p.Schema)
+	var sample *prove.Sample
+	if o.Export != "" {
+		if sample, err = sampleExport(ctx, o.Export, changing(chosenRows(rows, o.Rows))); err != nil {
+			return nil, err
+		}
+	}
+	out, err := x.search(ctx, rows, active, nil, sample)
+	if !o.Reveal {
+		out = maskProofs(p.Schema, out)
+	}
+	return out, err
 }
 
 // fromSchema is the schema that documents follow before the migrations: the one
@@ -105,6 +116,7 @@ type prover struct {
 	id, by  string
 	env     string
 	place   string
+	reveal  bool
 	told    func(ProofRun)
 }
 
@@ -116,7 +128,7 @@ func (x *prover) search(ctx context.Context, rows []plan.Row, active, widened *s
 		return []plan.Proof{}, nil
 	}
 	began := x.now()
-	asked := entry{At: began, ID: x.id, Phase: "asked", Action: string(plan.ActProve), Env: x.env, Deployment: x.place, By: x.by, Schema: x.p.Schema.Hash()}
+	asked := entry{At: began, ID: x.id, Phase: "asked", Action: string(plan.ActProve), Env: x.env, Deployment: x.place, By: x.by, Reveal: x.reveal, Schema: x.p.Schema.Hash()}
 	_ = x.journal.write(asked) // nothing is written anywhere else: a proof goes on without its record
 	proofs, err := prove.Run(ctx, prove.Options{
 		App: x.p.App, Migrations: x.p.Migrations, Rows: rows, Active: active, Widened: widened, Target: x.p.Schema,
@@ -196,10 +208,10 @@ func (f *Fleet) beginProof(c Command) (*proving, error) {
 func (f *Fleet) performProof(s *proving) {
 	defer s.cancel()
 	err := errors.New("internal error")
-	var proofs []plan.Proof
+	var found []plan.Proof
 	defer func() {
 		f.change(func() {
-			s.over, s.err, s.proofs = true, err, proofs
+			s.over, s.err, s.proofs = true, err, found
 			f.proving = nil
 			switch {
 			case s.ctx.Err() != nil && err != nil:
@@ -207,11 +219,16 @@ func (f *Fleet) performProof(s *proving) {
 			case err != nil:
 				f.say("error", s.o.Env, firstLine(err.Error()))
 			default:
-				f.proofs = proofs
+				f.proofs = s.kept(f.project.Schema, found)
 			}
 		})
 	}()
-	proofs, err = f.searchProof(s)
+	found, err = f.searchProof(s)
+}
+
+// kept are the proofs found, with what is shown of them where values are not.
+func (s *proving) kept(target *schema.Schema, found []plan.Proof) proofs {
+	return proofs{all: found, masked: maskProofs(target, found), env: s.env, export: s.o.Export != "" && !s.o.Reveal}
 }
 
 func (f *Fleet) searchProof(s *proving) ([]plan.Proof, error) {
@@ -242,7 +259,7 @@ func (f *Fleet) searchProof(s *proving) ([]plan.Proof, error) {
 	if err != nil {
 		return nil, err
 	}
-	x := &prover{p: p, o: s.o, journal: j, now: f.now, id: s.id, by: s.c.By, env: s.o.Env, place: place, told: func(r ProofRun) {
+	x := &prover{p: p, o: s.o, journal: j, now: f.now, id: s.id, by: s.c.By, env: s.o.Env, place: place, reveal: s.c.Reveal && s.env != nil && s.env.cfg.Protected, told: func(r ProofRun) {
 		f.change(func() { s.run = r })
 	}}
 	return x.search(s.ctx, rows, active, widened, sample)
@@ -299,6 +316,9 @@ func (f *Fleet) runProof(ctx context.Context, c Command, emit func(Event)) (Outc
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	out := Outcome{Status: "success", Proofs: s.proofs}
+	if s.o.Export != "" && !s.o.Reveal || s.env != nil && s.env.veiled() && !c.Reveal {
+		out.Proofs = maskProofs(f.project.Schema, s.proofs)
+	}
 	for _, p := range s.proofs {
 		out.Processed += int64(p.Documents)
 		if p.Verdict == plan.Refuted {

@@ -3,6 +3,7 @@ package fleet
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -61,5 +62,67 @@ func TestProveAnEnvironment(t *testing.T) {
 	s := f.Now()
 	if len(s.Proofs) != len(out.Proofs) || s.ProofRun != nil {
 		t.Errorf("the snapshot holds %d proofs of %d, and %+v", len(s.Proofs), len(out.Proofs), s.ProofRun)
+	}
+}
+
+// What a protected environment's documents hold is masked, in the snapshot and
+// in the answer, until somebody asks; and the gate warns of what was found.
+func TestProveAProtectedEnvironment(t *testing.T) {
+	config := strings.Replace(small, `name = "staging"`, "name = \"staging\"\nprotected = true", 1)
+	f := Open(t.Context(), Options{Dir: copyDemo(t, config), Envs: []string{"staging"}})
+	t.Cleanup(func() { f.Close() })
+	ready(t, f, "staging")
+	counter := func(proofs []plan.Proof) *plan.Counterexample {
+		for _, p := range proofs {
+			if p.Path == "orders.customerName" && p.Counter != nil {
+				return p.Counter
+			}
+		}
+		t.Fatal("no counterexample of addCustomerName")
+		return nil
+	}
+	c := Command{Action: plan.ActProve, Env: "staging", Prove: &ProveOptions{Documents: 600, Rows: []string{"orders"}}}
+	out, err := f.Run(within(t), c, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, x := range map[string]*plan.Counterexample{"answer": counter(out.Proofs), "snapshot": counter(f.Now().Proofs)} {
+		if placed, _ := x.Before.Get("status"); !x.Masked || placed == "cart" || strings.Contains(x.Violation, "Cannot read") {
+			t.Errorf("%s: %+v", name, x)
+		}
+	}
+	c.Reveal = true
+	if out, err = f.Run(within(t), c, nil); err != nil {
+		t.Fatal(err)
+	}
+	if x := counter(out.Proofs); x.Masked || !strings.Contains(x.Violation, "Cannot read properties of null") {
+		t.Errorf("asked for: %+v", x)
+	}
+	_, warnings := f.Check(Command{Action: plan.ActRun, Env: "staging", Migration: "migrations/orders:addCustomerName", Typed: "staging"})
+	if !slices.ContainsFunc(warnings, func(r plan.Refusal) bool { return r.Code == "refuted" }) {
+		t.Errorf("the gate warns of %+v", warnings)
+	}
+}
+
+func TestStopProof(t *testing.T) {
+	f := demo(t, "staging")
+	ready(t, f, "staging")
+	if err := f.Do(t.Context(), Command{Action: plan.ActProve, Env: "staging", Prove: &ProveOptions{Documents: 1_000_000}}); err != nil {
+		t.Fatal(err)
+	}
+	if code := refusedCode(t, f.Do(t.Context(), Command{Action: plan.ActProve, Env: "staging"})); code != "running" {
+		t.Errorf("a second one: %s", code)
+	}
+	if err := f.wait(within(t), func() bool { return f.proving != nil && f.proving.run.Documents > 0 }); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Do(t.Context(), Command{Action: plan.ActCancel}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.wait(within(t), func() bool { return f.proving == nil }); err != nil {
+		t.Fatal(err)
+	}
+	if s := f.Now(); s.Proofs != nil || s.ProofRun != nil {
+		t.Errorf("%+v", s.ProofRun)
 	}
 }

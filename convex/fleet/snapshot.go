@@ -158,7 +158,7 @@ func (f *Fleet) build(seq uint64, age time.Duration) *Snapshot {
 			s.Envs = append(s.Envs, e.cached())
 		}
 		s.Plan = f.plan(age)
-		s.Proofs = f.proofs
+		s.Proofs = f.shownProofs()
 		if f.proving != nil {
 			run := f.proving.run
 			s.ProofRun = &run

@@ -290,30 +290,6 @@ func (a *action) veilOutcome(out Outcome) Outcome {
 	return out
 }
 
-// veilProofs masks the counterexamples that were made of documents of a
-// protected environment. f.mu is held.
-func (f *Fleet) veilProofs(proofs []plan.Proof) []plan.Proof {
-	veiled := slices.ContainsFunc(f.envs, func(e *env) bool { return e.veiled() })
-	if !veiled {
-		return proofs
-	}
-	out := slices.Clone(proofs)
-	for i := range out {
-		c := out[i].Counter
-		if c == nil || !c.Real || c.Masked {
-			continue
-		}
-		x := *c
-		x.Masked = true
-		for _, doc := range []*value.Object{&x.Before, &x.After, &x.Again} {
-			*doc = maskDocument(f.project.Schema, out[i].Table, *doc)
-		}
-		x.Violation = withoutContents(c.Violation, maskedText)
-		out[i].Counter = &x
-	}
-	return out
-}
-
 // misfits says where a document does not fit the target of its component.
 func misfits(s *schema.Schema, table string, doc value.Object, ids schema.Tables) (out []plan.Sample) {
 	t := s.Table(table)

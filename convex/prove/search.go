@@ -198,7 +198,7 @@ func (s *search) one(ctx context.Context, base *local.View, c candidate) (*found
 	if t.thrown != nil {
 		return &found{candidate: c, code: t.thrown.code, counter: &plan.Counterexample{
 			Kind: kindThrows, Migration: t.thrown.migration, Before: fields(c.doc), Violation: t.thrown.text, Frame: t.thrown.frame,
-			Dangling: dangling(t.before(), fields(c.doc)),
+			Thrown: !t.thrown.slow, Dangling: dangling(t.before(), fields(c.doc)),
 		}}, nil
 	}
 	counter := s.judge(t, 0)
