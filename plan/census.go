@@ -105,6 +105,9 @@ type Writers struct {
 	Offenders map[string]int64 `json:"offenders,omitempty"` // since then, by table
 	First     time.Time        `json:"first,omitzero"`      // when the first was seen
 	Samples   []Group          `json:"samples,omitempty"`
+	// Likely are the functions that ran when they were written, the likeliest
+	// first; empty where the function log does not tell.
+	Likely []string `json:"likely,omitempty"`
 }
 
 // Backup is an export that was downloaded and read through.

@@ -90,6 +90,7 @@ type env struct {
 	backup        *plan.Backup // the newest verified one
 	backing       *BackupRun   // while one is taken; never changed in place
 	stopBackup    context.CancelFunc
+	guard         *guard // of the watch for old-shape writers; nil it never began
 }
 
 func newEnv(f *Fleet, c project.Env) *env {
@@ -309,7 +310,7 @@ func (e *env) forget() {
 	e.backup = nil
 	e.certificate, e.doubt, e.writers, e.written = nil, "", nil, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
-	e.facts, e.validation = facts{}, nil
+	e.facts, e.validation, e.guard = facts{}, nil, nil
 	e.f.say("warn", e.cfg.Name, "another deployment answers there: what was known of the one before is dropped")
 }
 

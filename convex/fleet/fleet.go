@@ -32,6 +32,9 @@ type Options struct {
 
 	patience time.Duration // of tests, in place of every longer one
 	http     *http.Client  // of tests, in place of one that reaches the network
+	// writersPace, of tests, takes the place of every rest of the watch for
+	// old-shape writers.
+	writersPace time.Duration
 }
 
 // snapshotsPerSecond bounds how often a new snapshot is published.
@@ -135,13 +138,18 @@ func (f *Fleet) spawn(fn func()) {
 	f.wg.Add(1)
 	go func() {
 		defer f.wg.Done()
-		defer func() {
-			if r := recover(); r != nil {
-				f.change(func() { f.say("error", "", fmt.Sprintf("internal error: %v", r)) })
-			}
-		}()
-		fn()
+		f.guarded(fn)
 	}()
+}
+
+// guarded runs fn; a panic becomes a message.
+func (f *Fleet) guarded(fn func()) {
+	defer func() {
+		if r := recover(); r != nil {
+			f.change(func() { f.say("error", "", fmt.Sprintf("internal error: %v", r)) })
+		}
+	}()
+	fn()
 }
 
 func (f *Fleet) load() {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"strait/convex/project"
@@ -89,8 +90,10 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 	w.statuses = newStatuses(w)
 	e.at("reading schema, tables and statuses")
 	e.f.change(func() { e.client = client })
+	w.writers.Go(func() { e.f.guarded(func() { e.watchWriters(ctx, client) }) })
 	defer func() {
 		cancel()
+		w.writers.Wait()
 		w.stop()
 		e.f.change(e.unwatched)
 	}()
@@ -123,8 +126,9 @@ type watched struct {
 	stops    []func()
 	tables   *tables
 	statuses *statuses
-	log      *logFollower // nil while the log is not followed
-	lingers  time.Time    // until when the log is followed though nobody wants it; zero: wanted
+	writers  sync.WaitGroup // the watch for old-shape writers
+	log      *logFollower   // nil while the log is not followed
+	lingers  time.Time      // until when the log is followed though nobody wants it; zero: wanted
 }
 
 func (w *watched) keep(stop func()) { w.stops = append(w.stops, stop) }
