@@ -354,7 +354,7 @@ func (m Root) shell(cmd fleet.Command) string {
 	case plan.ActProve:
 		add(proveWords(cmd.Prove)...)
 	case plan.ActRehearse:
-		add(rehearseWords(cmd)...)
+		add(rehearseWords(cmd.Env, cmd.Rehearse)...)
 	}
 	if cmd.Supervised {
 		add("--supervised")

@@ -185,7 +185,7 @@ it finds at or above the working folder.
 	root.Version = strings.TrimPrefix(version(), "strait ")
 	root.SetVersionTemplate("strait {{.Version}}\n")
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.AddCommand(c.demoVerb(), c.inspectVerb(), c.diffVerb(), c.planVerb(), c.gateVerb(), c.hazardsVerb(), c.statusVerb(), c.runVerb(), c.cancelVerb(), c.widenVerb(), c.narrowVerb(), c.doctorVerb(), c.initVerb(), c.censusVerb(), c.proveVerb(), c.backupVerb(), c.serveVerb(), c.infoVerb())
+	root.AddCommand(c.demoVerb(), c.inspectVerb(), c.diffVerb(), c.planVerb(), c.gateVerb(), c.hazardsVerb(), c.statusVerb(), c.runVerb(), c.cancelVerb(), c.widenVerb(), c.narrowVerb(), c.doctorVerb(), c.initVerb(), c.censusVerb(), c.proveVerb(), c.rehearseVerb(), c.backupVerb(), c.journalVerb(), c.serveVerb(), c.infoVerb())
 	return root
 }
 

@@ -154,9 +154,32 @@ func (d *deed) word() string {
 	case d.outcome != "":
 		return d.outcome
 	case d.Phase == "asked":
-		return "no answer recorded"
+		return "no answer yet"
 	}
 	return ""
+}
+
+// figures are how long it took, and how many documents it was about.
+func (d *deed) figures() string {
+	s := ""
+	if took := d.ended.Sub(d.At); d.Phase == "asked" && !d.ended.IsZero() && took >= time.Second {
+		s = " after " + span(took)
+	}
+	if d.offenders != nil {
+		s += ", " + count(*d.offenders) + " do not fit"
+	}
+	if d.processed > 0 {
+		s += ", " + documents(d.processed)
+	}
+	return s
+}
+
+// by says where it was asked for.
+func (d *deed) by() string {
+	if d.Typed && d.By != "" {
+		return d.By + ", name typed"
+	}
+	return d.By
 }
 
 // notes are what more there is to say, a line each.
@@ -287,21 +310,8 @@ func (m Root) drawDeed(p *pen, d *deed, envW, whatW int) {
 		k, sign = l.dim, l.g.dot
 	}
 	p.to(1).put(l.faint, d.At.Local().Format("15:04:05")+" ").put(k, sign+" ")
-	p.col(l.accent, d.Env, envW).col(l.text, d.what(), whatW).put(k, d.word())
-	at := 12 + envW
-	if took := d.ended.Sub(d.At); d.Phase == "asked" && !d.ended.IsZero() && took >= time.Second {
-		p.put(l.dim, " after "+span(took))
-	}
-	if d.offenders != nil {
-		p.put(l.dim, after(", ", count(*d.offenders)+" do not fit"))
-	}
-	if d.processed > 0 {
-		p.put(l.dim, ", "+documents(d.processed))
-	}
-	by := d.By
-	if d.Typed {
-		by += ", name typed"
-	}
+	p.col(l.accent, d.Env, envW).col(l.text, d.what(), whatW).put(k, d.word()).put(l.dim, d.figures())
+	at, by := 12+envW, d.by()
 	if w := width(clean(by)); by != "" && p.room() > w+3 {
 		p.to(p.w-w-1).put(l.faint, by)
 	}

@@ -7,14 +7,17 @@ import (
 
 	"strait/convex/fleet"
 	"strait/convex/project"
+	"strait/model/value"
 	"strait/plan"
 )
 
 // The lines of a rehearsal's report that are no migrations.
 const (
-	widenLine  = "\x00widen"
-	countLine  = "\x00census"
-	narrowLine = "\x00narrow"
+	widenLine   = "\x00widen"
+	countLine   = "\x00census"
+	skippedLine = "\x00skipped"
+	notesLine   = "\x00notes"
+	narrowLine  = "\x00narrow"
 )
 
 func batchOf(d *project.Migration) int {
@@ -53,12 +56,12 @@ func (m Root) rehearsalReport() report {
 	add := func(id string, draw, detail func(p *pen)) {
 		r.lines, details = append(r.lines, reportLine{id, draw}), append(details, detail)
 	}
-	add(widenLine, func(p *pen) { m.passageLine(p, "widen", x.Widen, "") }, func(p *pen) { m.drawPassage(p, "widen", x.Widen, "") })
 	nameW := 20
 	for i := range x.Migrations {
 		nameW = max(nameW, width(clean(short(x.Migrations[i].Name)))+2)
 	}
 	nameW = min(nameW, max(20, m.w*3/10))
+	add(widenLine, func(p *pen) { m.passageLine(p, "widen", x.Widen, "", nameW) }, func(p *pen) { m.drawPassage(p, "widen", x.Widen, "") })
 	for i := range x.Migrations {
 		run := &x.Migrations[i]
 		if asks == 0 && (run.State == "failed" || run.Failed > 0) {
@@ -66,12 +69,19 @@ func (m Root) rehearsalReport() report {
 		}
 		add(run.Name, func(p *pen) { m.rehearsedLine(p, run, nameW) }, func(p *pen) { m.drawRehearsed(p, e, run) })
 	}
-	if x.Census != nil {
-		add(countLine, func(p *pen) { m.rehearsedCensusLine(p, x.Census) }, func(p *pen) { m.drawRehearsedCensus(p, x.Census) })
+	if len(x.Skipped) > 0 {
+		add(skippedLine, func(p *pen) { m.skippedLine(p, x, nameW) }, func(p *pen) { m.drawSkipped(p, x) })
 	}
-	add(narrowLine, func(p *pen) { m.passageLine(p, "narrow", x.Narrow, x.Stopped) }, func(p *pen) { m.drawPassage(p, "narrow", x.Narrow, x.Stopped) })
-	if asks == 0 && !accepted(x) {
-		asks = len(r.lines) - 1
+	if x.Census != nil {
+		add(countLine, func(p *pen) { m.rehearsedCensusLine(p, x.Census, nameW) }, func(p *pen) { m.drawRehearsedCensus(p, x.Census) })
+	}
+	add(narrowLine, func(p *pen) { m.passageLine(p, "narrow", x.Narrow, x.Stopped, nameW) }, func(p *pen) { m.drawPassage(p, "narrow", x.Narrow, x.Stopped) })
+	narrowAt := len(r.lines) - 1
+	if len(x.Notes) > 0 {
+		add(notesLine, func(p *pen) { m.notesLine(p, x, nameW) }, func(p *pen) { m.drawCopyNotes(p, x) })
+	}
+	if asks == 0 && !x.Accepted() {
+		asks = narrowAt
 	}
 	if asks == 0 && len(x.Migrations) > 0 {
 		asks = 1
@@ -79,11 +89,6 @@ func (m Root) rehearsalReport() report {
 	r.settle(m.rehearsal, asks)
 	r.detail = details[r.at]
 	return r
-}
-
-// accepted reports whether the whole passage went through in a rehearsal.
-func accepted(x *plan.Rehearsal) bool {
-	return x.Widen == "" && x.Narrow == "" && x.Stopped == ""
 }
 
 // failedIn counts the migrations of a rehearsal that failed.
@@ -144,29 +149,26 @@ func (m Root) drawRehearsalHead(p *pen) {
 		return
 	}
 	k, sign := l.ok, l.g.done
-	if !accepted(x) || failedIn(x) > 0 {
+	if !x.Accepted() {
 		k, sign = l.bad, l.g.failed
 	}
 	p.put(k, sign+" "+rehearsalWord(x))
 	m.drawTabs(p)
 	p.end()
-	p.to(1).put(l.dim, rehearsedOn(f.env, x)+fmt.Sprintf(" %s took %s %s %s", l.g.dot, span(x.Took), l.g.dot, age(m.now, x.At))).end()
+	p.para(l.dim, 1, rehearsedOn(x, f.env.Documents)+fmt.Sprintf(" %s took %s %s %s", l.g.dot, span(x.Took), l.g.dot, age(m.now, x.At)))
 }
 
-// rehearsedOn says what a rehearsal worked on, and how much of it all that is.
-func rehearsedOn(e *fleet.EnvSnapshot, x *plan.Rehearsal) string {
-	s := x.Source + ", " + documents(x.Documents)
-	var real int64
-	if e != nil {
-		real = e.Documents
-	}
+// rehearsedOn says what a rehearsal worked on, and how much that is of the real
+// documents; 0 where nobody knows how many there are.
+func rehearsedOn(x *plan.Rehearsal, real int64) string {
+	s := x.Source + ": " + documents(x.Documents)
 	switch {
 	case x.Whole:
 		s += ", all that there are"
-	case real > x.Documents && strings.Contains(x.Source, "generated"):
-		s += fmt.Sprintf("; %s has %s", e.Name, count(real))
+	case real > x.Documents && strings.Contains(x.Source, "made-up"):
+		s += fmt.Sprintf("; %s has %s", cmp.Or(x.Env, "the deployment"), count(real))
 	case real > x.Documents:
-		s += fmt.Sprintf(", %s of the real ones", share(x.Documents, real))
+		s += ", " + share(x.Documents, real) + " of the real ones"
 	}
 	return s
 }
@@ -208,15 +210,42 @@ func (m Root) drawNoRehearsal(p *pen) {
 }
 
 // passageLine is widen or narrow in the list.
-func (m Root) passageLine(p *pen, step, refused, stopped string) {
+func (m Root) passageLine(p *pen, step, refused, stopped string, nameW int) {
 	l := m.l
+	nameW = min(nameW, max(12, p.room()-24))
 	switch {
 	case refused != "":
-		p.put(l.bad, l.g.failed+" "+step).put(l.dim, "  ").put(l.bad, "refused").put(l.dim, after("  ", firstLine(refused)))
+		p.put(l.bad, l.g.failed+" ").col(l.text, step, nameW).put(l.bad, "refused").put(l.dim, after("  ", firstLine(refused)))
 	case stopped != "":
-		p.put(l.dim, l.g.todo+" "+step+"  not reached: "+firstLine(stopped))
+		p.put(l.warn, l.g.blocked+" ").col(l.text, step, nameW).put(l.dim, "not tried  "+firstLine(stopped))
 	default:
-		p.put(l.ok, l.g.done+" "+step).put(l.dim, "  accepted")
+		p.put(l.ok, l.g.done+" ").col(l.text, step, nameW).put(l.dim, "accepted")
+	}
+}
+
+func (m Root) skippedLine(p *pen, x *plan.Rehearsal, nameW int) {
+	p.put(m.l.dim, m.l.g.dot+" ").col(m.l.text, "not run", min(nameW, max(12, p.room()-24))).put(m.l.dim, plural(int64(len(x.Skipped)), "migration"))
+}
+
+func (m Root) drawSkipped(p *pen, x *plan.Rehearsal) {
+	p.to(1).put(m.l.strong, plural(int64(len(x.Skipped)), "migration")+" did not run").end()
+	for _, s := range x.Skipped {
+		p.to(3).put(m.l.accent, short(s.Name)).put(m.l.text, "  ")
+		for _, line := range wrap(clean(s.Why), max(8, p.room()-1)) {
+			p.put(m.l.dim, line).end().to(5)
+		}
+		p.buf, p.used = p.buf[:0], 0
+	}
+}
+
+func (m Root) notesLine(p *pen, x *plan.Rehearsal, nameW int) {
+	p.put(m.l.warn, m.l.g.blocked+" ").col(m.l.text, "the copy", min(nameW, max(12, p.room()-24))).put(m.l.dim, firstLine(x.Notes[0]))
+}
+
+func (m Root) drawCopyNotes(p *pen, x *plan.Rehearsal) {
+	p.to(1).put(m.l.strong, "what the copy could not take over").end()
+	for _, n := range x.Notes {
+		p.para(m.l.text, 3, n)
 	}
 }
 
@@ -232,10 +261,6 @@ func (m Root) drawPassage(p *pen, step, refused, stopped string) {
 		p.blank()
 		for _, line := range cleanLines(refused) {
 			p.para(l.text, 3, line)
-		}
-		if step == "narrow" {
-			p.blank()
-			p.para(l.dim, 3, "The lines above say which migration failed, and which documents are left.")
 		}
 	case stopped != "":
 		p.to(1).put(l.warn, l.g.blocked+" it was not tried").end()
@@ -293,14 +318,37 @@ func (m Root) drawRehearsed(p *pen, e *fleet.EnvSnapshot, x *plan.RehearsedRun) 
 	if x.Deleted > 0 {
 		figure(l.warn, x.Deleted, "deleted")
 	}
+	if x.Inserted > 0 {
+		figure(l.text, x.Inserted, "inserted")
+	}
 	if x.Failed > 0 {
 		figure(l.bad, x.Failed, "failed")
 	}
 	p.put(l.faint, "  "+l.g.dot+"  ").put(l.dim, batches(int(x.Batches))).end()
+	for _, w := range x.Elsewhere {
+		p.para(l.dim, 1, "also wrote "+elsewhere(w))
+	}
+	for _, n := range x.Notes {
+		p.para(l.dim, 1, n)
+	}
 	p.blank()
 	m.drawRehearsedFailures(p, x)
 	m.drawHeadroom(p, x)
 	m.drawEstimate(p, e, x)
+}
+
+// elsewhere says what a migration wrote in another table.
+func elsewhere(w plan.Written) string {
+	var out []string
+	for _, x := range []struct {
+		n    int64
+		word string
+	}{{w.Inserted, "inserted"}, {w.Changed, "changed"}, {w.Deleted, "deleted"}} {
+		if x.n > 0 {
+			out = append(out, count(x.n)+" "+x.word)
+		}
+	}
+	return w.Table + after(" in ", w.Component) + ": " + strings.Join(out, ", ")
 }
 
 // drawHeadroom shows how near the fullest batch came to each limit.
@@ -373,11 +421,19 @@ func (m Root) drawEstimate(p *pen, e *fleet.EnvSnapshot, x *plan.RehearsedRun) {
 	m.section(p, "ESTIMATE", "of a run in "+e.Name)
 	p.to(2).put(l.strong, plural(s.Calls, "call")).put(l.dim, " of functions  "+l.g.dot+"  ").put(l.text, bytesWord(s.ReadBytes)).put(l.dim, " read, ").put(l.text, bytesWord(s.WrittenBytes)).put(l.dim, " written")
 	if s.Time > 0 {
-		p.put(l.dim, "  "+l.g.dot+"  ").put(l.text, "~"+span(s.Time))
+		p.put(l.dim, "  "+l.g.dot+"  ").put(l.text, timeWord(s))
 	}
 	p.end()
 	p.para(l.dim, 2, s.Why)
 	p.blank()
+}
+
+// timeWord is the time that a run is estimated to take.
+func timeWord(s plan.Spend) string {
+	if s.Bound {
+		return "at least " + span(s.Time)
+	}
+	return "~" + span(s.Time)
 }
 
 // blockedEver reports whether a run of it cannot be asked for at all.
@@ -385,21 +441,35 @@ func blockedEver(m Root, x *plan.RehearsedRun) bool { return m.definition(x.Name
 
 func (m Root) drawRehearsedFailures(p *pen, x *plan.RehearsedRun) {
 	l := m.l
-	if x.Failed == 0 && len(x.Failures) == 0 {
+	if x.Failed == 0 && len(x.Failures) == 0 && x.Error == "" {
 		return
 	}
-	m.section(p, "FAILURES", plural(max(x.Failed, int64(len(x.Failures))), "document"))
+	note := ""
+	if x.Failed > 0 {
+		note = documents(x.Failed)
+	}
+	m.section(p, "FAILURES", note)
+	if x.Error != "" && len(x.Failures) == 0 {
+		p.to(2).put(l.bad, l.g.failed+" ").put(l.text, firstLine(x.Error)).end()
+	}
 	whole := m.rehearsal.whole
 	for i, f := range x.Failures {
-		p.to(2).put(l.bad, l.g.failed+" ").put(l.accent, f.Document).end()
-		for j, line := range cleanLines(f.Text) {
-			if j == 3 && !whole {
-				break
-			}
-			p.para(l.text, 4, line)
+		p.to(2).put(l.bad, l.g.failed+" ").put(l.text, cmp.Or(f.Summary, firstLine(f.Text))).put(l.dim, after("  at ", f.Frame)).end()
+		what := x.Table + " " + f.Document
+		if f.Document == "" {
+			what = "a whole batch"
 		}
+		p.to(4).put(l.accent, what)
+		if f.Masked {
+			p.put(l.faint, "  values masked, u shows them")
+		}
+		p.end()
 		if f.Body != nil && (whole || i == 0) {
-			for _, line := range pretty(l, f.Body, p.w-6, 40) {
+			var body value.Value = f.Body.Without("_id")
+			if f.Masked {
+				body = withMasks(body)
+			}
+			for _, line := range pretty(l, body, p.w-6, 40) {
 				p.to(4).bits(line).end()
 			}
 		}
@@ -413,13 +483,14 @@ func (m Root) drawRehearsedFailures(p *pen, x *plan.RehearsedRun) {
 	p.blank()
 }
 
-func (m Root) rehearsedCensusLine(p *pen, c *plan.Census) {
+func (m Root) rehearsedCensusLine(p *pen, c *plan.Census, nameW int) {
 	l := m.l
+	nameW = min(nameW, max(12, p.room()-24))
 	if c.Offenders == 0 {
-		p.put(l.ok, l.g.done+" census").put(l.dim, "  all "+documents(c.Read)+" fit the target")
+		p.put(l.ok, l.g.done+" ").col(l.text, "census", nameW).put(l.dim, "all "+documents(c.Read)+" fit the target")
 		return
 	}
-	p.put(l.warn, l.g.blocked+" census").put(l.dim, "  ").put(l.warn, documents(c.Offenders)).put(l.dim, " of "+count(c.Read)+" do not fit the target")
+	p.put(l.warn, l.g.blocked+" ").col(l.text, "census", nameW).put(l.warn, documents(c.Offenders)).put(l.dim, " of "+count(c.Read)+" do not fit the target")
 }
 
 func (m Root) drawRehearsedCensus(p *pen, c *plan.Census) {

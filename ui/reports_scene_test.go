@@ -92,13 +92,16 @@ func sceneRehearsal(now time.Time) *plan.Rehearsal {
 	price := run("priceToString", "orders", 4000, 9_100_000)
 	price.State, price.Changed, price.Failed, price.Recommended = "failed", 3958, 2, 75
 	price.Failures = []plan.RehearsedFailure{
-		{Document: "j97c3t5e1r8q2w4", Text: "Uncaught Error: price \"12,50 €\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
-		{Document: "j97d0a1b2c3d4e5", Text: "Uncaught Error: price \"\" is not a number\n    at migrateOne (../convex/migrations.ts:71:13)", Body: doc("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
+		{Document: "j97c3t5e1r8q2w4", Summary: "price \"12,50 €\" is not a number", Frame: "convex/migrations.ts:71", Body: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
+		{Document: "j97d0a1b2c3d4e5", Summary: "price \"\" is not a number", Frame: "convex/migrations.ts:71", Body: doc("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
 	last := run("movePreferences", "preferences", 2000, 400_000)
 	last.Deleted, last.Changed, last.Unchanged = 1900, 100, 0
+	last.Elsewhere = []plan.Written{{Table: "users", Changed: 1900}}
 	return &plan.Rehearsal{Env: "staging", Deployment: "calm-otter-812", Source: "4,000 documents a table", Documents: 12000, At: now.Add(-8 * time.Minute), Took: 6200 * time.Millisecond,
 		Migrations: []plan.RehearsedRun{run("setDefaultPlan", "users", 4000, 1_900_000), run("splitProfile", "users", 4000, 2_000_000), run("statusToEnum", "orders", 4000, 1_100_000), price, last},
 		Census:     &plan.Census{Full: true, Read: 12000, Offenders: 2, Groups: []plan.Group{{Table: "orders", Path: "orders.price", Reason: "type", Count: 2, Samples: []plan.Sample{{ID: "j97c3t5e1r8q2w4", Place: ".price", Message: "Value does not match validator.\nPath: .price\nValue: 12.5\nValidator: v.string()"}}}}},
+		Skipped:    []plan.Skipped{{Name: "migrations:dropLegacyNotes", Why: "it is done in staging"}},
+		Notes:      []string{"4,000 documents a table were read: what the others hold is not rehearsed"},
 		Narrow:     "Document with ID \"j97c3t5e1r8q2w4\" in table \"orders\" does not match the schema: Value does not match validator.\nPath: .price\nValue: 12.5\nValidator: v.string()"}
 }
 
