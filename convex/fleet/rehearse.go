@@ -91,7 +91,11 @@ func (a *action) rehearse(answer *entry) error {
 	if a.c.Rehearse != nil {
 		o = *a.c.Rehearse
 	}
-	r := newRehearsal(a.f.Project(), o, a.origin(), func(run RehearsalRun) {
+	from := a.origin()
+	if from.pace.batch == 0 && !a.e.embedded {
+		from.pace = a.pastPace()
+	}
+	r := newRehearsal(a.f.Project(), o, from, func(run RehearsalRun) {
 		a.e.change(func() { a.e.rehearsing = &run })
 	})
 	r.now = a.f.now
@@ -126,6 +130,13 @@ func (a *action) origin() origin {
 		env: e.cfg.Name, deployment: e.deployment, client: a.client, component: e.component, active: e.active,
 		progress: map[string]plan.Progress{}, sizes: maps.Clone(e.sizes), pace: e.pace(),
 	}
+	if e.census != nil {
+		for table, count := range e.census.Counts {
+			if count.Size.Sampled > o.sizes[table].Sampled {
+				o.sizes[table] = count.Size
+			}
+		}
+	}
 	if e.tablesKnown {
 		o.tables = maps.Clone(e.tables)
 	}
@@ -156,7 +167,8 @@ type rehearsal struct {
 	told   time.Time
 	report *plan.Rehearsal
 	limit  int64           // of the documents' text
-	kept   map[string]bool // names that the copied state of the component says are done
+	kept   map[string]bool // whether the copied state of the component says that a migration is done
+	begun  []string        // those that it says are half done
 }
 
 func newRehearsal(p *project.Project, o RehearseOptions, from origin, tell func(RehearsalRun)) *rehearsal {
@@ -203,6 +215,9 @@ func (r *rehearsal) passage(ctx context.Context) error {
 			return fmt.Errorf("deploy the widened schema to the copy: %w", err)
 		}
 		r.report.Widen = refused.Message
+		if r.from.env != "" && r.o.Export != "" {
+			r.note("the export holds documents that %s refuses by now: rehearse it without an environment", r.from.env)
+		}
 		r.report.Stopped = "widen is refused, so no migration could run"
 		return nil
 	}

@@ -15,8 +15,9 @@ import (
 	"strait/model/value"
 )
 
-// copyLimit bounds the text of the documents that a copy holds; in memory they
-// take about twice as much, and what a migration writes comes on top.
+// copyLimit bounds the text of the documents that a copy holds. With their
+// indexes they take three times as much memory, and while a migration runs what
+// it writes is held beside what was there before.
 const copyLimit = 1 << 30
 
 // referenceRounds is how often the documents are fetched that those fetched
@@ -130,7 +131,11 @@ func (r *rehearsal) keptState(held map[string]bool) error {
 			}
 			row, _ := v.(value.Object)
 			if name, _ := textOf(row, "name"); name == m.Function() {
-				r.kept[m.Name], _ = get(row, "isDone").(bool)
+				done, _ := get(row, "isDone").(bool)
+				r.kept[m.Name] = done
+				if !done && number(get(row, "processed")) > 0 {
+					r.begun = append(r.begun, m.Name)
+				}
 			}
 		}
 	}

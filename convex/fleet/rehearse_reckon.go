@@ -16,7 +16,7 @@ import (
 type pace struct {
 	batch time.Duration // of a batch, the median of those seen; 0 none was
 	seen  int
-	env   string
+	what  string // "batches seen in staging"
 }
 
 const (
@@ -35,7 +35,7 @@ const (
 // pace is what the batches of this environment took that were seen. The
 // embedded deployment's tell nothing of another. f.mu is held.
 func (e *env) pace() pace {
-	p := pace{env: e.cfg.Name}
+	p := pace{what: "batches seen in " + e.cfg.Name}
 	if e.embedded {
 		return p
 	}
@@ -48,6 +48,50 @@ func (e *env) pace() pace {
 		}
 	}
 	if len(took) >= seenBatches {
+		slices.Sort(took)
+		p.batch, p.seen = took[len(took)/2], len(took)
+	}
+	return p
+}
+
+// pastPace is what the batches of runs took that the journal tells of. Of a run
+// it knows documents and time: those that went on where another one had
+// stopped, or were changed under way, tell nothing of their batches.
+func (a *action) pastPace() pace {
+	p := pace{what: "runs in the journal of " + a.c.Env}
+	type run struct {
+		entry
+		took   time.Duration
+		spoilt bool
+	}
+	runs, before := map[string]*run{}, map[string]bool{}
+	err := a.f.journal.read(func(x entry) {
+		switch r := runs[x.ID]; {
+		case x.Deployment != a.place || x.Action != string(plan.ActRun) && x.Phase != "tuned":
+		case x.Phase == "asked":
+			runs[x.ID] = &run{entry: x, spoilt: before[x.Migration] && !x.Reset || x.FromCursor}
+			before[x.Migration] = true
+		case r == nil:
+		case x.Phase == "tuned":
+			r.spoilt = true
+		case x.Processed > 0 && (x.Phase == "ended" && x.Outcome == "success" || x.Phase == "answered" && x.Outcome == "ok"):
+			r.took, r.Processed = x.At.Sub(r.At), x.Processed
+		}
+	})
+	if err != nil {
+		return p // the entries that were read may not be all
+	}
+	var took []time.Duration
+	for _, r := range runs {
+		a.f.mu.Lock()
+		m, known := a.f.migration(r.Migration)
+		a.f.mu.Unlock()
+		size := int64(cmp.Or(r.BatchSize, m.BatchSize, defaultPage))
+		if batches := (r.Processed + size - 1) / size; known && !m.Runner && !r.spoilt && r.took > 0 && batches >= seenBatches {
+			took = append(took, r.took/time.Duration(batches))
+		}
+	}
+	if len(took) > 0 {
 		slices.Sort(took)
 		p.batch, p.seen = took[len(took)/2], len(took)
 	}
@@ -73,6 +117,9 @@ func (c *course) reckon() {
 		if c.run.Recommended == 0 && m.Batches > 0 {
 			note("even a batch of one document takes half of a limit: let it read or write less for each document")
 		}
+	}
+	if !r.report.Whole && c.m.Table != "" && scale.Size == 0 && r.from.tables[c.m.Table] > int64(len(c.sizes)) && len(c.sizes) > 0 {
+		note("how large the other documents there are is not known: a census tells it")
 	}
 	if len(c.run.Headroom) > 0 && c.run.Headroom[0].Share > 1 {
 		note("a full batch there would break the limit on %s", c.run.Headroom[0].Limit)
@@ -118,7 +165,7 @@ func (c *course) scale() plan.Scale {
 func (c *course) timing() {
 	e, p := &c.run.Estimate, c.r.from.pace
 	if p.batch > 0 {
-		e.Why = fmt.Sprintf("batch after batch at %s each, the median of %d seen in %s", p.batch.Round(time.Millisecond), p.seen, p.env)
+		e.Why = fmt.Sprintf("batch after batch at %s each, the median of %d %s", p.batch.Round(time.Millisecond), p.seen, p.what)
 		return
 	}
 	e.Bound = true

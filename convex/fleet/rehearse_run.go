@@ -44,7 +44,7 @@ func (r *rehearsal) migrate(ctx context.Context) error {
 // reported as skipped.
 func (r *rehearsal) pending() []string {
 	var out []string
-	begun := []string{}
+	begun := r.begun
 	made := r.o.Export == "" && r.o.Sample <= 0 && r.o.Generate > 0
 	for _, m := range r.p.Migrations {
 		if m.Runner || slices.Contains(out, m.Name) {
@@ -60,7 +60,7 @@ func (r *rehearsal) pending() []string {
 		case !known && p.Done:
 			r.report.Skipped = append(r.report.Skipped, plan.Skipped{Name: m.Name, Why: r.from.env + " says that it is done"})
 			continue
-		case p.Processed > 0:
+		case !known && p.Processed > 0:
 			begun = append(begun, m.Name)
 		}
 		out = append(out, m.Name)

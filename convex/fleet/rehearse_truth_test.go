@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"strait/convex/internal/npmtest"
 	"strait/convex/local"
 	"strait/convex/project"
 	"strait/convex/snapshot"
@@ -368,5 +369,71 @@ export const finish = migrations.define({ table: "items", batchSize: 10, migrate
 	made, err := Rehearse(t.Context(), p, RehearseOptions{Generate: 50}, nil)
 	if err != nil || made.Documents != 100 || !made.Accepted() {
 		t.Errorf("made up: %+v %v", made, err)
+	}
+}
+
+// The time that a rehearsal estimates rests on what was seen there, and says so.
+func TestRehearsalRestsOnWhatWasSeen(t *testing.T) {
+	slow(t)
+	c := newCloud(t)
+	f := c.open()
+	if out, err := f.Run(within(t), Command{Action: plan.ActRun, Env: "cloud", Migration: "dropAvatarUrl", BatchSize: 20}, nil); err != nil || out.Status != "success" {
+		t.Fatalf("%+v %v", out, err)
+	}
+	live := runOf(t, rehearsed(t, f, "cloud", RehearseOptions{Sample: 10}), "migrations/orders:codeToText").Estimate
+	if live.Bound || !strings.Contains(live.Why, "batches seen in cloud") || live.Time <= 0 {
+		t.Errorf("seen now: %+v", live)
+	}
+	if err := f.wait(within(t), func() bool {
+		text, _ := os.ReadFile(filepath.Join(c.root, ".strait", "journal.jsonl"))
+		return strings.Contains(string(text), `"phase":"ended"`)
+	}); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	g := c.open()
+	past := runOf(t, rehearsed(t, g, "cloud", RehearseOptions{Sample: 10}), "migrations/orders:codeToText").Estimate
+	if past.Bound || !strings.Contains(past.Why, "runs in the journal") {
+		t.Errorf("seen before: %+v", past)
+	}
+}
+
+// makeMigration of the real convex-helpers, with and without a table of its own,
+// and in a series that the copy runs one by one.
+func TestRehearsalOfConvexHelpers(t *testing.T) {
+	npm := npmtest.Dir(t)
+	f := own(t, map[string]string{
+		"strait.toml": "", "convex/convex.config.ts": "",
+		"convex/schema.ts": `import { defineSchema, defineTable } from "convex/server";
+import { migrationsTable } from "convex-helpers/server/migrations";
+import { v } from "convex/values";
+export default defineSchema({ migrations: migrationsTable, items: defineTable({ n: v.number(), a: v.optional(v.boolean()), b: v.optional(v.boolean()) }) });`,
+		"convex/migrations.ts": `import { makeMigration } from "convex-helpers/server/migrations";
+import { internalMutation } from "./_generated/server";
+const kept = makeMigration(internalMutation, { migrationTable: "migrations", defaultBatchSize: 25 });
+const loose = makeMigration(internalMutation, { defaultBatchSize: 25 });
+export const mark = kept({ table: "items", migrateOne: (ctx, doc) => { if (doc.n === 30) throw new Error("thirty"); return { a: true }; } });
+export const unkept = loose({ table: "items", migrateOne: (ctx, doc) => ({ b: true }) });`,
+		"node_modules": "-> " + filepath.Join(npm, "node_modules"),
+	}, "")
+	p, err := project.Load(t.Context(), project.Options{Dir: f.opt.Dir})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var docs []value.Object
+	for i := range 120 {
+		docs = append(docs, value.NewObject(field("n", float64(i))))
+	}
+	r, err := Rehearse(t.Context(), p, RehearseOptions{Export: held(t, "items", docs)}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	mark := runOf(t, r, "migrations:mark")
+	if mark.Changed != 119 || mark.Failed != 1 || mark.Documents != 120 || mark.Batches != 5 || mark.Estimate.Calls != 5 {
+		t.Errorf("mark: %+v", mark)
+	}
+	unkept := runOf(t, r, "migrations:unkept")
+	if unkept.State != "success" || unkept.Changed != 120 || unkept.Batches != 5 || unkept.Documents != 120 {
+		t.Errorf("unkept: %+v", unkept)
 	}
 }
