@@ -123,6 +123,7 @@ type action struct {
 	counted  *plan.Census // what a census found
 	report   *plan.Rehearsal
 	saved    *plan.Backup // that was taken
+	halted   bool         // it was canceled before its end
 }
 
 // judge asks the gate. f.mu is held.

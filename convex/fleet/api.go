@@ -283,12 +283,12 @@ type CensusBudget struct{ Documents, Bytes int64 }
 // CensusOptions say how a census is taken. The zero value is a full one without
 // bounds.
 type CensusOptions struct {
-	Sample    int64 // documents a table; 0 every one
-	Budget    CensusBudget
-	Rate      float64  // documents a second; 0 no limit
-	Resume    bool     // go on where the last one stopped
-	Tables    []string // nil all of the target
-	Component string   // path of a component that the project defines; "" the root
+	Sample    int64        // documents a table; 0 every one
+	Budget    CensusBudget // 0 what strait.toml says
+	Rate      float64      // documents a second; 0 the environment's usual one, below 0 no limit
+	Resume    bool         // go on where the last one stopped
+	Tables    []string     // nil all of the target
+	Component string       // path of a component that the project defines; "" the root
 }
 
 // BackupRun is the progress of a backup.

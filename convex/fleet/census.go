@@ -1,104 +1,286 @@
 package fleet
 
 import (
-	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
+	"strait/convex/census"
 	"strait/convex/wire"
 	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
 )
 
-const (
-	censusPage    = 2000 // documents a page; the deployment may give fewer
-	sampledGroup  = 5    // samples kept of a group
-	censusRetries = 3
-	sizeEvery     = 8 // a census weighs one document of so many
-)
+// censusRate is how many documents a second a census of a real deployment reads
+// unless something else is set: a page a second, which a production app does
+// not feel. An embedded one is read as fast as it answers.
+const censusRate = 2000
 
-// takeCensus reads every document that may not fit the target, page by page,
-// and checks it. Tables whose active schema lets nothing in that the target
-// refuses are not read (design.md section 4). Pages are snapshots of their own,
-// so the tables are watched from before the first page until after the last.
+// takeCensus counts the documents that do not fit the target. Tables whose
+// active schema lets nothing in that the target refuses are not read (design.md
+// section 4), nor those of which shapes or emptiness tell. Pages are snapshots
+// of their own, so at the root the tables are watched from before the first
+// page until after the last.
 func (a *action) takeCensus(answer *entry) error {
 	defer a.f.change(func() { a.e.counting, a.e.stopCount = nil, nil })
-	open, counts, total, writes := a.censusTables()
-	var began censusBegin
-	a.f.change(func() {
-		began = censusBegin{at: a.f.now().Round(0), pushed: a.e.pushedAt, active: a.e.hash, writes: writes}
-		a.e.counting = &CensusRun{Started: began.at, Total: total}
-	})
-	watch, err := a.watchWrites(open)
-	if err == nil {
-		var census *plan.Census
-		if census, err = a.countAll(open, counts); err == nil {
-			// A write may be known there and not announced yet.
-			var written bool
-			if written, err = watch.barrier(a.ctx); err == nil {
-				a.found(census, watch, written, began, answer)
-				return nil
-			}
+	o, began, err := a.censusOptions(a.ctx)
+	if err != nil {
+		return a.censusStopped(err)
+	}
+	watch := &writeWatch{stop: func() {}}
+	if began.component == "" {
+		if watch, err = a.watchWrites(began.open); err != nil {
+			return a.censusStopped(fmt.Errorf("census: %w", err))
 		}
+	}
+	c, err := census.Deployment(a.ctx, a.client, o)
+	a.f.progressSaved(a.e, began, c)
+	written := false
+	if err == nil && c.Stopped == "" {
+		// A write may be known there and not announced yet.
+		written, err = watch.barrier(a.ctx)
+	}
+	if err != nil {
 		watch.stop()
+		return a.censusStopped(err)
 	}
-	if a.ctx.Err() != nil {
-		return a.censusStopped()
-	}
-	return fmt.Errorf("census: %w", err)
+	c.Deployment = a.place
+	a.found(c, watch, written, began, answer)
+	return nil
 }
 
-func (a *action) countAll(open []*schema.Table, counts map[string]int64) (*plan.Census, error) {
-	c := newCounter()
-	if len(open) > 0 {
-		ids, err := a.client.TableMapping(a.ctx, "")
-		if err != nil {
-			return nil, fmt.Errorf("the tables' numbers cannot be read, so ids cannot be checked: %w", err)
-		}
-		c.ids = mapping(ids)
+func (a *action) censusStopped(err error) error {
+	if a.ctx.Err() == nil {
+		return err
 	}
-	for _, t := range open {
-		if err := a.countTable(c, t, counts[t.Name]); err != nil {
-			return nil, err
+	if a.f.ctx.Err() == nil {
+		a.f.change(func() { a.f.say("info", a.c.Env, "the census was stopped before it had read anything") })
+	}
+	return nil
+}
+
+// censusBegin is how things stood when a census began; of one that goes on
+// where another stopped, when that one began.
+type censusBegin struct {
+	component string
+	at        time.Time
+	pushed    float64 // as env.pushedAt
+	active    string  // hash of the active schema
+	resumed   bool
+	writes    uint64
+	open      []*schema.Table // tables of the target that the active schema does not vouch for
+	schema    string          // hash of the target
+}
+
+// options are those of the command; the zero ones without.
+func (a *action) options() CensusOptions {
+	if a.c.Census == nil {
+		return CensusOptions{}
+	}
+	return *a.c.Census
+}
+
+// censusOptions are what the command asks for, as the census takes it.
+func (a *action) censusOptions(ctx context.Context) (census.Options, censusBegin, error) {
+	asked := a.options()
+	o, began, err := a.e.censusOptions(ctx, a.client, asked)
+	if err != nil {
+		return o, began, err
+	}
+	run := CensusRun{Started: a.f.now(), Total: -1, Budget: CensusBudget(o.Budget)}
+	if asked.Resume {
+		if saved := a.f.savedCensus(a.e, began); saved != nil {
+			o.Resume, run.Resumed = &saved.State, true
+			began.at, began.pushed, began.active, began.resumed = saved.State.Started, saved.Pushed, saved.Active, true
+		} else {
+			a.f.change(func() {
+				a.f.say("info", a.c.Env, "there is no stopped census of this deployment and this target to go on with: it begins anew")
+			})
 		}
 	}
-	a.f.change(func() {
-		for table, s := range c.sizes {
-			if s.sampled > 0 {
-				a.e.sizes[table] = s.size()
+	a.f.change(func() { a.e.counting = &run })
+	o.Saved = a.f.keeper(a.e, began)
+	first := readBefore(o.Resume)
+	o.Progress = func(p census.Progress) {
+		a.f.change(func() {
+			now := a.f.now()
+			r := run
+			r.Read, r.Total, r.Bytes, r.Table, r.Found, r.Page, r.ETA = p.Read, p.Total, p.Bytes, p.Table, p.Found, p.Page, p.ETA
+			if took, done := now.Sub(r.Started), p.Read-first; r.ETA == 0 && done > 0 && p.Total > p.Read {
+				r.ETA = time.Duration(float64(took) / float64(done) * float64(p.Total-p.Read))
+			}
+			a.e.counting, a.e.heard = &r, now
+		})
+	}
+	return o, began, nil
+}
+
+// readBefore is how many documents a census read before it was stopped.
+func readBefore(s *census.State) (n int64) {
+	if s == nil {
+		return 0
+	}
+	for _, t := range s.Tables {
+		n += t.Read
+	}
+	return n
+}
+
+// censusOptions are the options of a census of the environment, without what
+// follows its course. f.mu is not held.
+func (e *env) censusOptions(ctx context.Context, client *wire.Client, asked CensusOptions) (census.Options, censusBegin, error) {
+	f := e.f
+	f.mu.Lock()
+	began := censusBegin{component: asked.Component, at: f.now().Round(0), pushed: e.pushedAt, active: e.hash, writes: e.writes}
+	o := census.Options{
+		Target: f.schemaOf(asked.Component), Tables: asked.Tables, Proved: map[string]string{}, Component: asked.Component, Sample: asked.Sample,
+		Budget: census.Budget(f.budgetOf(asked)), Rate: e.rateOf(asked), Now: f.opt.Now,
+	}
+	if o.Target != nil {
+		began.schema = o.Target.Hash()
+	}
+	if asked.Component == "" && o.Target != nil {
+		cmp := e.compared()
+		for _, t := range o.Target.Tables {
+			if cmp != nil && cmp.Enforced(t.Name) {
+				o.Proved[t.Name] = plan.BySchema
+			} else {
+				began.open = append(began.open, t)
 			}
 		}
-	})
-	return c.census(a.schema.Hash(), a.f.now().Round(0)), nil
+		o.Sizes = e.sizesOf()
+	}
+	f.mu.Unlock()
+	if asked.Component == "" {
+		return o, began, nil
+	}
+	if o.Target == nil {
+		return o, began, fmt.Errorf("census: the project has no component %q with a schema: strait inspect lists its components", asked.Component)
+	}
+	id, found, err := componentID(ctx, client, asked.Component)
+	switch {
+	case err != nil:
+		return o, began, fmt.Errorf("census: the components of %s cannot be listed: %w", e.cfg.Name, err)
+	case !found:
+		return o, began, fmt.Errorf("census: %s has no component %q deployed", e.cfg.Name, asked.Component)
+	}
+	o.ComponentID = id
+	return o, began, nil
 }
 
-// found publishes a census, and from then on watches for it instead of for the
-// one before.
-func (a *action) found(census *plan.Census, watch *writeWatch, written bool, began censusBegin, answer *entry) {
-	var old *writeWatch
+// sizesOf is a copy of what is known of the documents' sizes. f.mu is held.
+func (e *env) sizesOf() map[string]plan.Size {
+	out := make(map[string]plan.Size, len(e.sizes))
+	for table, s := range e.sizes {
+		out[table] = s
+	}
+	return out
+}
+
+// rateOf is the rate of a census, in documents a second; 0 no limit.
+func (e *env) rateOf(asked CensusOptions) float64 {
+	switch set := e.f.project.Config.Census.Rate; {
+	case asked.Rate < 0 || e.embedded && asked.Rate == 0:
+		return 0
+	case asked.Rate > 0:
+		return asked.Rate
+	case set > 0:
+		return set
+	}
+	return censusRate
+}
+
+// budgetOf is the budget of a census: the one asked for, else strait.toml's.
+func (f *Fleet) budgetOf(asked CensusOptions) CensusBudget {
+	b, set := asked.Budget, f.project.Config.Census
+	if b.Documents == 0 {
+		b.Documents = set.BudgetDocuments
+	}
+	if b.Bytes == 0 {
+		b.Bytes = set.BudgetBytes
+	}
+	return b
+}
+
+// CensusCost is what a census would read at most.
+type CensusCost struct {
+	census.Cost
+	Budget CensusBudget // 0 no bound
+	Rate   float64      // documents a second; 0 no limit
+	Least  time.Duration
+	Resume bool // a stopped one is there to go on with, which is what is priced
+}
+
+// CensusEstimate says what a census with these options would read, before it
+// is begun. It asks for counts and inferred shapes, and reads no document.
+func (f *Fleet) CensusEstimate(ctx context.Context, name string, asked CensusOptions) (*CensusCost, error) {
+	if err := f.Ready(ctx, name); err != nil {
+		return nil, err
+	}
+	f.mu.Lock()
+	e := f.env(name)
+	client := e.client
+	f.mu.Unlock()
+	if client == nil {
+		return nil, fmt.Errorf("%s is not connected", name)
+	}
+	o, began, err := e.censusOptions(ctx, client, asked)
+	if err != nil {
+		return nil, err
+	}
+	out := &CensusCost{Budget: CensusBudget(o.Budget), Rate: o.Rate}
+	if asked.Resume {
+		if saved := f.savedCensus(e, began); saved != nil {
+			o.Resume, out.Resume = &saved.State, true
+		}
+	}
+	cost, err := census.Estimate(ctx, client, o)
+	if err != nil {
+		return nil, err
+	}
+	out.Cost = *cost
+	read := cost.Documents
+	if b := o.Budget.Documents; b > 0 {
+		read = min(read, b)
+	}
+	if o.Rate > 0 {
+		out.Least = time.Duration(float64(read) / o.Rate * float64(time.Second))
+	}
+	return out, nil
+}
+
+// found publishes a census. A full one of the root is from then on watched for
+// writes, instead of the one before.
+func (a *action) found(c *plan.Census, watch *writeWatch, written bool, began censusBegin, answer *entry) {
+	old := watch
 	var record []entry
 	a.f.change(func() {
-		census.Started, census.Deployment = began.at, a.place
-		a.fillCounts(census)
-		census.Stale = written || watch.dirty || a.e.writes != began.writes || a.e.client != a.client
-		if census.Stale {
-			a.e.written = a.f.now().Round(0)
+		e := a.e
+		a.counted, a.halted = c, a.ctx.Err() != nil
+		if e.place == a.place {
+			e.shown = c
 		}
-		old, a.e.watchingWrites = a.e.watchingWrites, watch
-		a.e.census, a.counted, watch.over = census, census, true
-		text := "census: every document fits the target"
-		if census.Offenders > 0 {
-			text = fmt.Sprintf("census: %s documents do not fit the target", thousands(census.Offenders))
+		if e.client == a.client && c.Component == "" {
+			if began.resumed || written || watch.dirty || e.writes != began.writes {
+				e.written = a.f.now().Round(0)
+				e.staleAt, c.Stale = e.written, c.Stopped == ""
+			}
+			for table, k := range c.Counts {
+				if k.Size.Sampled > 0 {
+					e.sizes[table] = k.Size
+				}
+			}
+			if c.Stopped == "" && !saysLess(c, e.current()) {
+				old, e.watchingWrites = e.watchingWrites, watch
+				e.census, watch.over = c, true
+			}
+			record = a.judgeCensus(c, began)
 		}
-		if census.Stale {
-			text += "; documents were written meanwhile"
-		}
-		a.f.say("info", a.c.Env, text)
-		record = a.judgeCensus(census, began)
+		a.f.say("info", a.c.Env, censusText(c))
 	})
 	if old != nil {
 		old.stop()
@@ -106,109 +288,49 @@ func (a *action) found(census *plan.Census, watch *writeWatch, written bool, beg
 	for _, x := range record {
 		a.f.recordOf(a.e, x)
 	}
-	answer.Offenders, answer.Schema, answer.Processed = &census.Offenders, census.Schema, census.Read
+	answer.Offenders, answer.Schema, answer.Processed = &c.Offenders, c.Schema, c.Read
 }
 
-// censusBegin is how things stood when a census began.
-type censusBegin struct {
-	at     time.Time
-	pushed float64 // as env.pushedAt
-	active string  // hash of the active schema
-	writes uint64
+// saysLess reports whether a census of some documents found nothing, so that it
+// must not take the place of one of all of them.
+func saysLess(c, old *plan.Census) bool {
+	return old != nil && old.Full && !old.Stale && old.Schema == c.Schema && c.Offenders == 0 && (!c.Full || len(c.Counts) < len(old.Counts))
 }
 
-// fillCounts says of every table what the census knows of it. f.mu is held.
-func (a *action) fillCounts(c *plan.Census) {
-	c.Counts = map[string]plan.TableCount{}
-	cmp := a.e.compared()
-	for _, t := range a.schema.Tables {
-		n, known := a.e.tables[t.Name]
-		bad, read := c.Tables[t.Name]
-		k := plan.TableCount{Documents: n, Offenders: bad, Most: bad}
-		switch {
-		case read:
-			k.Read = n
-		case cmp != nil && cmp.Enforced(t.Name):
-			k.Proved = plan.BySchema
-		case a.e.tablesKnown && !known:
-			k.Proved = plan.ByEmpty
-		}
-		c.Counts[t.Name] = k
+// censusText is a census in a line. It claims no more than was read.
+func censusText(c *plan.Census) string {
+	where := "census"
+	if c.Component != "" {
+		where += " of " + c.Component
 	}
-}
-
-func (a *action) censusStopped() error {
-	if a.f.ctx.Err() == nil {
-		a.f.change(func() { a.f.say("info", a.c.Env, "the census was stopped; what it had read is dropped") })
+	var text string
+	switch {
+	case c.Stopped != "":
+		text = fmt.Sprintf("%s: stopped, %s: %s read so far, %s of them do not fit; it can go on there", where, c.Stopped, thousands(c.Read), thousands(c.Offenders))
+	case c.Full && c.Offenders == 0 && len(c.Counts) > 0 && c.Read == 0:
+		text = where + ": every document fits the target; none had to be read"
+	case c.Full && c.Offenders == 0:
+		text = where + ": every document fits the target"
+	case c.Full:
+		text = fmt.Sprintf("%s: %s documents do not fit the target", where, thousands(c.Offenders))
+	case c.Offenders == 0:
+		text = fmt.Sprintf("%s: none of %s that were read misfits; not all were read, so it proves nothing", where, thousands(c.Read))
+	default:
+		text = fmt.Sprintf("%s: %s of %s that were read do not fit the target; not all were read", where, thousands(c.Offenders), thousands(c.Read))
 	}
-	return nil
-}
-
-// censusTables are the tables to read, their sizes, and the mark of writes as
-// of now.
-func (a *action) censusTables() (open []*schema.Table, counts map[string]int64, total int64, writes uint64) {
-	a.f.mu.Lock()
-	defer a.f.mu.Unlock()
-	counts = map[string]int64{}
-	cmp := a.e.compared()
-	for _, t := range a.schema.Tables {
-		n, known := a.e.tables[t.Name]
-		if cmp != nil && cmp.Enforced(t.Name) || a.e.tablesKnown && !known {
-			continue
+	var failed []string
+	for table, k := range c.Counts {
+		if k.Failed != "" {
+			failed = append(failed, table)
 		}
-		open = append(open, t)
-		counts[t.Name] = n
-		total += n
 	}
-	return open, counts, total, a.e.writes
-}
-
-// countTable reads one table.
-func (a *action) countTable(c *counter, t *schema.Table, size int64) error {
-	c.tables[t.Name], c.sizes[t.Name] = 0, &sizes{}
-	n := censusPage
-	for cursor := ""; ; {
-		page, err := a.readPage(t.Name, cursor, &n)
-		if err != nil {
-			return fmt.Errorf("table %s: %w", t.Name, err)
-		}
-		for _, doc := range page.Documents {
-			c.take(t, doc)
-		}
-		a.f.change(func() {
-			run := *a.e.counting
-			run.Read, run.Found, run.Table = c.read, c.offenders, t.Name
-			run.Total = max(run.Total, run.Read)
-			a.e.counting = &run
-			a.e.heard = a.f.now()
-		})
-		if page.IsDone {
-			return nil
-		}
-		if page.Cursor == cursor {
-			return fmt.Errorf("table %s: the deployment gives the same page again", t.Name)
-		}
-		cursor = page.Cursor
+	if slices.Sort(failed); len(failed) > 0 {
+		text += "; not to its end: " + strings.Join(failed, ", ")
 	}
-}
-
-// readPage reads a page, smaller ones when the deployment finds it too large.
-func (a *action) readPage(table, cursor string, n *int) (wire.Page, error) {
-	for try := 0; ; try++ {
-		ctx, cancel := context.WithTimeout(a.ctx, 2*time.Minute)
-		page, err := a.client.TableData(ctx, "", table, "asc", cursor, *n)
-		cancel()
-		if err == nil || a.ctx.Err() != nil {
-			return page, err
-		}
-		if functionError(err) == nil || *n <= 16 {
-			if try >= censusRetries {
-				return page, err
-			}
-			continue
-		}
-		*n /= 2
+	if c.Stale {
+		text += "; documents were written meanwhile"
 	}
+	return text
 }
 
 // writeWatch notices writes to the tables of a census, during it and after,
@@ -311,55 +433,10 @@ func (w *writeWatch) barrier(ctx context.Context) (written bool, err error) {
 	return written, nil
 }
 
-// counter checks documents against the target and groups what does not fit.
-type counter struct {
-	ids       mapping
-	read      int64
-	offenders int64
-	tables    map[string]int64
-	sizes     map[string]*sizes
-	groups    map[groupKey]*plan.Group
-}
+const sampledGroup = 5 // samples kept of a group
 
+// groupKey names a group of offenders.
 type groupKey struct{ table, path, reason string }
-
-func newCounter() *counter {
-	return &counter{tables: map[string]int64{}, sizes: map[string]*sizes{}, groups: map[groupKey]*plan.Group{}}
-}
-
-func (c *counter) take(t *schema.Table, doc value.Object) {
-	if c.read%sizeEvery == 0 {
-		c.sizes[t.Name].take(doc)
-	}
-	c.read++
-	if t.FitsDocument(doc, c.ids) {
-		return
-	}
-	violations := t.CheckDocument(doc, c.ids)
-	if len(violations) == 0 {
-		return
-	}
-	c.offenders++
-	c.tables[t.Name]++
-	seen := map[groupKey]bool{}
-	for _, v := range violations {
-		key := groupKey{t.Name, fieldPath(t.Name, v.Field), v.Reason}
-		if seen[key] {
-			continue // a document counts once in a group
-		}
-		seen[key] = true
-		g := c.groups[key]
-		if g == nil {
-			g = &plan.Group{Table: key.table, Path: key.path, Reason: key.reason}
-			c.groups[key] = g
-		}
-		g.Count++
-		if len(g.Samples) < sampledGroup {
-			id, _ := textOf(doc, "_id")
-			g.Samples = append(g.Samples, plan.Sample{ID: id, Message: v.Message, Expected: v.Expected, Got: v.Got, Document: doc})
-		}
-	}
-}
 
 // fieldPath is a violation's field as the plan writes paths.
 func fieldPath(table, field string) string {
@@ -370,15 +447,4 @@ func fieldPath(table, field string) string {
 		return table + field
 	}
 	return table + "." + field
-}
-
-func (c *counter) census(hash string, now time.Time) *plan.Census {
-	out := &plan.Census{Schema: hash, At: now, Full: true, Read: c.read, Offenders: c.offenders, Tables: c.tables}
-	for _, g := range c.groups {
-		out.Groups = append(out.Groups, *g)
-	}
-	slices.SortFunc(out.Groups, func(a, b plan.Group) int {
-		return cmp.Or(cmp.Compare(a.Table, b.Table), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Reason, b.Reason))
-	})
-	return out
 }

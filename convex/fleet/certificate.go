@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"slices"
@@ -62,9 +63,6 @@ func (f *Fleet) recordOf(e *env, x entry) {
 // offenders. It gives what is to be recorded once f.mu is free, which is held.
 func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record []entry) {
 	e := a.e
-	if e.client != a.client || c.Component != "" {
-		return nil
-	}
 	if old := e.certificate; c.Offenders > 0 && old != nil && old.Revoked.IsZero() && old.Schema == c.Schema {
 		revoked := *old
 		revoked.Revoked, revoked.Why = c.At, "a census found "+thousands(c.Offenders)+" documents that do not fit"
@@ -88,7 +86,7 @@ func (a *action) certificate(c *plan.Census, began censusBegin) *plan.Certificat
 	switch {
 	case !c.Full || c.Stopped != "" || c.Offenders > 0 || target == nil || c.Schema != target.Hash():
 		return nil
-	case e.pushedAt != began.pushed && began.pushed != 0 || e.hash != began.active:
+	case e.pushedAt != began.pushed && began.pushed != 0 || e.hash != began.active || began.resumed && began.pushed == 0 && e.pushedAt != 0:
 		return nil
 	}
 	out := &plan.Certificate{
@@ -182,7 +180,22 @@ func (f *Fleet) recallCertificate(x entry) {
 }
 
 // freshFor is how long a certificate holds here.
-func (f *Fleet) freshFor() time.Duration { return plan.CertifiedFor }
+func (f *Fleet) freshFor() time.Duration {
+	return cmp.Or(f.project.Config.Census.FreshFor(), plan.CertifiedFor)
+}
+
+// current is the newest census of the root; what was written since does not
+// make it stale when the watch for old-shape writers has looked at it. f.mu is
+// held.
+func (e *env) current() *plan.Census {
+	c := e.census
+	if c == nil || !c.Stale || e.client == nil || e.writers == nil || !e.writers.Checked.After(e.staleAt) {
+		return c
+	}
+	looked := *c
+	looked.Stale = false
+	return &looked
+}
 
 // certificateText is a certificate in one line, for a message.
 func certificateText(c *plan.Certificate) string {

@@ -60,9 +60,11 @@ type env struct {
 
 	runs           map[string]*tracker
 	dryRuns        map[string]*DryRun
-	past           map[pastKey]past // of earlier processes, from the journal
-	census         *plan.Census
-	sizes          map[string]plan.Size // of documents, by table, as far as some were read
+	past           map[pastKey]past        // of earlier processes, from the journal
+	census         *plan.Census            // the newest of the root that came to its end
+	shown          *plan.Census            // the newest of any kind, also one that was stopped
+	stopped        map[string]*savedCensus // those on their way or stopped, by component
+	sizes          map[string]plan.Size    // of documents, by table, as far as some were read
 	counting       *CensusRun
 	stopCount      context.CancelFunc
 	rehearsal      *plan.Rehearsal
@@ -83,6 +85,9 @@ type env struct {
 	certificate   *plan.Certificate // the newest for the target, revoked ones as well; never changed in place
 	certificateOf string            // the place that it is of
 	doubt         string            // why the certificate does not count yet, as plan.Evidence.Doubt
+	rechecked     bool              // on this connection
+	pushTold      bool              // whether and when code was pushed last is known, or never will be
+	staleAt       time.Time         // newest sign that the census may not hold any more
 	written       time.Time         // newest sign that a counted table changed
 	writers       *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
 	revealed      time.Time         // until when values of its documents are shown, by the wall clock; zero masked
@@ -306,8 +311,8 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 func (e *env) forget() {
 	e.runs, e.dryRuns = map[string]*tracker{}, map[string]*DryRun{}
 	e.rehearsal = nil
-	e.census, e.sizes, e.armedUntil = nil, map[string]plan.Size{}, time.Time{}
 	e.backup = nil
+	e.census, e.shown, e.stopped, e.sizes, e.armedUntil = nil, nil, nil, map[string]plan.Size{}, time.Time{}
 	e.certificate, e.doubt, e.writers, e.written = nil, "", nil, time.Time{}
 	e.schemaSeen, e.lastPush, e.pushedAt = false, time.Time{}, 0
 	e.facts, e.validation, e.guard = facts{}, nil, nil

@@ -204,11 +204,13 @@ func (e *env) gotPush(u wire.Update) (pushed bool) {
 	o, ok := u.Value.(value.Object)
 	ms, isTime := get(o, "_creationTime").(float64)
 	if u.Err != nil || !ok || !isTime {
+		e.f.change(func() { e.pushTold = true })
 		return false
 	}
 	record := func() {}
 	defer func() { record() }()
 	e.f.change(func() {
+		e.pushTold = true
 		now := e.f.now()
 		e.facts.ages.Push = now
 		switch {

@@ -12,6 +12,8 @@ import (
 	"strait/model/value"
 )
 
+const shelfPage = 2000 // documents that are asked for at once
+
 // owners are the components that define migrations, the root first.
 func (r *rehearsal) owners() []string {
 	out := []string{""}
@@ -59,7 +61,7 @@ func (s *remoteShelf) some(ctx context.Context, t shelfTable, n int) iter.Seq2[v
 		}{{"asc", n - n/2}, {"desc", n / 2}} {
 			cursor := ""
 			for left := part.n; left > 0; {
-				page, err := s.page(ctx, t, part.order, cursor, min(left, censusPage))
+				page, err := s.page(ctx, t, part.order, cursor, min(left, shelfPage))
 				if err != nil {
 					yield(nil, err)
 					return

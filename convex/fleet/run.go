@@ -29,7 +29,7 @@ type Event struct {
 
 // Outcome is how an action ended.
 type Outcome struct {
-	Status    string // success, failed, canceled, stopped (the steps asked for are made); for a census, a rehearsal, a dry run and a deploy: success or failed
+	Status    string // success, failed, canceled, stopped (the steps asked for are made, or a census's budget is spent); for a census, a rehearsal, a dry run and a deploy: success or failed
 	Processed int64
 	Failure   *Failure
 	DryRun    *DryRun
@@ -79,8 +79,15 @@ func (f *Fleet) Ready(ctx context.Context, name string) error {
 // informed reports whether what is needed to plan is known. f.mu is held.
 func (e *env) informed() bool { return e.state == Ready && e.known() }
 
-// known reports whether all that is watched was told once. f.mu is held.
+// known reports whether all that is watched was told once,
+// and a certificate of before was looked at again. f.mu is held.
 func (e *env) known() bool {
+	c := e.certificate
+	return e.all() && (e.doubt == "" || e.rechecked || c == nil || !c.Revoked.IsZero())
+}
+
+// all reports whether all that is watched was told once. f.mu is held.
+func (e *env) all() bool {
 	return e.functionsKnown && e.innerKnown() && e.statusesKnown && (e.tablesKnown || e.tablesProblem != "")
 }
 

@@ -221,9 +221,9 @@ func (e *env) snapshot() EnvSnapshot {
 		c := *d
 		s.DryRun[name] = &c
 	}
-	if e.census != nil {
-		c := *e.census
-		s.Census = &c
+	s.Census = e.shown
+	if e.shown == nil || e.census != nil && e.shown.At.Equal(e.census.At) {
+		s.Census = e.current()
 	}
 	if e.counting != nil {
 		c := *e.counting
@@ -267,10 +267,7 @@ func (e *env) evidence() plan.Evidence {
 	if !e.tablesKnown {
 		ev.Tables = nil
 	}
-	if e.census != nil {
-		c := *e.census
-		ev.Census = &c
-	}
+	ev.Census = e.current()
 	for _, m := range e.f.project.Migrations {
 		// It shows the code as it was when it began.
 		switch d := e.dryRuns[m.Name]; {

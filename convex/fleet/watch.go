@@ -98,6 +98,7 @@ func (e *env) watch(ctx context.Context, client *wire.Client) error {
 		e.f.change(e.unwatched)
 	}()
 	w.begin()
+	e.f.spawn(func() { e.recheck(ctx, client) })
 	silence := time.NewTimer(e.f.patience(answersWithin))
 	defer silence.Stop()
 	for {
@@ -143,7 +144,9 @@ func (w *watched) begin() {
 		w.statuses.discover()
 	}))
 	w.keep(w.tables.list())
-	if !e.embedded { // its push is part of its making: the same code every time
+	if e.embedded {
+		e.f.change(func() { e.pushTold = true })
+	} else { // its push is part of its making: the same code every time
 		w.keep(w.client.Subscribe(wire.Call{Path: "_system/frontend/deploymentEvents:lastPushEvent"}, func(u wire.Update) {
 			if e.gotPush(u) {
 				w.statuses.discover()
@@ -201,7 +204,8 @@ func (e *env) unwatched() {
 	e.active, e.activeKnown, e.tablesProblem = nil, false, ""
 	e.reading.sizes, e.inner = false, inner{}
 	e.validation, e.pendingHash = nil, ""
-	e.wrote("") // nobody watches for writes any more
+	e.stale("") // nobody watches for writes any more
+	e.rechecked, e.pushTold = false, false
 	if c := e.certificate; c != nil && c.Revoked.IsZero() {
 		e.doubt = recheckDoubt
 	}
@@ -216,7 +220,7 @@ const answersWithin = 30 * time.Second
 func (e *env) silent(client *wire.Client) error {
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
-	if e.known() && e.activeKnown {
+	if e.all() && e.activeKnown {
 		return nil
 	}
 	if s := client.State(); !s.Connected {
@@ -276,15 +280,22 @@ func (e *env) maybeReady() {
 // wrote notes that documents changed: a census of before is stale. table ""
 // is any. f.mu is held.
 func (e *env) wrote(table string) {
-	e.writes++
 	if table == "" || e.targetHas(table) {
 		e.written = e.f.now().Round(0)
 		e.f.planned.stale = true
 	}
+	e.stale(table)
+}
+
+// stale notes that a table, "" any, may have changed since the census. f.mu is
+// held.
+func (e *env) stale(table string) {
+	e.writes++
+	e.staleAt = e.f.now().Round(0)
 	if e.census == nil || e.census.Stale {
 		return
 	}
-	if _, counted := e.census.Tables[table]; counted || table == "" {
+	if _, counted := e.census.Counts[table]; counted || table == "" {
 		c := *e.census
 		c.Stale = true
 		e.census = &c

@@ -196,8 +196,12 @@ func (w *watcher) outcome() (Outcome, bool) {
 		}
 	case plan.ActCensus:
 		switch {
-		case a.err == nil && a.counted == nil:
+		case a.err == nil && (a.counted == nil || a.halted):
 			out.Status = "canceled"
+		case a.counted != nil && a.counted.Stopped != "":
+			out.Status = "stopped"
+		}
+		switch {
 		case a.counted != nil:
 			c := *a.counted
 			out.Census, out.Processed = &c, c.Read

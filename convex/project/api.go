@@ -91,7 +91,26 @@ type Config struct {
 	Variables map[string]string `toml:"variables"`
 	Envs      []Env             `toml:"env"`
 	Waive     []Waiver          `toml:"waive"`
+	Census    Census            `toml:"census"`
 	FromFile  bool              `toml:"-"`
+}
+
+// Census is [census] of strait.toml: how documents are counted in real
+// deployments, and how long a count of zero holds.
+type Census struct {
+	Rate            float64 `toml:"rate"`             // documents a second; 0 Strait's own
+	BudgetDocuments int64   `toml:"budget_documents"` // that one census reads; 0 no bound
+	BudgetBytes     int64   `toml:"budget_bytes"`
+	Fresh           string  `toml:"fresh"` // how long a certificate holds, "24h"; "" Strait's own
+}
+
+// FreshFor is Fresh as a duration; 0 when it is not said.
+func (c Census) FreshFor() time.Duration {
+	d, err := time.ParseDuration(c.Fresh)
+	if err != nil {
+		return 0 // readConfig refused it
+	}
+	return d
 }
 
 // Waiver is one [[waive]] of strait.toml: a hazard that the team accepts, as

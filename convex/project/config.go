@@ -10,8 +10,11 @@ import (
 	"regexp"
 	"sort"
 	"strings"
+	"time"
 
 	"github.com/pelletier/go-toml/v2"
+
+	"strait/model/value"
 )
 
 // ConfigError is one mistake in strait.toml. It never holds a value that
@@ -150,10 +153,27 @@ func checkConfig(c *Config, at *places) []*ConfigError {
 			k.embedded(e, path)
 		}
 	}
+	k.census(&c.Census)
 	for i := range c.Waive {
 		k.waiver(&c.Waive[i], fmt.Sprintf("waive[%d]", i), seen)
 	}
 	return k.mistakes
+}
+
+// census checks [census].
+func (k *checker) census(c *Census) {
+	if c.Rate < 0 {
+		k.add("census.rate", "rate is below 0", "write documents a second, or take the line away")
+	}
+	if c.BudgetDocuments < 0 {
+		k.add("census.budget_documents", "budget_documents is below 0", "write a number of documents, or take the line away")
+	}
+	if least := int64(value.MaxDocumentSize); k.at.has("census.budget_bytes") && c.BudgetBytes < least {
+		k.add("census.budget_bytes", fmt.Sprintf("budget_bytes is below %d, the size of one document", least), "write a number of bytes, or take the line away")
+	}
+	if d, err := time.ParseDuration(c.Fresh); k.at.has("census.fresh") && (err != nil || d <= 0) {
+		k.add("census.fresh", fmt.Sprintf("%q is no time for which a certificate holds", c.Fresh), `write it as "24h" or "90m"`)
+	}
 }
 
 // waiver checks what a waiver needs: a code, and why the hazard is accepted.
