@@ -48,7 +48,7 @@ func TestGateVerb(t *testing.T) {
 		{"counted", mixed, "gate --count", 3, nil, []string{"counting the documents of ripe", "may not be merged: 2 things", "raw  not-widened  ", "offenders    ", "documents do not fit the target in teams, users"}},
 		{"of one", mixed, "gate --env raw", 3, nil, []string{"may not be deployed to raw: 2 things", "hint: strait gate --count --env raw counts it"}},
 		{"of one, counted", mixed, "gate --env ripe --count", 0, []string{"may be deployed to ripe", "no document misfits; "}, nil},
-		{"of all, counted", gateProject(t, narrow+ripe), "gate --count", 0, []string{"may be merged: it fits every document of narrow, ripe", "  narrow  ", "  ripe    no document misfits"}, []string{"note: these are rehearsals"}},
+		{"of all, counted", gateProject(t, narrow+ripe), "gate --count", 0, []string{"may be merged: it fits every document of narrow, ripe", "  narrow  ", "  ripe    certified: no document misfits"}, []string{"note: these are rehearsals"}},
 		{"of none", gateProject(t, ""), "gate", 3, nil, []string{"no-environments", "hint: list the environments in strait.toml"}},
 		{"unknown environment", mixed, "gate --env moon", 2, nil, []string{`no environment "moon"`}},
 		{"no time", mixed, "gate --wait 0s", 2, nil, []string{"--wait 0s"}},
