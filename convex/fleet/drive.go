@@ -330,6 +330,7 @@ func (a *action) follow(answer *entry) error {
 		}
 	})
 	if err != nil {
+		a.f.change(func() { a.e.tracker(a.c.Migration).log(logEntries(now, res.LogLines)...) })
 		failure := callFailure(err)
 		a.e.fetchBody(a.ctx, a.client, a.c.Migration, failure)
 		a.failStart(failure)
