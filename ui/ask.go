@@ -47,6 +47,8 @@ type ask struct {
 	prod  bool
 	quiet time.Time // keys before it are ignored
 
+	cost *fleet.CensusCost // of a census; nil until the deployment has told
+
 	refused, warned []plan.Refusal // what the policy says, once it has been asked
 	form            form           // what can be chosen, of a question that has more than two answers
 
@@ -137,10 +139,10 @@ func (m Root) check() (Root, tea.Cmd) {
 	m.req++
 	cmd, req, e := m.ask.cmd, m.req, m.d.engine
 	cmd.Typed = m.ask.word // what will be typed: asks for the other reasons
-	return m, func() tea.Msg {
+	return m, tea.Batch(m.price(), func() tea.Msg {
 		refusals, warnings := e.Check(cmd)
 		return checked{req, refusals, warnings}
-	}
+	})
 }
 
 func (m Root) question(cmd fleet.Command) ask {

@@ -231,13 +231,22 @@ func (c *cli) foretell(ctx context.Context, fl *fleet.Fleet, cmd fleet.Command, 
 	if c.json || f.offenders == "-" {
 		return nil
 	}
-	s := fl.Snapshot()
-	i := envIndex(s, cmd.Env)
-	if i < 0 {
-		return nil
+	cost, err := fl.CensusEstimate(ctx, cmd.Env, f.o)
+	if err != nil {
+		return err
 	}
-	r := readingOf(s, &s.Envs[i], f.o)
-	c.say("%s: %s", cmd.Env, r.words(f.o))
+	r := readingAt(cost, f.o)
+	line := "reads " + r.words(f.o)
+	if r.takes > time.Second {
+		line += "; " + r.pace()
+	}
+	if b := budgetWord(r.budget); b != "" {
+		line += "; budget " + b
+	}
+	if f.o.Resume && !cost.Resume {
+		line += "; there is no stopped census to go on with, so it begins anew"
+	}
+	c.say("%s: %s", cmd.Env, line)
 	if passed := passedBy(r.passed); passed != "" {
 		c.say("  not read: %s", passed)
 	}

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"slices"
 	"strconv"
@@ -33,8 +34,10 @@ type reading struct {
 	passed    [][2]string    // tables that need no reading, and why
 	documents int64
 	bytes     int64         // 0 unknown
-	takes     time.Duration // 0 unknown
-	partial   bool          // the size of some table is not known
+	takes     time.Duration // at least; 0 unknown
+	rate      float64       // documents a second; 0 no limit
+	budget    fleet.CensusBudget
+	partial   bool // the size of some table is not known
 }
 
 type tableReading struct {
@@ -73,6 +76,79 @@ func readingOf(snap *fleet.Snapshot, e *fleet.EnvSnapshot, o fleet.CensusOptions
 	return r.sum(o)
 }
 
+// priced is what a census would read, as the deployment tells.
+type priced struct {
+	req  int
+	cost *fleet.CensusCost
+}
+
+// price asks what the census of the open question would read.
+func (m Root) price() tea.Cmd {
+	cmd, req, e, ctx := m.ask.cmd, m.req, m.d.engine, m.d.ctx
+	if m.ask.kind != askAction || cmd.Action != plan.ActCensus || cmd.Census == nil {
+		return nil
+	}
+	return func() tea.Msg {
+		ctx, cancel := context.WithTimeout(ctx, 20*time.Second)
+		defer cancel()
+		cost, err := e.CensusEstimate(ctx, cmd.Env, *cmd.Census)
+		if err != nil {
+			return nil // what the snapshot knows stays; the census itself says why
+		}
+		return priced{req, cost}
+	}
+}
+
+// priced takes what a census would read to the question that asked for it.
+func (m Root) priced(msg priced) Root {
+	if msg.req != m.req || m.ask.kind != askAction || m.ask.cmd.Census == nil {
+		return m
+	}
+	was := m.ask
+	m.ask = m.censusQuestion(was.cmd, msg.cost)
+	m.ask.refused, m.ask.warned = was.refused, was.warned
+	return m
+}
+
+// censusQuestion is the question before a census with what it would read.
+func (m Root) censusQuestion(cmd fleet.Command, cost *fleet.CensusCost) ask {
+	f, ok := m.focusOf(cmd)
+	if !ok {
+		return ask{}
+	}
+	a := ask{kind: askAction, prod: f.env.Protected, cmd: cmd, cost: cost}
+	add := func(k, v string) {
+		if v != "" {
+			a.facts = append(a.facts, [2]string{k, v})
+		}
+	}
+	add("target", targetOf(f.env))
+	m.askCensus(&a, f, add)
+	a.shell = m.shell(cmd)
+	return a
+}
+
+// readingAt is what a census reads, as its price says.
+func readingAt(c *fleet.CensusCost, o fleet.CensusOptions) reading {
+	r := reading{documents: c.Documents, bytes: max(0, c.Bytes), takes: c.Least, rate: c.Rate, budget: c.Budget}
+	for _, t := range c.Tables {
+		switch {
+		case t.Proved != "":
+			r.passed = append(r.passed, [2]string{t.Table, provedWord(t.Proved)})
+		case t.Read > 0:
+			r.tables = append(r.tables, tableReading{t.Table, t.Read})
+		}
+	}
+	if b := c.Budget.Documents; b > 0 {
+		r.documents = min(r.documents, b)
+	}
+	if b := c.Budget.Bytes; b > 0 {
+		r.bytes = min(r.bytes, b)
+	}
+	slices.SortStableFunc(r.tables, func(a, b tableReading) int { return cmp.Compare(b.documents, a.documents) })
+	return r
+}
+
 // sum adds up what is read of the tables under the options.
 func (r reading) sum(o fleet.CensusOptions) reading {
 	r.documents = 0
@@ -94,6 +170,11 @@ func (r reading) sum(o fleet.CensusOptions) reading {
 	return r
 }
 
+// pace says how long it takes at least, and at which rate.
+func (r reading) pace() string {
+	return "at least " + clock(r.takes) + " at " + count(int64(r.rate)) + " documents a second"
+}
+
 // words says in a line what is read.
 func (r reading) words(o fleet.CensusOptions) string {
 	if len(r.tables) == 0 {
@@ -103,7 +184,7 @@ func (r reading) words(o fleet.CensusOptions) string {
 	if r.bytes > 0 {
 		what += ", ~" + bytesWord(r.bytes)
 	}
-	if o.Sample > 0 || o.Budget.Documents > 0 {
+	if o.Sample > 0 || o.Budget.Documents > 0 || r.budget != (fleet.CensusBudget{}) {
 		what = "at most " + what
 	}
 	var names []string
@@ -160,10 +241,13 @@ func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 	e, o := f.env, *a.cmd.Census
 	a.title, a.yes = "Count what does not fit the target in "+e.Name+"?", "count"
 	r := readingOf(m.snap, e, o)
+	if a.cost != nil {
+		r = readingAt(a.cost, o)
+	}
 	add("reads", r.words(o))
 	add("passes by", passedBy(r.passed))
 	if r.takes > 0 {
-		add("takes", "~"+clock(r.takes))
+		add("takes", r.pace())
 	}
 	add("writes", "nothing")
 	switch {
@@ -173,7 +257,7 @@ func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 	if o.Sample > 0 {
 		add("sample", count(o.Sample)+" documents a table, spread over it")
 	} else {
-		add("budget", cmp.Or(budgetWord(o.Budget), "none: it reads to the end"))
+		add("budget", cmp.Or(budgetWord(o.Budget), after("strait.toml's ", budgetWord(r.budget)), "none: it reads to the end"))
 	}
 }
 

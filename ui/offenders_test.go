@@ -11,6 +11,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 	"pgregory.net/rapid"
 
+	"strait/convex/census"
 	"strait/convex/fleet"
 	"strait/model/schema"
 	"strait/model/value"
@@ -234,6 +235,20 @@ func TestALongCensusAsksAndASmallOneDoesNot(t *testing.T) {
 	m, e = screen(t, s, 120, 40)
 	if press(onRow(m, "users.plan"), "v"); len(e.asked()) != 1 {
 		t.Fatal("a census of 2,000 documents asks")
+	}
+}
+
+func TestTheQuestionSaysWhatTheDeploymentTells(t *testing.T) {
+	s := scene("idle")
+	s.Envs[1].Embedded = false
+	m, e := screen(t, s, 120, 40)
+	e.cost = &fleet.CensusCost{Budget: fleet.CensusBudget{Documents: 15_000}, Rate: 500, Least: 30 * time.Second, Cost: census.Cost{Documents: 20_000, Bytes: 9 << 20,
+		Tables: []census.TableCost{{Table: "users", Documents: 20_000, Read: 20_000}, {Table: "orders", Documents: 900, Proved: plan.ByShapes}, {Table: "flags", Proved: plan.ByEmpty}}}}
+	got := plainScreen(press(onRow(m, "users.plan"), "v"))
+	for _, want := range []string{"at most 15,000 documents, ~9.0 MiB: users 20,000", "orders (the deployment's inferred shapes fit", "flags (empty)", "at least 30s at 500 documents a second", "strait.toml's 15,000 documents"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("no %q on\n%s", want, got)
+		}
 	}
 }
 

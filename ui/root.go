@@ -30,6 +30,8 @@ type engine interface {
 	// Review reviews the plan as it stands; the first time it reads the
 	// project's code.
 	Review(ctx context.Context) (plan.Plan, plan.Review, error)
+	// CensusEstimate says what a census would read, and reads no document.
+	CensusEstimate(ctx context.Context, env string, o fleet.CensusOptions) (*fleet.CensusCost, error)
 	// Journal is the end of the journal: at most n lines, the same as have when
 	// nothing was added since.
 	Journal(n int, have fleet.Journal) (fleet.Journal, error)
@@ -252,6 +254,8 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		return m.did(msg)
 	case tuned:
 		return m.tuned(msg)
+	case priced:
+		return m.priced(msg), nil
 	case exported:
 		return m.exported(msg)
 	case checked:

@@ -2,6 +2,7 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -47,6 +48,7 @@ type fake struct {
 
 	refusals, warnings []plan.Refusal
 	review             plan.Review
+	cost               *fleet.CensusCost // nil: not known
 	journal            fleet.Journal
 }
 
@@ -107,6 +109,15 @@ func (f *fake) Show(envs ...string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.shown = append(f.shown, envs)
+}
+
+func (f *fake) CensusEstimate(context.Context, string, fleet.CensusOptions) (*fleet.CensusCost, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.cost == nil {
+		return nil, errors.New("not known")
+	}
+	return f.cost, nil
 }
 
 func (f *fake) Retry(env string) error { return fmt.Errorf("%s was asked to open again", env) }

@@ -65,7 +65,7 @@ func settle(m Root, cmd tea.Cmd) Root {
 		for _, c := range msg {
 			m = settle(m, c)
 		}
-	case did, checked, tuned, recalled:
+	case did, checked, priced, tuned, recalled:
 		m, _ = m.Update(msg)
 	case reviewed, copiesFound:
 		m, cmd = m.Update(msg)
