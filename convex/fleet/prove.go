@@ -45,7 +45,10 @@ func Prove(ctx context.Context, p *project.Project, o ProveOptions, told func(Pr
 	j := newJournal(p.Root)
 	defer j.close()
 	x := &prover{p: p, o: o, journal: j, now: time.Now, id: rand.Text()[:12], by: "cli", told: told}
-	rows := prove.Rows(Definitions(p.Migrations), active, p.Schema)
+	rows, err := rowsFrom(ctx, p, active)
+	if err != nil {
+		return nil, err
+	}
 	var sample *prove.Sample
 	if o.Export != "" {
 		if sample, err = sampleExport(ctx, o.Export, changing(chosenRows(rows, o.Rows))); err != nil {
@@ -57,6 +60,15 @@ func Prove(ctx context.Context, p *project.Project, o ProveOptions, told func(Pr
 		out = maskProofs(p.Schema, out)
 	}
 	return out, err
+}
+
+// rowsFrom are the rows that lead from a schema to the project's.
+func rowsFrom(ctx context.Context, p *project.Project, from *schema.Schema) ([]plan.Row, error) {
+	code, err := p.Code(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return prove.Rows(plan.Input{Target: p.Schema, Definitions: Definitions(p.Migrations), Code: code}, from), nil
 }
 
 // fromSchema is the schema that documents follow before the migrations: the one
@@ -253,7 +265,10 @@ func (f *Fleet) searchProof(s *proving) ([]plan.Proof, error) {
 		if err != nil {
 			return nil, err
 		}
-		active, widened, rows = from, nil, prove.Rows(Definitions(p.Migrations), from, p.Schema)
+		active, widened = from, nil
+		if rows, err = rowsFrom(s.ctx, p, from); err != nil {
+			return nil, err
+		}
 	}
 	sample, err := f.sample(s, rows)
 	if err != nil {

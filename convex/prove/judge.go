@@ -139,11 +139,17 @@ func dangling(v *local.View, doc value.Object) []string {
 }
 
 // changer is the first migration, of those that made the views from there on,
-// after which the document is not as it was; the last one when none changed it.
+// after which the document is not as it was; when none changed it the last one
+// of its table.
 func (s *search) changer(t *trial, id string, from int, was string) string {
 	for i := from; i < len(t.views); i++ {
 		if text(t.views[i], id) != was {
 			return s.migrations[(i-1)%len(s.migrations)].Name
+		}
+	}
+	for _, m := range slices.Backward(s.migrations) {
+		if m.Table == s.row.Table {
+			return m.Name
 		}
 	}
 	return s.migrations[len(s.migrations)-1].Name
@@ -208,12 +214,12 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 	for _, id := range t.ids {
 		own[id] = true
 	}
-	was, is, twice := others(t.before(), own), others(t.after(), own), others(t.again(), own)
-	stored, then := byID(was), byID(is)
+	stored, is := others(t.before(), t.after(), own), others(t.after(), t.before(), own)
+	then, twice := others(t.after(), t.again(), own), others(t.again(), t.after(), own)
 	ids := t.after().IDs("")
-	for _, d := range is {
+	for _, d := range is.list {
 		shape := s.o.Target.Table(d.table)
-		old, known := stored[d.ID]
+		old, known := stored.text(d.ID)
 		if shape == nil || known && old == d.JSON || bookkeeping(d.JSON) {
 			continue
 		}
@@ -227,8 +233,8 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 			}
 		}
 	}
-	for _, d := range twice {
-		old, known := then[d.ID]
+	for _, d := range twice.list {
+		old, known := then.text(d.ID)
 		if known && old == d.JSON || bookkeeping(d.JSON) {
 			continue
 		}
@@ -253,23 +259,29 @@ type other struct {
 	table string
 }
 
-// others are the documents beside those of the trial, by table and time.
-func others(v *local.View, own map[string]bool) []other {
-	var out []other
-	for _, t := range v.Tables("") {
-		for d := range v.Scan("", t.Name, "", false) {
-			if !own[d.ID] {
-				out = append(out, other{d, t.Name})
-			}
-		}
-	}
-	return out
+type documentsBeside struct {
+	list []other
+	byID map[string]string // their text
 }
 
-func byID(docs []other) map[string]string {
-	out := make(map[string]string, len(docs))
-	for _, d := range docs {
-		out[d.ID] = d.JSON
+func (d documentsBeside) text(id string) (string, bool) {
+	text, ok := d.byID[id]
+	return text, ok
+}
+
+// others are the documents beside those of the trial in the tables that are
+// not as they are in the other view, by table and time.
+func others(v, unlike *local.View, own map[string]bool) documentsBeside {
+	out := documentsBeside{byID: map[string]string{}}
+	for _, t := range v.Tables("") {
+		if v.SameTable(unlike, "", t.Name) {
+			continue
+		}
+		for d := range v.Scan("", t.Name, "", false) {
+			if !own[d.ID] {
+				out.list, out.byID[d.ID] = append(out.list, other{d, t.Name}), d.JSON
+			}
+		}
 	}
 	return out
 }

@@ -66,10 +66,11 @@ type Progress struct {
 	Documents int    // of all rows so far
 }
 
-// Rows are the rows that lead from one schema to another, as plan.Make lists
-// them for an environment that has the first one.
-func Rows(defs []plan.Definition, from, target *schema.Schema) []plan.Row {
-	made := plan.Make(plan.Input{Target: target, Definitions: defs, Envs: []plan.Evidence{{Env: "from", Reachable: true, Active: from, ActiveKnown: true}}})
+// Rows are the rows that lead from a schema to the input's target, as plan.Make
+// lists them for one environment that has that schema.
+func Rows(in plan.Input, from *schema.Schema) []plan.Row {
+	in.Envs = []plan.Evidence{{Env: "from", Reachable: true, Active: from, ActiveKnown: true}}
+	made := plan.Make(in)
 	return slices.DeleteFunc(made.Rows, func(r plan.Row) bool { return len(r.Changes) == 0 })
 }
 

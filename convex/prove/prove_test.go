@@ -44,7 +44,11 @@ func open(dir string) (f fixture, err error) {
 		}
 	}
 	f.from, err = project.LoadSchema(context.Background(), f.p.Root, "schemas/before.ts")
-	f.rows = Rows(definitions(f.p), f.from, f.p.Schema)
+	if err != nil {
+		return f, err
+	}
+	code, err := f.p.Code(context.Background())
+	f.rows = Rows(plan.Input{Target: f.p.Schema, Definitions: definitions(f.p), Code: code}, f.from)
 	return f, err
 }
 
@@ -161,12 +165,14 @@ func TestRightMigrations(t *testing.T) {
 		"nullAndAbsent.plan", "nested.address.home.zip", "nested.address.work.zip", "literals.status", "labels.label", "lists.tags",
 		"logsOnce.plan", "slugs.slug", "emails.email", "items.items[]", "sizes.size", "unions.content[].alt", "references.ownerName",
 		"retargeted.owner", "levels.level", "records.scores{}", "orphansGo.user", "ranges.state", "tokens.token", "moved.settings",
-		"trees.path", "twoSteps.size", "paged.plan", "oneGo.plan",
+		"trees.path", "twoSteps.size", "paged.plan", "oneGo.plan", "readsNew.label", "readsOld.label", "oneOfAKind.first",
 		"forgetsNested.address.home.zip", // what is wrong there is another row's
 	} {
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			if p := proof(t, fixtures(t).options(t, path)); p.Verdict != plan.Held || p.Documents != Documents {
+			o := fixtures(t).options(t, path)
+			o.Documents = 1000
+			if p := proof(t, o); p.Verdict != plan.Held || p.Documents != 1000 {
 				t.Errorf("%s after %d documents: %s %+v", p.Verdict, p.Documents, p.Why, p.Counter)
 			}
 		})
@@ -201,6 +207,101 @@ func TestNPMPackages(t *testing.T) {
 				t.Errorf("at %s", c.Frame)
 			}
 		})
+	}
+}
+
+// written is a project of these files, loaded.
+func written(t *testing.T, npm string, files map[string]string) fixture {
+	t.Helper()
+	dir := t.TempDir()
+	for name, text := range files {
+		file := filepath.Join(dir, filepath.FromSlash(name))
+		if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if npm != "" {
+		if err := os.Symlink(filepath.Join(npm, "node_modules"), filepath.Join(dir, "node_modules")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return load(t, dir)
+}
+
+// Migrations of convex-helpers, with a table of their own for their state and
+// without: that they keep it there is no mistake.
+func TestHelpers(t *testing.T) {
+	f := written(t, npmtest.Dir(t), map[string]string{
+		"package.json": `{"name":"old","type":"module"}`,
+		"convex/schema.ts": `
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+import { migrationsTable } from "convex-helpers/server/migrations";
+const plan = defineTable({ plan: v.string() });
+export default defineSchema({ migrations: migrationsTable, good: plan, bad: plan, stateless: plan });`,
+		"schemas/before.ts": `
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+import { migrationsTable } from "convex-helpers/server/migrations";
+const plan = defineTable({ plan: v.optional(v.union(v.string(), v.null())) });
+export default defineSchema({ migrations: migrationsTable, good: plan, bad: plan, stateless: plan });`,
+		"convex/migrations.ts": `
+import { makeMigration } from "convex-helpers/server/migrations";
+import { internalMutation } from "./_generated/server";
+const migration = makeMigration(internalMutation, { migrationTable: "migrations" });
+const stateless = makeMigration(internalMutation, {});
+export const good = migration({ table: "good", migrateOne: (_ctx, doc: any) => (doc.plan == null ? { plan: "free" } : undefined) });
+export const bad = migration({ table: "bad", migrateOne: (_ctx, doc: any) => (doc.plan === null ? { plan: "free" } : undefined) });
+export const alone = stateless({ table: "stateless", migrateOne: (_ctx, doc: any) => (doc.plan == null ? { plan: "free" } : undefined) });`,
+	})
+	for path, want := range map[string]plan.Verdict{"good.plan": plan.Held, "bad.plan": plan.Refuted, "stateless.plan": plan.Held} {
+		o := f.options(t, path)
+		o.Documents = 300
+		p := proof(t, o)
+		if p.Verdict != want {
+			t.Errorf("%s: %s %s %+v", path, p.Verdict, p.Why, p.Counter)
+		}
+		if c := p.Counter; c != nil && (c.Kind != kindMisfit || shown(c.Before) != "{}") {
+			t.Errorf("%s: %s %s", path, c.Kind, shown(c.Before))
+		}
+	}
+}
+
+// An action is no transaction as a whole, and is run all the same.
+func TestAction(t *testing.T) {
+	table := func(plan string) string {
+		return `
+import { defineSchema, defineTable } from "convex/server";
+import { v } from "convex/values";
+export default defineSchema({ good: defineTable({ plan: ` + plan + ` }), bad: defineTable({ plan: ` + plan + ` }) });`
+	}
+	action := func(table, missing string) string {
+		return `
+import { v } from "convex/values";
+import { internal } from "./_generated/api";
+import { internalAction, internalMutation, internalQuery } from "./_generated/server";
+export const list = internalQuery({ args: {}, handler: async (ctx) => (await ctx.db.query("` + table + `").collect()).filter((doc) => doc.plan ` + missing + `).map((doc) => doc._id) });
+export const set = internalMutation({ args: { id: v.id("` + table + `") }, handler: (ctx, { id }) => ctx.db.patch(id, { plan: "free" }) });
+export const migrate = internalAction({ args: {}, handler: async (ctx) => {
+  for (const id of await ctx.runQuery(internal.` + table + `Migration.list)) await ctx.runMutation(internal.` + table + `Migration.set, { id });
+} });`
+	}
+	f := written(t, "", map[string]string{
+		"package.json":            `{"name":"actions","type":"module"}`,
+		"convex/schema.ts":        table("v.string()"),
+		"schemas/before.ts":       table("v.optional(v.union(v.string(), v.null()))"),
+		"convex/goodMigration.ts": action("good", "== null"),
+		"convex/badMigration.ts":  action("bad", "=== undefined"),
+	})
+	for path, want := range map[string]plan.Verdict{"good.plan": plan.Held, "bad.plan": plan.Refuted} {
+		o := f.options(t, path)
+		o.Documents = 200
+		if p := proof(t, o); p.Verdict != want {
+			t.Errorf("%s: %s %s %v %+v", path, p.Verdict, p.Why, p.Migrations, p.Counter)
+		}
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 	"math/rand/v2"
+	"slices"
 
 	"strait/convex/jsrun"
 	"strait/convex/local"
@@ -111,9 +112,18 @@ func (f *found) same(g *found) bool {
 	return a.Kind == b.Kind && a.Migration == b.Migration && f.code == g.code && (a.Kind != kindThrows || a.Frame == b.Frame)
 }
 
+// maxVain is how many documents of a batch may fail without being a
+// counterexample. Then what is beside them is the reason: the rest of the batch
+// is tried one by one, and later ones beside the other base.
+const maxVain = 4
+
 // batch tries documents together and answers the first that fails alone.
 func (s *search) batch(ctx context.Context, batch []candidate) (*found, error) {
-	for len(batch) > 0 {
+	for vain := 0; len(batch) > 0; vain++ {
+		if vain == maxVain {
+			slices.Reverse(s.w.bases)
+			return s.eachAlone(ctx, batch)
+		}
 		t, err := s.put(ctx, s.w.bases[0], documents(batch))
 		if err != nil {
 			return nil, err

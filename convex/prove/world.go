@@ -43,7 +43,7 @@ func newWorld(ctx context.Context, o *Options, s *search) (w *world, err error) 
 		// A batch of a trial is none of a real run: only one document's share counts.
 		Limits: &local.Limits{
 			DocumentsRead: 1 << 30, BytesRead: 1 << 40, IndexRanges: 1 << 30, DocumentsWritten: 1 << 30, BytesWritten: 1 << 40,
-			FunctionsScheduled: 1 << 30, ScheduledArgsBytes: 1 << 40, FunctionTime: documentTime, ActionTime: documentTime,
+			FunctionsScheduled: 1 << 30, ScheduledArgsBytes: 1 << 40, FunctionTime: documentTime, ActionTime: time.Second,
 		},
 	})
 	d.Hold(true)

@@ -196,3 +196,36 @@ export const migrateOneGo = internalMutation({
       if (doc.plan === undefined) await ctx.db.patch(doc._id, { plan: "free" });
   },
 });
+
+/** The accounts are migrated before. */
+export const readsNew = migrations.define({
+  table: "readsNew",
+  migrateOne: async (ctx, doc) => {
+    if (doc.label !== undefined) return;
+    const account: any = await ctx.db.get(doc.account);
+    return { label: account === null ? "" : account.tier.toUpperCase() };
+  },
+});
+
+/** The accounts are migrated afterwards. */
+export const readsOld = migrations.define({
+  table: "readsOld",
+  migrateOne: async (ctx, doc) => {
+    if (doc.label !== undefined) return;
+    const account: any = await ctx.db.get(doc.account);
+    return { label: account === null ? "" : account.tier.toFixed(0) };
+  },
+});
+
+/** No name comes twice in real life. */
+export const oneOfAKind = migrations.define({
+  table: "oneOfAKind",
+  migrateOne: async (ctx, doc) => {
+    if (doc.first !== undefined) return;
+    const same = await ctx.db
+      .query("oneOfAKind")
+      .withIndex("by_name", (q) => q.eq("name", doc.name))
+      .unique();
+    return { first: same?._id === doc._id };
+  },
+});

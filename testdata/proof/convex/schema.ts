@@ -17,6 +17,7 @@ export default defineSchema({
   teams,
   entries: defineTable({ about: v.string(), plan: v.string() }),
   log: defineTable({ about: v.string() }),
+  accounts: defineTable({ tier: v.string() }),
 
   forgetsNull: defineTable({ name: v.string(), plan: v.string() }),
   forgetsAbsent: defineTable({ name: v.string(), plan: v.string() }),
@@ -76,4 +77,7 @@ export default defineSchema({
   twoSteps: defineTable({ size: v.string() }),
   paged: defineTable({ plan: v.string() }),
   oneGo: defineTable({ plan: v.string() }),
+  readsNew: defineTable({ account: v.id("accounts"), label: v.string() }),
+  readsOld: defineTable({ account: v.id("accounts"), label: v.string() }),
+  oneOfAKind: defineTable({ name: v.string(), first: v.boolean() }).index("by_name", ["name"]),
 });

@@ -30,11 +30,14 @@ const state = defineTable({ state: v.optional(v.union(v.string(), v.null())) }).
 const about = defineTable({ about: v.string(), settings: v.optional(v.string()) });
 const sized = defineTable({ size: v.union(v.string(), v.number(), v.null()) });
 
+const labelled = defineTable({ account: v.id("accounts"), label: v.optional(v.string()) });
+
 export default defineSchema({
   people,
   teams,
   entries: defineTable({ about: v.string(), plan: v.optional(v.string()) }),
   log: defineTable({ about: v.string() }),
+  accounts: defineTable({ tier: v.number() }),
 
   forgetsNull: maybePlan,
   forgetsAbsent: maybePlan,
@@ -90,4 +93,7 @@ export default defineSchema({
   twoSteps: sized,
   paged: plan,
   oneGo: plan,
+  readsNew: labelled,
+  readsOld: labelled,
+  oneOfAKind: defineTable({ name: v.string(), first: v.optional(v.boolean()) }).index("by_name", ["name"]),
 });
