@@ -31,7 +31,9 @@ func (m Root) askBackup(a *ask, e *fleet.EnvSnapshot, add func(k, v string)) {
 	}
 	add("size", size)
 	add("file", "below .strait/backups, readable by you only: it holds all the data")
-	add("writes", "nothing: the deployment keeps the export for some days, as one made in its dashboard")
+	if !e.Embedded {
+		add("writes", "nothing: the deployment keeps the export for some days, as one made in its dashboard")
+	}
 }
 
 // drawBackupRun is the backup that is being taken.

@@ -52,8 +52,10 @@ func deedsOf(entries []fleet.Entry) []deed {
 			d := &out[at]
 			d.ended, d.outcome, d.why = e.At, cmp.Or(e.Outcome, d.outcome), cmp.Or(e.Error, d.why)
 			d.processed = max(d.processed, e.Processed)
-			if e.Offenders != nil {
-				d.offenders = e.Offenders
+			d.offenders = cmp.Or(e.Offenders, d.offenders)
+			d.Backup, d.Seed = cmp.Or(e.Backup, d.Backup), cmp.Or(e.Seed, d.Seed)
+			if e.Verdicts != nil {
+				d.Verdicts = e.Verdicts
 			}
 			continue
 		case e.Phase == "asked" && e.ID != "":
@@ -194,6 +196,12 @@ func (d *deed) notes() (out []string) {
 		}
 		out = append(out, text)
 	}
+	if d.Verdicts != nil {
+		out = append(out, d.proved())
+	}
+	if d.Backup != nil {
+		out = append(out, d.Backup.File+", "+bytesWord(d.Backup.Bytes))
+	}
 	if d.Override != "" {
 		out = append(out, "override: "+d.Override)
 	}
@@ -201,6 +209,15 @@ func (d *deed) notes() (out []string) {
 		out = append(out, d.why)
 	}
 	return out
+}
+
+// proved counts what a proof came to.
+func (d *deed) proved() string {
+	var proofs []plan.Proof
+	for _, v := range d.Verdicts {
+		proofs = append(proofs, plan.Proof{Verdict: v})
+	}
+	return fmt.Sprintf("%s, with seed %d", cmp.Or(tally(proofs), "nothing to prove"), d.Seed)
 }
 
 // tuning is what a change of a supervised run set.

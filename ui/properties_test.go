@@ -24,7 +24,7 @@ func hostile() *rapid.Generator[string] {
 
 // hostileSnapshot changes a scene's names and numbers at random.
 func hostileSnapshot(t *rapid.T) *fleet.Snapshot {
-	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken", "supervised", "paused", "elsewhere", "facts", "lost", "refused", "offenders", "sampled", "certified", "old-writers", "stopped", "revealed"}).Draw(t, "scene"))
+	s := scene(rapid.SampledFrom([]string{"idle", "running", "dryrun", "opening", "census", "loading", "broken", "supervised", "paused", "elsewhere", "facts", "lost", "refused", "proof", "proving", "rehearsal", "rehearsing", "backup", "backing", "offenders", "sampled", "certified", "old-writers", "stopped", "revealed"}).Draw(t, "scene"))
 	text := func(name string) string { return hostile().Draw(t, name) }
 	s.Project.Name = text("project")
 	for i := range s.Envs {
@@ -80,7 +80,7 @@ func hostileRun(t *rapid.T, name string) fleet.Run {
 // hostile snapshots: nothing panics, the screen always fits, and nothing is
 // written to a protected environment without its name typed.
 func TestWhateverHappens(t *testing.T) {
-	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "+", "-", "<", ">", "i", "C", "o", "u", "f", "N", "漢", "ctrl+c", "q"}
+	keys := []string{"up", "down", "left", "right", "tab", "enter", "esc", "d", "r", "c", "v", "w", "n", "y", "?", ":", "/", "m", "[", "]", "g", "G", "pgdown", "pgup", "backspace", "space", "p", "o", "s", "t", "+", "-", "<", ">", "i", "C", "V", "R", "b", "J", "u", "o", "u", "f", "N", "漢", "ctrl+c", "q"}
 	rapid.Check(t, func(t *rapid.T) {
 		e := newFake(hostileSnapshot(t))
 		m := newRoot(deps{engine: e, ctx: t.Context(), now: func() time.Time { return noon }, later: noTimer, ascii: rapid.Bool().Draw(t, "ascii"), verb: "strait"})

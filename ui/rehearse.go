@@ -188,9 +188,20 @@ func (c *cli) tellRehearsal(x *plan.Rehearsal, real int64) {
 	rows := [][]string{}
 	for i := range x.Migrations {
 		r := &x.Migrations[i]
-		rows = append(rows, []string{sign(r.State != "success" || r.Failed > 0), short(r.Name), r.Table, count(r.Documents) + docsWord(r.Documents), count(r.Changed) + " changed", outcomeWord(r), bindingWord(r), batchWord(r), spendWord(r.Estimate)})
+		rows = append(rows, []string{sign(r.State != "success" || r.Failed > 0), short(r.Name), r.Table, count(r.Documents) + docsWord(r.Documents), count(r.Changed) + " changed", outcomeWord(r)})
 	}
 	c.table(rows, 3, 4)
+	rows = [][]string{}
+	for i := range x.Migrations {
+		r := &x.Migrations[i]
+		rows = append(rows, []string{"  " + short(r.Name), batchWord(r), bindingWord(r), spendWord(r.Estimate)})
+	}
+	if len(rows) > 0 {
+		fmt.Fprintln(c.out)
+		c.say("  a run%s would take, and the limit its fullest batch comes nearest to:", after(" in ", x.Env))
+		c.table(rows)
+		fmt.Fprintln(c.out)
+	}
 	for i := range x.Migrations {
 		c.tellRehearsedFailures(&x.Migrations[i])
 	}

@@ -133,6 +133,12 @@ func sceneJournal(now time.Time) fleet.Journal {
 	pair("f", 90*time.Minute, time.Second, "unknown", fleet.Entry{Action: "cancel", Env: "staging", Migration: "migrations:splitProfile", By: "screen"}, nil)
 	add(time.Hour, fleet.Entry{ID: "g", Phase: "certified", Env: "dev", Certificate: &plan.Certificate{Env: "dev", Schema: "4c1d09be77aa", Tables: map[string]int64{"users": 2000, "orders": 2000}, Tool: "strait 1.2.0"}})
 	add(40*time.Minute, fleet.Entry{ID: "h", Phase: "revoked", Env: "dev", Certificate: &plan.Certificate{Env: "dev", Why: "3 documents of the old shape were written since, in users"}})
+	pair("j", 30*time.Minute, 3*time.Second, "ok", fleet.Entry{Action: "prove", Env: "staging", By: "cli"}, func(e *fleet.Entry) {
+		e.Processed, e.Seed, e.Verdicts = 16214, 7, map[string]plan.Verdict{"orders.price changes type": plan.Refuted, "users.plan becomes required": plan.Held}
+	})
+	pair("k", 20*time.Minute, 50*time.Second, "ok", fleet.Entry{Action: "backup", Env: "prod", By: "screen"}, func(e *fleet.Entry) {
+		e.Processed, e.Backup = 412000, &plan.Backup{File: ".strait/backups/prod-happy-fox-123-2026-03-14T114000Z.zip", Bytes: 480_300_000}
+	})
 	add(2*time.Minute, fleet.Entry{ID: "i", Phase: "asked", Action: "backup", Env: "prod", By: "screen"})
 	return fleet.Journal{Entries: out, Size: 1}
 }
