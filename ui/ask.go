@@ -57,7 +57,9 @@ type ask struct {
 }
 
 // byReason reports whether a reason takes a refusal away.
-func byReason(r plan.Refusal) bool { return r.Code == "order" || r.Code == "outcome-unknown" }
+func byReason(r plan.Refusal) bool {
+	return r.Code == "order" || r.Code == "outcome-unknown" || r.Code == "backup-missing"
+}
 
 // overridable reports whether a reason is all that the policy wants.
 func (a ask) overridable() bool {
@@ -422,7 +424,7 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m.takeWayOut(out)
 	case len(a.refused) > 0: // a letter closes nothing: what is typed on would be taken for keys
 		if key == "o" && slices.ContainsFunc(a.refused, byReason) {
-			return m.tell(toastWarn, "a reason overrides the order only: clear what else is missing first")
+			return m.tell(toastWarn, "a reason overrides the order and a missing backup only: clear what else is missing first")
 		}
 		return m, nil
 	case a.word == "":
