@@ -149,6 +149,12 @@ const (
 // Add takes a batch; bytes is the size of its documents as they were.
 func (m *Measure) Add(b Batch, bytes int64) {
 	m.Batches++
+	// Of a batch far smaller than others, what it takes besides its documents
+	// would count as theirs.
+	telling := b.Documents*2 >= m.most
+	if b.Documents > 2*m.most {
+		m.each, m.factor = [len(LimitNames)]float64{}, [2]float64{}
+	}
 	m.most = max(m.most, b.Documents)
 	if b.Next {
 		m.next++
@@ -156,11 +162,11 @@ func (m *Measure) Add(b Batch, bytes int64) {
 	for i, n := range b.Load {
 		m.Total[i] += n
 		m.fullest[i] = max(m.fullest[i], n)
-		if b.Documents > 0 {
+		if b.Documents > 0 && telling {
 			m.each[i] = max(m.each[i], float64(n)/float64(b.Documents))
 		}
 	}
-	if bytes > 0 {
+	if bytes > 0 && telling {
 		m.factor[0] = max(m.factor[0], float64(b.Load[bytesRead])/float64(bytes))
 		m.factor[1] = max(m.factor[1], float64(b.Load[bytesWritten])/float64(bytes))
 	}

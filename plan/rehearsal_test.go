@@ -79,6 +79,22 @@ func TestEstimateCountsWhatIsScheduled(t *testing.T) {
 	}
 }
 
+// A last batch of one document says nothing of what a document takes.
+func TestASmallBatchTellsLittle(t *testing.T) {
+	full := Batch{Documents: 100, Load: Load{203, 20_000, 103, 102, 10_000, 1}}
+	one := Batch{Documents: 1, Load: Load{5, 500, 5, 3, 400, 0}}
+	var a, b, c Measure
+	a.Add(full, 9_000)
+	b.Add(full, 9_000)
+	b.Add(one, 90)
+	c.Add(one, 90)
+	c.Add(full, 9_000)
+	want := a.Recommend(someLimits, Scale{}, nil)
+	if x, y := b.Recommend(someLimits, Scale{}, nil), c.Recommend(someLimits, Scale{}, nil); want != 1500 || x != want || y != want {
+		t.Errorf("recommended %d, with a small one after it %d, before it %d", want, x, y)
+	}
+}
+
 func TestNothingIsRecommendedWhereADocumentIsTooMuch(t *testing.T) {
 	var m Measure
 	m.Add(Batch{Documents: 1, Load: Load{1, 9 << 20, 1, 1, 1, 0}}, 1<<20)

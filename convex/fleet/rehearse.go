@@ -27,8 +27,11 @@ import (
 // there, and nothing of the copy leaves this process.
 
 const (
-	rehearsedSample = 1000 // documents a table where nothing else is asked for
-	keptFailures    = 50   // of a migration
+	// Where nothing is asked for, so many documents are read of a table, and of a
+	// small deployment, or one in this process, every one.
+	rehearsedSample = 1000
+	smallDeployment = 20_000
+	keptFailures    = 50 // of a migration
 )
 
 // origin is what a rehearsal knows of the environment that it stands for.
@@ -42,6 +45,8 @@ type origin struct {
 	tables          map[string]int64 // nil unknown
 	sizes           map[string]plan.Size
 	pace            pace
+	embedded        bool
+	suspects        []string // documents that are known to make trouble
 }
 
 // Rehearse is a rehearsal without an environment: of an export, or of made-up
@@ -127,10 +132,20 @@ func (a *action) origin() origin {
 	defer a.f.mu.Unlock()
 	e := a.e
 	o := origin{
-		env: e.cfg.Name, deployment: e.deployment, client: a.client, component: e.component, active: e.active,
+		env: e.cfg.Name, deployment: e.deployment, embedded: e.embedded, client: a.client, component: e.component, active: e.active,
 		progress: map[string]plan.Progress{}, sizes: maps.Clone(e.sizes), pace: e.pace(),
 	}
-	if e.census != nil {
+	for name := range e.runs {
+		if r := e.show(name); r.Failure != nil && r.Failure.Document != "" && e.ownerOf(name) == "" {
+			o.suspects = append(o.suspects, r.Failure.Document)
+		}
+	}
+	if e.census != nil && e.census.Component == "" {
+		for _, g := range e.census.Groups {
+			for _, s := range g.Samples {
+				o.suspects = append(o.suspects, s.ID)
+			}
+		}
 		for table, count := range e.census.Counts {
 			if count.Size.Sampled > o.sizes[table].Sampled {
 				o.sizes[table] = count.Size

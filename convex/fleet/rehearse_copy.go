@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"maps"
+	"math"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -212,6 +213,15 @@ func (r *rehearsal) sampleFrom(ctx context.Context, from shelf, n int) error {
 	}
 	open := 0
 	for component := range s.docs {
+		if component == "" && len(r.from.suspects) > 0 {
+			docs, err := from.byID(ctx, "", r.from.suspects)
+			if err != nil {
+				return fmt.Errorf("read the documents that are known to make trouble: %w", err)
+			}
+			if err := s.takeAll("", docs); err != nil {
+				return err
+			}
+		}
 		missing := s.refers(component, s.all(component))
 		for round := 0; round < referenceRounds && len(missing) > 0; round++ {
 			r.at("reading what they refer to", "", int64(round), referenceRounds)
@@ -219,15 +229,8 @@ func (r *rehearsal) sampleFrom(ctx context.Context, from shelf, n int) error {
 			if err != nil {
 				return fmt.Errorf("read the documents that others refer to: %w", err)
 			}
-			for _, doc := range docs {
-				id, _ := textOf(doc, "_id")
-				parsed, err := value.ParseID(id)
-				if err != nil {
-					continue
-				}
-				if err := s.take(component, s.numbers[component][parsed.Table], doc); err != nil {
-					return err
-				}
+			if err := s.takeAll(component, docs); err != nil {
+				return err
 			}
 			missing = s.refers(component, docs)
 		}
@@ -237,6 +240,21 @@ func (r *rehearsal) sampleFrom(ctx context.Context, from shelf, n int) error {
 		r.note("references go further than %d documents deep: %s references lead to documents that are not in the copy", referenceRounds, thousands(int64(open)))
 	}
 	return s.load(ctx, r.d, tables)
+}
+
+// takeAll takes documents of tables that their ids name.
+func (s *sampling) takeAll(component string, docs []value.Object) error {
+	for _, doc := range docs {
+		id, _ := textOf(doc, "_id")
+		parsed, err := value.ParseID(id)
+		if err != nil {
+			continue
+		}
+		if err := s.take(component, s.numbers[component][parsed.Table], doc); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func (s *sampling) take(component, table string, doc value.Object) error {
@@ -314,10 +332,21 @@ func (r *rehearsal) sampled(ctx context.Context) error {
 		return errors.New("there is no deployment to take a sample from: name an environment or an export")
 	}
 	n := r.o.Sample
-	if n <= 0 {
+	var total int64
+	for _, count := range r.from.tables {
+		total += count
+	}
+	switch {
+	case n > 0:
+	case r.from.embedded || r.from.tables != nil && total <= smallDeployment:
+		n = math.MaxInt
+	default:
 		n = rehearsedSample
 	}
-	r.report.Source = fmt.Sprintf("%s documents a table", thousands(int64(n)))
+	r.report.Source = "every document of " + r.from.env
+	if n < math.MaxInt {
+		r.report.Source = fmt.Sprintf("%s documents a table", thousands(int64(n)))
+	}
 	if err := r.sampleFrom(ctx, &remoteShelf{r: r}, n); err != nil {
 		return err
 	}
@@ -330,7 +359,13 @@ func (r *rehearsal) sampled(ctx context.Context) error {
 		r.report.Whole = r.report.Whole && t.Count >= r.from.tables[t.Name]
 	}
 	if r.report.Whole {
-		r.report.Source += ", which is every one"
+		r.report.Source = "every document of " + r.from.env
+		return nil
 	}
+	var here int64
+	for _, t := range view.Tables("") {
+		here += t.Count
+	}
+	r.note("%s of %s documents are not in the copy: what comes of them is not known", thousands(max(0, total-here)), thousands(total))
 	return nil
 }

@@ -33,6 +33,7 @@ func runOf(t *testing.T, r *plan.Rehearsal, name string) plan.RehearsedRun {
 // The demo's environments: dev has nothing left to do, staging's bad order is
 // found with its document, and prod goes through.
 func TestRehearseDemo(t *testing.T) {
+	slow(t)
 	f := demo(t)
 	dev := rehearsed(t, f, "dev", RehearseOptions{})
 	if !dev.Accepted() || !dev.Whole || dev.Census.Offenders != 0 {

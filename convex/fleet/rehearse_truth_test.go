@@ -86,6 +86,7 @@ func field(name string, v value.Value) value.Field { return value.Field{Name: na
 // Every number of a report is known beforehand: documents that fail, that are
 // gone, that had nothing to do, and what was written elsewhere.
 func TestRehearsalTellsTheTruth(t *testing.T) {
+	slow(t)
 	p := itemsOf(t, define+`
 export const finish = migrations.define({ table: "items", batchSize: 50, migrateOne: async (ctx, doc) => {
   if (doc.n % 10 === 3) throw new Error("no threes: " + doc.n);
@@ -191,6 +192,7 @@ export const finish = migrations.define({ table: "items", batchSize: %d, migrate
 
 // A document that breaks a limit on its own is found, though nothing names it.
 func TestRehearsalOfADocumentBeyondALimit(t *testing.T) {
+	slow(t)
 	p := itemsOf(t, define+`
 import { internal } from "./_generated/api";
 import { internalMutation } from "./_generated/server";
@@ -218,6 +220,7 @@ export const finish = migrations.define({ table: "items", batchSize: 8, migrateO
 
 // Migrations of every driver go past a document on which they fail.
 func TestRehearsalGoesOnByEveryDriver(t *testing.T) {
+	slow(t)
 	p := itemsOf(t, `import { internalMutation } from "./_generated/server";
 import { internal } from "./_generated/api";
 import { v } from "convex/values";
@@ -266,6 +269,7 @@ export const itself = internalMutation({
 // Where the export holds the component's own state, what is done stays done.
 // The report of an environment rests on it as well, whatever ran there since.
 func TestRehearsalKeepsWhatIsDone(t *testing.T) {
+	slow(t)
 	f := demo(t, "staging")
 	ready(t, f, "staging")
 	file := copied(t, f.envs[0].embed)
@@ -294,6 +298,7 @@ func TestRehearsalKeepsWhatIsDone(t *testing.T) {
 // A sample of a deployment brings what it refers to, and estimates speak of the
 // whole table. Nothing is written there, and the journal holds no document.
 func TestRehearsalOfASample(t *testing.T) {
+	slow(t)
 	c := newCloud(t)
 	f := c.open()
 	ready(t, f, "cloud")
@@ -401,6 +406,7 @@ func TestRehearsalRestsOnWhatWasSeen(t *testing.T) {
 // makeMigration of the real convex-helpers, with and without a table of its own,
 // and in a series that the copy runs one by one.
 func TestRehearsalOfConvexHelpers(t *testing.T) {
+	slow(t)
 	npm := npmtest.Dir(t)
 	f := own(t, map[string]string{
 		"strait.toml": "", "convex/convex.config.ts": "",
