@@ -106,7 +106,6 @@ func (w *oldWriters) lookOnce(ctx context.Context) error {
 	if !w.noDeltas {
 		switch err := w.lookAtChanges(ctx, began); {
 		case err == nil:
-			w.g.how = byChanges
 		case errors.Is(err, wire.ErrNoDeltas):
 			w.noDeltas, w.g.cursor = true, 0
 		default:
@@ -186,6 +185,9 @@ func (w *oldWriters) lookAtChanges(ctx context.Context, began time.Time) error {
 		if !t.gap {
 			t.open, t.again, t.pass, t.until = false, false, nil, began
 		}
+	}
+	g.how = byChanges
+	for _, t := range g.tables {
 		w.release(t)
 	}
 	w.add(seen)

@@ -2,13 +2,18 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
+	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"strait/convex/local"
@@ -58,6 +63,43 @@ type shopped struct {
 	d *local.Deployment
 	f *Fleet
 	c *wire.Client // of somebody else
+	l *line
+	o Options // of the fleet, to open it again
+}
+
+// line is the network between the fleet and the deployment.
+type line struct {
+	dial  func(ctx context.Context, network, addr string) (net.Conn, error)
+	bytes atomic.Int64
+
+	mu    sync.Mutex
+	cut   bool
+	conns []net.Conn
+}
+
+func (l *line) connect(ctx context.Context, network, addr string) (net.Conn, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.cut {
+		return nil, errors.New("the line is cut")
+	}
+	c, err := l.dial(ctx, network, addr)
+	if err == nil {
+		l.conns = append(l.conns, c)
+		c = counted{c, &l.bytes}
+	}
+	return c, err
+}
+
+// down cuts the line, or mends it.
+func (l *line) down(cut bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.cut = cut
+	for _, c := range l.conns {
+		c.Close()
+	}
+	l.conns = nil
 }
 
 // refusing answers some routes as a deployment that has them not.
@@ -85,6 +127,11 @@ var (
 // openShop opens it with documents of the new shape, and old ones.
 func openShop(t *testing.T, refuse []string, fitting, old int) *shopped {
 	t.Helper()
+	return openShopOf(t, loadShop(t), refuse, fitting, old)
+}
+
+func loadShop(t *testing.T) *project.Project {
+	t.Helper()
 	root := t.TempDir()
 	for name, text := range shop {
 		path := filepath.Join(root, name)
@@ -99,6 +146,13 @@ func openShop(t *testing.T, refuse []string, fitting, old int) *shopped {
 	if err != nil {
 		t.Fatal(err)
 	}
+	t.Setenv("STRAIT_TEST_KEY", "shop|secret")
+	p.Config.Envs = []project.Env{{Name: "only", URL: "http://shop.test", KeyEnv: "STRAIT_TEST_KEY"}}
+	return p
+}
+
+func openShopOf(t *testing.T, p *project.Project, refuse []string, fitting, old int) *shopped {
+	t.Helper()
 	d := local.New(local.Options{Name: "shop", AdminKey: "shop|secret"})
 	t.Cleanup(func() { d.Close() })
 	widened := &schema.Schema{Validation: true}
@@ -136,14 +190,17 @@ func openShop(t *testing.T, refuse []string, fitting, old int) *shopped {
 	for _, r := range refuse {
 		routes[r] = true
 	}
-	t.Setenv("STRAIT_TEST_KEY", "shop|secret")
-	p.Config.Envs = []project.Env{{Name: "only", URL: "http://shop.test", KeyEnv: "STRAIT_TEST_KEY"}}
-	f := Open(t.Context(), Options{Project: p, http: &http.Client{Transport: refusing{d.HTTPClient().Transport, routes}}, writersPace: 5 * time.Millisecond})
+	transport := d.HTTPClient().Transport.(*http.Transport).Clone()
+	l := &line{dial: transport.DialContext}
+	transport.DialContext = l.connect
+	o := Options{Project: p, http: &http.Client{Transport: refusing{transport, routes}}, writersPace: 5 * time.Millisecond}
+	f := Open(t.Context(), o)
 	t.Cleanup(func() { f.Close() })
+	t.Cleanup(transport.CloseIdleConnections)
 	ready(t, f, "only")
 	c := wire.New(wire.Options{URL: "http://shop.test", AdminKey: "shop|secret", HTTP: d.HTTPClient()})
 	t.Cleanup(func() { c.Close() })
-	return &shopped{t, d, f, c}
+	return &shopped{t, d, f, c, l, o}
 }
 
 func args(fields ...any) value.Object {
@@ -309,4 +366,154 @@ func (s *shopped) kind() string {
 	}
 	s.t.Fatal("no kind")
 	return ""
+}
+
+// From the end of a migration on its table is watched, without any count; what
+// the migration itself wrote, and what it met, is nobody's offence.
+func TestWatchFromTheEndOfAMigration(t *testing.T) {
+	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
+		t.Run(how, func(t *testing.T) {
+			s := openShop(t, refuse, 0, 120)
+			if w := s.f.Now().Envs[0].Writers; w != nil {
+				t.Fatalf("before anything is clean it watches: %+v", w)
+			}
+			before := time.Now()
+			if out := runIt(t, s.f, Command{Action: plan.ActRun, Migration: "setDone", Override: "no dry run needed"}); out.Status != "success" {
+				t.Fatalf("%+v %+v", out, out.Failure)
+			}
+			w := s.looked(how, before)
+			if len(w.Offenders) > 0 || w.Since.Before(before) {
+				t.Fatalf("after the migration: %+v", w)
+			}
+			s.write("items:legacyReplace", "id", s.item(100))
+			s.write("items:legacyAdd")
+			w = s.writers("both are found", func(w plan.Writers) bool { return w.Offenders["items"] == 2 })
+			if w.First.Before(before) || len(w.Samples) != 1 || w.Samples[0].Count != 2 {
+				t.Errorf("%+v", w)
+			}
+			if !slices.ContainsFunc(s.f.Now().Messages, func(m Message) bool {
+				return m.Level == "warn" && m.Env == "only" && strings.Contains(m.Text, "items: ") && strings.Contains(m.Text, "of the old shape written")
+			}) {
+				t.Errorf("no message tells: %+v", s.f.Now().Messages)
+			}
+			if got := s.refusals(); !slices.Contains(got, "old-shape-writers") {
+				t.Errorf("narrow is refused for %v", got)
+			}
+		})
+	}
+}
+
+// Every revision is looked at where the changes are told: a document of the old
+// shape that was removed again was written all the same, and nothing is left
+// of one that came and went within a transaction.
+func TestADocumentThatIsGoneAgain(t *testing.T) {
+	s := openShop(t, nil, 10, 0)
+	s.count()
+	s.looked(byChanges, time.Time{})
+	s.write("items:legacyAddAndRemove", "keep", false)
+	id, _ := s.write("items:legacyAdd").(string)
+	s.write("_system/frontend/deleteDocuments", "toDelete", value.Array{args("id", id, "tableName", "items")})
+	w := s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["items"] > 0 })
+	if w.Offenders["items"] != 1 || len(w.Samples) != 1 || w.Samples[0].Samples[0].ID != id {
+		t.Fatalf("%+v", w)
+	}
+	s.count()
+	s.writers("the watch begins anew", func(w plan.Writers) bool { return len(w.Offenders) == 0 })
+}
+
+// Literals, which shapes do not know, are watched by the recount; where the
+// shapes do not fit and no document misfits, nothing is revoked.
+func TestShapesThatProveNothing(t *testing.T) {
+	s := openShop(t, noStream, 10, 0)
+	s.count()
+	before := time.Now()
+	s.write("items:addKind", "kind", "b")
+	if w := s.looked(byRecount, before); len(w.Offenders) > 0 {
+		t.Fatalf("%+v", w)
+	}
+	if c := s.certificate(); !c.Revoked.IsZero() {
+		t.Fatalf("it is revoked: %s", c.Why)
+	}
+	s.write("items:addKind", "kind", "c")
+	w := s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["kinds"] == 1 })
+	if !slices.Equal(w.Likely, []string{"items:addKind"}) {
+		t.Errorf("likely by %v", w.Likely)
+	}
+	if c := s.certificate(); !strings.HasPrefix(c.Why, "kinds: 1 document") {
+		t.Errorf("%q", c.Why)
+	}
+}
+
+// What is written while the connection is lost is looked at when it is back:
+// by the stream of changes from where it was, without a gap, else anew.
+func TestWritesWhileTheConnectionIsLost(t *testing.T) {
+	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
+		t.Run(how, func(t *testing.T) {
+			s := openShop(t, refuse, 120, 0)
+			s.count()
+			first := s.looked(how, time.Time{})
+			s.l.down(true)
+			state(t, s.f, Lost)
+			lost := time.Now()
+			s.write("items:legacyReplace", "id", s.item(60))
+			s.l.down(false)
+			w := s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["items"] == 1 })
+			if how == byChanges && !w.Since.Equal(first.Since) || how == byRecount && w.Since.Before(lost) {
+				t.Errorf("since %v, before the loss %v, which was at %v", w.Since, first.Since, lost)
+			}
+			if how == byChanges && w.First.Before(lost) {
+				t.Errorf("written at %v, after %v", w.First, lost)
+			}
+		})
+	}
+}
+
+// A certificate of an earlier process is guarded from its count on: what was
+// written while nobody watched is found.
+func TestWritesWhileNobodyWatched(t *testing.T) {
+	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
+		t.Run(how, func(t *testing.T) {
+			s := openShop(t, refuse, 120, 0)
+			s.count()
+			certified := s.certificate()
+			s.f.Close()
+			s.write("items:legacyReplace", "id", s.item(60))
+			s.f = Open(t.Context(), s.o)
+			defer s.f.Close()
+			ready(t, s.f, "only")
+			w := s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["items"] == 1 })
+			if how == byChanges && w.Since.After(certified.Started) || how == byRecount && w.Since.Before(certified.Ended) {
+				t.Errorf("by %s since %v, the certificate is of %v", w.How, w.Since, certified.Started)
+			}
+			if err := s.f.wait(within(t), func() bool { c := s.f.envs[0].certificate; return c != nil && !c.Revoked.IsZero() }); err != nil {
+				t.Errorf("the certificate stands: %+v", s.certificate())
+			}
+		})
+	}
+}
+
+// A watched environment in which nothing is written stays as cheap as any.
+func TestIdleTrafficOfTheWatch(t *testing.T) {
+	p := loadShop(t)
+	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
+		t.Run(how, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := openShopOf(t, p, refuse, 250, 0)
+				s.f.Show("only")
+				s.count()
+				s.looked(how, time.Time{})
+				s.c.Close()
+				time.Sleep(2 * time.Minute) // simulated
+				const minutes = 10
+				before := s.l.bytes.Load()
+				time.Sleep(minutes * time.Minute)
+				rate := (s.l.bytes.Load() - before) / minutes
+				t.Logf("%d bytes a minute", rate)
+				w := s.f.Now().Envs[0].Writers
+				if rate > 5000 || rate == 0 || w == nil || time.Since(w.Checked) > time.Minute {
+					t.Errorf("%d bytes a minute; %+v", rate, w)
+				}
+			})
+		})
+	}
 }

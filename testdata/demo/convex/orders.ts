@@ -33,6 +33,32 @@ export const place = mutation({
   },
 });
 
+/**
+ * For the two teams that import orders by a script of their own: as release 4
+ * wrote them, until the script is updated.
+ */
+export const importCounted = mutation({
+  args: { code: v.number(), email: v.optional(v.string()) },
+  handler: async (ctx, { code, email }) => {
+    const customer =
+      email === undefined
+        ? await ctx.db.query("users").first()
+        : await ctx.db
+            .query("users")
+            .withIndex("by_email", (q) => q.eq("email", email))
+            .unique();
+    if (customer === null) throw new ConvexError({ code: "no-customer", email: email ?? null });
+    return await ctx.db.insert("orders", {
+      teamId: customer.teamId,
+      customerId: customer._id,
+      code,
+      status: "paid",
+      lines: [],
+      placedAt: Date.now(),
+    } as never);
+  },
+});
+
 export const ship = mutation({
   args: { id: v.id("orders") },
   handler: async (ctx, { id }) => {
