@@ -3,9 +3,7 @@ package plan
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
-	"strings"
 	"time"
 )
 
@@ -95,33 +93,6 @@ func (s *stand) unlooked(began time.Time) string {
 		return ""
 	}
 	return "documents were written since those that were looked at " + ago(s.Now, w.Checked)
-}
-
-// oldWriters says which tables get documents of the old shape; "" none.
-func (s *stand) oldWriters() string {
-	if s.Writers == nil {
-		return ""
-	}
-	var n int64
-	var where []string
-	for _, t := range slices.Sorted(maps.Keys(s.Writers.Offenders)) {
-		if k := s.Writers.Offenders[t]; k > 0 {
-			n += k
-			where = append(where, t)
-		}
-	}
-	if n == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%s of the old shape were written to %s since %s", documents(n), strings.Join(where, ", "), clock(s.Now, s.Writers.First))
-}
-
-// clock is a moment as people say it: how long ago.
-func clock(now, at time.Time) string {
-	if at.IsZero() {
-		return "the count"
-	}
-	return ago(now, at)
 }
 
 // proof says what it rests on that no document misfits: the certificate, or the

@@ -91,7 +91,7 @@ func (s *stand) unproven(tables []string) []Refusal {
 	}
 	switch why, n := s.counted(open, ""); {
 	case why != "" && s.oldWriters() != "":
-		return []Refusal{{"old-shape-writers", s.oldWriters(), "deploy code that writes the new shape and migrate them; then " + s.way(ActCensus)}}
+		return []Refusal{{"old-shape-writer", s.oldWriters(), s.writersHint()}}
 	case why != "" && s.Census == nil && s.Certificate == nil:
 		return []Refusal{{"census-missing", "it is not known how many documents misfit in " + strings.Join(open, ", "), s.way(ActCensus)}}
 	case why != "":

@@ -343,7 +343,7 @@ func TestOldShapeWriters(t *testing.T) {
 				if c := s.certificate(); !strings.HasPrefix(c.Why, "items: 1 document of the old shape written at ") || !strings.Contains(c.Why, "some code still writes them") {
 					t.Errorf("%s: %q", x.name, c.Why)
 				}
-				if got := s.refusals(); !slices.Contains(got, "old-shape-writers") {
+				if got := s.refusals(); !slices.Contains(got, "old-shape-writer") {
 					t.Errorf("%s: narrow is refused for %v", x.name, got)
 				}
 				s.write("_system/frontend/patchDocumentsFields", "table", "items", "fields", args("done", true))
@@ -396,7 +396,7 @@ func TestWatchFromTheEndOfAMigration(t *testing.T) {
 			}) {
 				t.Errorf("no message tells: %+v", s.f.Now().Messages)
 			}
-			if got := s.refusals(); !slices.Contains(got, "old-shape-writers") {
+			if got := s.refusals(); !slices.Contains(got, "old-shape-writer") {
 				t.Errorf("narrow is refused for %v", got)
 			}
 		})
