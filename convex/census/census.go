@@ -42,7 +42,8 @@ type Options struct {
 // Budget bounds what one call reads, that of a census it resumes not counted;
 // 0 no bound. It is never passed. As a document may weigh a megabyte
 // (value.MaxDocumentSize) and its weight is known only when it was read, a
-// table is read on only while that much is left of Bytes.
+// table is read on only while that much is left of Bytes. What a page has read
+// that then failed is not told by a deployment, and not counted.
 type Budget struct{ Documents, Bytes int64 }
 
 // Progress of a census.

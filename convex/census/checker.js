@@ -36,19 +36,27 @@ const weigh = (x) => {
   if (typeof x === "string") return 2 + bytesOf(x);
   if (typeof x === "number") return 9;
   if (typeof x !== "object" || x === null) return 1;
-  let n = 2;
   if (Array.isArray(x)) {
+    let n = 2;
     for (const e of x) n += weigh(e);
     return n;
   }
   if (x.$integer !== undefined || x.$float !== undefined) return 9;
-  if (x.$bytes !== undefined) {
-    const s = x.$bytes;
-    return 2 + (s.length / 4) * 3 - (s.endsWith("==") ? 2 : s.endsWith("=") ? 1 : 0);
+  if (x.$bytes !== undefined) return weighBytes(x.$bytes);
+  return weighObject(x);
+};
+const weighObject = (x) => {
+  let n = 2;
+  for (const k in x) {
+    const v = x[k];
+    n += k.length + 1;
+    if (typeof v === "string") n += 2 + bytesOf(v);
+    else if (typeof v === "number") n += 9;
+    else n += weigh(v);
   }
-  for (const k in x) n += k.length + 1 + weigh(x[k]);
   return n;
 };
+const weighBytes = (s) => 2 + (s.length / 4) * 3 - (s.endsWith("==") ? 2 : s.endsWith("=") ? 1 : 0);
 
 // What is found in a page. A path is normalized as the plan writes it, without
 // the table; a document counts once in a group.

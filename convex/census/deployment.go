@@ -23,9 +23,9 @@ const (
 	firstPage   = 2000 // documents
 	largestPage = 8000
 	growAfter   = 4 // pages that went well
-	pageTries   = 5
+	pageTries   = 4
 	pageTimeout = 2 * time.Minute
-	retryPause  = 250 * time.Millisecond
+	retryPause  = 200 * time.Millisecond
 )
 
 // Deployment counts the documents of a deployment that do not fit o.Target, in
@@ -87,8 +87,9 @@ type tableRun struct {
 	at    position
 	done  bool
 
-	source string // of the checker, once it was compiled
-	asked  bool   // for the tables' numbers again, since the checker disagreed
+	source  string // of the checker, once it was compiled
+	asked   bool   // for the tables' numbers again, since the checker disagreed
+	renewed bool   // begun again, since its cursor was refused
 }
 
 // mapping tells tables by their number.
@@ -275,6 +276,9 @@ func (r *run) page(ctx context.Context, t *tableRun) error {
 			if err := r.number(ctx); err != nil {
 				return err
 			}
+		case failure == lost && isLost(err.Error()) && !t.renewed:
+			// A cursor does not outlive its deployment.
+			t.renewed, t.at, t.found = true, position{}, share{}
 		case !t.at.Brought && r.fallBack(t, err, failure):
 		case failure == passing || failure == refused:
 			return err
@@ -470,6 +474,8 @@ func (r *run) choose(ctx context.Context) error {
 			t.count.Proved = r.o.Proved[table.Name]
 		case t.count.Documents == 0:
 			t.count.Proved = plan.ByEmpty
+		case acceptsAll(table.Document):
+			t.count.Proved = plan.BySchema
 		case shaped && fits(table, shape):
 			t.count.Proved = plan.ByShapes
 		}
@@ -482,12 +488,13 @@ func (r *run) choose(ctx context.Context) error {
 	return nil
 }
 
-// size counts the documents of a table. Zero is asked for again: it is a proof.
+// size counts the documents of a table. Zero is asked for again, for it is a
+// proof, and so is what a sample is taken of.
 func (r *run) size(ctx context.Context, table string, exists bool) (int64, error) {
 	if !exists {
 		return 0, nil
 	}
-	if n := r.o.Counts[table]; n > 0 {
+	if n := r.o.Counts[table]; n > 0 && r.o.Sample == 0 {
 		return n, nil
 	}
 	n, err := r.client.TableSize(ctx, r.o.Component, table)
@@ -495,6 +502,12 @@ func (r *run) size(ctx context.Context, table string, exists bool) (int64, error
 		return 0, fmt.Errorf("table %s cannot be counted: %w", table, err)
 	}
 	return n, nil
+}
+
+// acceptsAll reports whether a validator accepts every document.
+func acceptsAll(v *schema.Validator) bool {
+	ok, err := schema.IncludesDocuments(v, nil)
+	return ok && err == nil
 }
 
 // fits reports whether every document of an inferred shape fits a table.

@@ -66,11 +66,16 @@ export default defineComponent("billing");`,
 // embedded is a deployment with an empty component "billing".
 func embedded(t testing.TB, limits *local.Limits) (*local.Deployment, *wire.Client) {
 	t.Helper()
+	return embeddedAs(t, "embedded", limits)
+}
+
+func embeddedAs(t testing.TB, name string, limits *local.Limits) (*local.Deployment, *wire.Client) {
+	t.Helper()
 	app, err := billing()
 	if err != nil {
 		t.Fatal(err)
 	}
-	d := local.New(local.Options{Seed: 1, Limits: limits})
+	d := local.New(local.Options{Name: name, Seed: 1, Limits: limits})
 	t.Cleanup(func() { d.Close() })
 	if err := d.Push(t.Context(), local.Push{App: app}); err != nil {
 		t.Fatal(err)
