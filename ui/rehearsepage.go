@@ -490,7 +490,7 @@ func (m Root) rehearsedCensusLine(p *pen, c *plan.Census, nameW int) {
 		p.put(l.ok, l.g.done+" ").col(l.text, "census", nameW).put(l.dim, "all "+documents(c.Read)+" fit the target")
 		return
 	}
-	p.put(l.warn, l.g.blocked+" ").col(l.text, "census", nameW).put(l.warn, documents(c.Offenders)).put(l.dim, " of "+count(c.Read)+" do not fit the target")
+	p.put(l.warn, l.g.blocked+" ").col(l.text, "census", nameW).put(l.warn, censusWords(c))
 }
 
 func (m Root) drawRehearsedCensus(p *pen, c *plan.Census) {
@@ -499,7 +499,7 @@ func (m Root) drawRehearsedCensus(p *pen, c *plan.Census) {
 		p.to(1).put(l.ok, l.g.done+" every document of the copy fits the target").end()
 		return
 	}
-	p.to(1).put(l.warn, l.g.blocked+" "+documents(c.Offenders)+" of "+count(c.Read)+" do not fit the target after all migrations").end()
+	p.to(1).put(l.warn, l.g.blocked+" "+censusWords(c)+" after all migrations").end()
 	for _, g := range c.Groups {
 		p.blank()
 		m.censusGroup(p, g)

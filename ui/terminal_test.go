@@ -177,6 +177,54 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	}
 }
 
+// Before anything has run the proof finds the demo's bug, and the rehearsal what
+// it does; the journal has both, and the backup that was taken.
+func TestTheDemoIsProvenAndRehearsed(t *testing.T) {
+	t.Parallel()
+	x := startTerm(t, 120, 36, "strait demo")
+	x.opened()
+	x.keys("V")
+	x.see("nothing was searched yet")
+	x.keys("V")
+	x.see("Search for a counterexample?")
+	x.keys("y")
+	x.see("1 refuted, 8 held")
+	s := x.see("WHAT WAS THROWN")
+	for _, want := range []string{"✗ the migration throws", "customerId: ", "addCustomerName at convex/migrations/orders.ts:28"} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q on\n%s", want, s)
+		}
+	}
+	x.keys("R")
+	x.see("no rehearsal of staging yet")
+	x.keys("b")
+	x.see("Take a backup of staging?")
+	x.keys("y")
+	x.see("verified   ✓ 10,260 documents")
+	x.keys("R")
+	x.keys("R")
+	s = x.see("Rehearse the passage of staging?")
+	if !strings.Contains(s, ".strait/backups/") {
+		t.Errorf("the backup is not offered:\n%s", s)
+	}
+	x.keys("y")
+	x.see("narrow would be refused, 1 migration failed")
+	s = x.see("FAILURES  1 document")
+	for _, want := range []string{"all that there are", "✗ addCustomerName", "at convex/migrations/orders.ts:28", "customerId: "} {
+		if !strings.Contains(s, want) {
+			t.Errorf("no %q on\n%s", want, s)
+		}
+	}
+	x.keys("NPage")
+	x.see("HEADROOM")
+	x.keys("J")
+	x.until("the journal", func(s string) bool {
+		return strings.Contains(s, "rehearse") && strings.Contains(s, "1 refuted, 8 held, with seed 1") && strings.Contains(s, ".strait/backups/")
+	})
+	x.keys("q")
+	x.restored(0)
+}
+
 // showsTheFailure waits for the failure of the demo's staging, with its document.
 func (x *tty) showsTheFailure() {
 	x.t.Helper()
