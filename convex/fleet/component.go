@@ -95,7 +95,7 @@ func (a *action) start(answer *entry) error {
 	}
 	if text != "" {
 		a.f.change(func() {
-			a.e.tracker(a.c.Migration).log(LogEntry{At: now, Level: "INFO", Text: text})
+			a.e.tracker(a.c.Migration).log(LogEntry{At: now, Level: "INFO", Text: text, Printed: !done})
 			if done {
 				a.f.say("info", a.c.Env, a.c.Migration+" is already done: nothing ran; start it with reset to run it again")
 			}
@@ -198,7 +198,7 @@ func (a *action) settle(lines []string) error {
 		a.e.announce(t.run)
 		if id != "" && t.run.Failure != nil {
 			shown := *t.run.Failure
-			shown.Document, shown.Body, shown.Table = id, body.Body, body.Table
+			shown.Document, shown.Body, shown.Table, shown.Misfits = id, body.Body, body.Table, body.Misfits
 			t.run.Failure = &shown
 		}
 	})

@@ -132,7 +132,7 @@ func (e *env) logged(x wire.Execution, now time.Time) {
 	}
 	lines := make([]string, 0, len(x.Lines))
 	for _, l := range x.Lines {
-		t.stream(LogEntry{At: l.At, Level: l.Level, Text: l.Text()}, x.Caller != "Scheduler", now)
+		t.stream(LogEntry{At: l.At, Level: l.Level, Text: l.Text(), Printed: true}, x.Caller != "Scheduler", now)
 		lines = append(lines, l.Text())
 	}
 	if x.Kind != "Completion" {
