@@ -92,7 +92,6 @@ func (r *rehearsal) fromExport(ctx context.Context) error {
 	if left > 0 {
 		r.note("%d tables of the export are of components that the work tree does not have: they were left out", left)
 	}
-	r.state.Of = -1
 	r.at(fmt.Sprintf("reading %d tables", len(a.Tables())), "", 0, -1)
 	if r.o.Sample > 0 {
 		err = r.sampleExport(ctx, a, ours)

@@ -8,11 +8,10 @@ import (
 
 	"strait/convex/local"
 	"strait/convex/project"
+	"strait/convex/wire"
 	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
-
-	"strait/convex/wire"
 )
 
 // drive finds out how the migration is driven there, and makes the same on the

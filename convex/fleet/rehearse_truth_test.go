@@ -81,6 +81,15 @@ export default defineSchema({
 	return p
 }
 
+// numbered are n documents with a number each.
+func numbered(n int) []value.Object {
+	var docs []value.Object
+	for i := range n {
+		docs = append(docs, value.NewObject(field("n", float64(i))))
+	}
+	return docs
+}
+
 func field(name string, v value.Value) value.Field { return value.Field{Name: name, Value: v} }
 
 // Every number of a report is known beforehand: documents that fail, that are
@@ -201,10 +210,7 @@ export const finish = migrations.define({ table: "items", batchSize: 8, migrateO
   if (doc.n === 21) for (let i = 0; i < 1001; i++) await ctx.scheduler.runAfter(0, internal.migrations.nothing, {});
   return { done: true };
 } });`, "v.boolean()")
-	var docs []value.Object
-	for i := range 40 {
-		docs = append(docs, value.NewObject(field("n", float64(i))))
-	}
+	docs := numbered(40)
 	r, err := Rehearse(t.Context(), p, RehearseOptions{Export: held(t, "items", docs)}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -245,10 +251,7 @@ export const itself = internalMutation({
   },
 });
 `, "v.boolean()")
-	var docs []value.Object
-	for i := range 120 {
-		docs = append(docs, value.NewObject(field("n", float64(i))))
-	}
+	docs := numbered(120)
 	r, err := Rehearse(t.Context(), p, RehearseOptions{Export: held(t, "items", docs)}, nil)
 	if err != nil {
 		t.Fatal(err)
@@ -348,10 +351,7 @@ func TestRehearsalBounds(t *testing.T) {
 	defer func() { http.DefaultTransport = old }()
 	p := itemsOf(t, define+`
 export const finish = migrations.define({ table: "items", batchSize: 10, migrateOne: () => ({ done: true }) });`, "v.boolean()")
-	var docs []value.Object
-	for i := range 300 {
-		docs = append(docs, value.NewObject(field("n", float64(i))))
-	}
+	docs := numbered(300)
 	file := held(t, "items", docs)
 	small := newRehearsal(p, RehearseOptions{Export: file}, origin{widened: p.Schema}, nil)
 	small.limit = 1 << 10
@@ -426,10 +426,7 @@ export const unkept = loose({ table: "items", migrateOne: (ctx, doc) => ({ b: tr
 	if err != nil {
 		t.Fatal(err)
 	}
-	var docs []value.Object
-	for i := range 120 {
-		docs = append(docs, value.NewObject(field("n", float64(i))))
-	}
+	docs := numbered(120)
 	r, err := Rehearse(t.Context(), p, RehearseOptions{Export: held(t, "items", docs)}, nil)
 	if err != nil {
 		t.Fatal(err)
