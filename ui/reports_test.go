@@ -55,7 +55,7 @@ func TestTheNextSearchOffersAnotherSeed(t *testing.T) {
 func TestStopEndsWhatThePageShows(t *testing.T) {
 	for name, x := range map[string]struct{ key, env string }{"proving": {"V", ""}, "rehearsing": {"R", "staging"}, "backing": {"i", "staging"}} {
 		m, e := screen(t, scene(name), 120, 40)
-		m = press(m, x.key, "c")
+		press(m, x.key, "c")
 		if got := e.asked(); len(got) != 1 || got[0].Action != plan.ActCancel || got[0].Env != x.env || got[0].Migration != "" {
 			t.Errorf("%s: sent %+v", name, got)
 		}
@@ -98,7 +98,7 @@ func TestARehearsalOffersItsExports(t *testing.T) {
 func TestARunTakesTheRecommendedBatchSize(t *testing.T) {
 	m, e := screen(t, scene("rehearsal"), 120, 40)
 	m = press(m, "R") // on what failed
-	if m = press(m, "r", "y"); len(e.asked()) != 1 {
+	if press(m, "r", "y"); len(e.asked()) != 1 {
 		t.Fatalf("sent %+v", e.asked())
 	}
 	if got := e.asked()[0]; got.Action != plan.ActRun || got.Migration != "migrations:priceToString" || got.BatchSize != 75 {
