@@ -68,6 +68,21 @@ func (g *group) keep(line int, doc value.Object, v schema.Violation) {
 	}
 }
 
+// wants reports whether a document with these violations becomes a sample, so
+// that their texts are needed.
+func (t *share) wants(table string, violations []schema.Violation) bool {
+	for _, v := range violations {
+		key := groupKey{pathOf(table, v.Field), v.Reason}
+		if t.groups[key] == nil && len(t.groups) >= maxGroups {
+			key.path = table
+		}
+		if g := t.groups[key]; g == nil || len(g.samples) < maxSamples {
+			return true
+		}
+	}
+	return false
+}
+
 // group is the group of a key; that of the whole document for one more than a
 // table may have.
 func (t *share) group(key groupKey, table string) *group {

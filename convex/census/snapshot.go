@@ -282,7 +282,11 @@ func (r *reading) checkBlock(b *block, t *share, texts *schema.TextCheck) error 
 		if b.of.table.FitsDocument(doc, r.ids) {
 			continue
 		}
-		if found := b.of.table.CheckDocument(doc, r.ids); len(found) > 0 {
+		found := b.of.table.Misfits(doc, r.ids)
+		if t.wants(b.of.table.Name, found) {
+			found = b.of.table.CheckDocument(doc, r.ids)
+		}
+		if len(found) > 0 {
 			t.take(b.of.table.Name, b.ns[i], doc, found)
 		}
 	}

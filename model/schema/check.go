@@ -71,6 +71,14 @@ func (t *Table) FitsDocument(doc value.Object, ids Tables) bool {
 	return t.Document.Fits(withoutSystem(doc), ids)
 }
 
+// Misfits is CheckDocument without the texts, which cost more than all else:
+// Message, Expected, Got and Closest are left out.
+func (t *Table) Misfits(doc value.Object, ids Tables) []Violation {
+	c := checker{ids: ids, quiet: true}
+	c.check(t.Document, withoutSystem(doc), nil)
+	return c.found
+}
+
 // withoutSystem returns the document without its system fields. They are
 // neighbours: fields are sorted by name.
 func withoutSystem(doc value.Object) value.Object {
@@ -183,6 +191,7 @@ func kindOf(val value.Value) Kind {
 // name, then the extra fields.
 type checker struct {
 	ids   Tables
+	quiet bool // no texts
 	found []Violation
 }
 
@@ -259,7 +268,7 @@ func (c *checker) mismatch(v *Validator, val value.Value, at *place) {
 		return
 	}
 	c.add(reason, v, val, at, c.detailed("Value does not match validator.", at, "Value", val, v))
-	if v.Kind == Union {
+	if v.Kind == Union && !c.quiet {
 		c.found[len(c.found)-1].Closest = c.closest(v, val, at)
 	}
 }
@@ -341,7 +350,10 @@ func (c *checker) checkObject(v *Validator, o value.Object, at *place) {
 
 // show prints a value: whole in the text that Convex would write.
 func (c *checker) show(val value.Value) string {
-	if len(c.found) == 0 {
+	switch {
+	case c.quiet:
+		return ""
+	case len(c.found) == 0:
 		return value.Display(val)
 	}
 	return value.Brief(val, maxShown)
@@ -352,6 +364,10 @@ func (c *checker) add(reason string, v *Validator, val value.Value, at *place, m
 		return
 	}
 	path, field := at.paths()
+	if c.quiet {
+		c.found = append(c.found, Violation{Path: path, Field: strings.TrimPrefix(field, "."), Reason: reason, Value: val})
+		return
+	}
 	x := Violation{Path: path, Field: strings.TrimPrefix(field, "."), Reason: reason, Value: val, Message: message, Got: describe(v, val)}
 	if v != nil {
 		x.Expected = v.String()
@@ -368,6 +384,9 @@ func gluedPath(at *place) string {
 }
 
 func (c *checker) detailed(first string, at *place, label string, val value.Value, v *Validator) string {
+	if c.quiet {
+		return ""
+	}
 	return first + "\n" + gluedPath(at) + "\n" + label + ": " + c.show(val) + "\nValidator: " + v.String()
 }
 

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"strait/model/value"
 )
 
@@ -222,4 +224,25 @@ func BenchmarkFits(b *testing.B) {
 			b.Fatal("does not fit")
 		}
 	}
+}
+
+// Misfits finds what CheckDocument finds, in the same order.
+func TestMisfitsAreThoseOfCheckDocument(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		table := &Table{Name: "x", Document: genObject(2).Draw(rt, "validator")}
+		x, ok := draw(rt, genObject(2).Draw(rt, "of"))
+		doc, isObject := x.(value.Object)
+		if !ok || !isObject {
+			return
+		}
+		got, want := table.Misfits(doc, testTables), table.CheckDocument(doc, testTables)
+		if len(got) != len(want) {
+			rt.Fatalf("%v, want %v", got, want)
+		}
+		for i := range got {
+			if g, w := got[i], want[i]; g.Path != w.Path || g.Field != w.Field || g.Reason != w.Reason {
+				rt.Errorf("%+v, want %+v", g, w)
+			}
+		}
+	})
 }
