@@ -29,6 +29,9 @@ func proveWords(o *fleet.ProveOptions) []string {
 	if o.From != "" {
 		out = append(out, "--from", o.From)
 	}
+	if o.Export != "" {
+		out = append(out, "--export", o.Export)
+	}
 	for _, row := range o.Rows {
 		out = append(out, "--row", row)
 	}
@@ -72,8 +75,8 @@ What it finds it makes as small as it can. The same seed tries the same document
 
 It needs no deployment: the old shape is --from (a file, or git:REF), or what
 strait.toml says of its environments. With --env it is the schema that is deployed
-there, and some of the documents there are read and tried as well. Nothing is
-written anywhere.
+there, and some of the documents there are read and tried as well; with --export
+some of an export's. Nothing is written anywhere.
 
 It ends with 0 when nothing was refuted, and with 1 when something was.`,
 		Example: "  strait prove\n  strait prove --from git:main --row orders\n  strait prove --env staging --documents 20000 --seed 7 --json",
@@ -83,10 +86,11 @@ It ends with 0 when nothing was refuted, and with 1 when something was.`,
 	fl := cmd.Flags()
 	fl.StringVar(&o.Env, "env", "", "environment whose schema and documents are taken")
 	fl.StringVar(&o.From, "from", "", "schema that the old documents follow: a file, or git:REF")
+	fl.StringVar(&o.Export, "export", "", "export ZIP whose documents are tried as well")
 	fl.IntVar(&o.Documents, "documents", 2000, "documents to try for each change")
 	fl.Uint64Var(&o.Seed, "seed", 1, "another one makes up other documents")
 	fl.StringArrayVar(&o.Rows, "row", nil, "only this change, by its title, path or table; may be repeated")
-	fl.BoolVar(&reveal, "reveal", false, "show values of a protected environment's documents; it is recorded")
+	fl.BoolVar(&reveal, "reveal", false, "show values of an export's or a protected environment's documents; it is recorded")
 	c.completeEnv(cmd, "env")
 	return cmd
 }
@@ -135,6 +139,7 @@ func (c *cli) proveAll(o fleet.ProveOptions, reveal bool) error {
 // searchProofs searches with the documents of an environment, or without any.
 func (c *cli) searchProofs(ctx context.Context, p *project.Project, o fleet.ProveOptions, reveal bool) ([]plan.Proof, error) {
 	told := c.tellSearch()
+	o.Reveal = reveal
 	if o.Env == "" {
 		return fleet.Prove(ctx, p, o, told)
 	}
@@ -247,6 +252,9 @@ func (c *cli) tellCounter(l *look, r *proofReport) {
 		for _, line := range cleanLines(x.Violation) {
 			c.wrapped("    ", "    ", line)
 		}
+	}
+	if text := danglingText(x); text != "" {
+		c.say("  %s", text)
 	}
 	where := short(x.Migration)
 	if x.Frame != "" {

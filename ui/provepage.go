@@ -239,6 +239,9 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 			p.para(l.text, 3, line)
 		}
 	}
+	if text := danglingText(x); text != "" {
+		p.to(3).put(l.text, text).end()
+	}
 	where := short(x.Migration)
 	if x.Frame != "" {
 		where += " at " + x.Frame
@@ -248,6 +251,17 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 		p.to(3).put(l.faint, "values are masked: "+cmp.Or(m.proved.Env, "the environment")+" is protected").end()
 	}
 	p.blank()
+}
+
+// danglingText says which fields of a document lead nowhere; "" none does.
+func danglingText(x *plan.Counterexample) string {
+	switch len(x.Dangling) {
+	case 0:
+		return ""
+	case 1:
+		return "its " + clean(x.Dangling[0]) + " leads to a document that is gone"
+	}
+	return "its " + clean(strings.Join(x.Dangling, ", ")) + " lead to documents that are gone"
 }
 
 // violationTitle says whose words a violation is in.

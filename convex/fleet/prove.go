@@ -44,7 +44,7 @@ func Prove(ctx context.Context, p *project.Project, o ProveOptions, told func(Pr
 	}
 	j := newJournal(p.Root)
 	defer j.close()
-	x := &prover{p: p, o: o, journal: j, now: time.Now, id: rand.Text()[:12], by: "cli", told: told}
+	x := &prover{p: p, o: o, journal: j, now: time.Now, id: rand.Text()[:12], by: "cli", told: told, reveal: o.Reveal && o.Export != ""}
 	rows, err := rowsFrom(ctx, p, active)
 	if err != nil {
 		return nil, err

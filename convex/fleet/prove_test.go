@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
@@ -8,6 +9,8 @@ import (
 	"testing"
 
 	"strait/convex/project"
+	"strait/convex/snapshot"
+	"strait/model/value"
 	"strait/plan"
 )
 
@@ -124,5 +127,73 @@ func TestStopProof(t *testing.T) {
 	}
 	if s := f.Now(); s.Proofs != nil || s.ProofRun != nil {
 		t.Errorf("%+v", s.ProofRun)
+	}
+}
+
+// The documents of an export are tried, with those that they refer to; an id
+// that leads out of it is one of a document that is gone.
+func TestProveAnExport(t *testing.T) {
+	p, err := project.Load(t.Context(), project.Options{Dir: copyDemo(t, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	id := func(table uint32, n byte) string { return value.NewID(table, [14]byte{n}, 20000).String() }
+	object := func(json string) value.Object {
+		v, err := value.Decode([]byte(json))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return v.(value.Object)
+	}
+	order := func(n byte, customer string) value.Object {
+		return object(fmt.Sprintf(`{"_id":%q,"_creationTime":1,"teamId":%q,"customerId":%q,"code":"secret-%d","status":"paid","lines":[],"placedAt":1}`, id(20002, n), id(20003, 1), customer, n))
+	}
+	file := filepath.Join(t.TempDir(), "prod.zip")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer out.Close()
+	w, err := snapshot.NewWriter(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	tables := []snapshot.Table{{Name: "users", Number: 20001}, {Name: "orders", Number: 20002}, {Name: "teams", Number: 20003}}
+	if err := w.Tables("", tables); err != nil {
+		t.Fatal(err)
+	}
+	for _, table := range []struct {
+		name string
+		docs []value.Object
+	}{
+		{"users", []value.Object{object(fmt.Sprintf(`{"_id":%q,"_creationTime":1,"name":"Ada","email":"","teamId":%q,"role":"owner"}`, id(20001, 1), id(20003, 1)))}},
+		{"orders", []value.Object{order(1, id(20001, 1)), order(2, id(20001, 99)), order(3, id(20001, 1))}},
+		{"teams", []value.Object{object(fmt.Sprintf(`{"_id":%q,"_creationTime":1,"name":"","slug":"","city":"","seats":1}`, id(20003, 1)))}},
+	} {
+		if err := w.Begin("", table.name); err != nil {
+			t.Fatal(err)
+		}
+		for _, doc := range table.docs {
+			if err := w.Write(doc); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if err := w.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for _, reveal := range []bool{false, true} {
+		proofs, err := Prove(t.Context(), p, ProveOptions{Export: file, Documents: 12, Rows: []string{"orders.customerName"}, Reveal: reveal}, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		x := proofs[0].Counter
+		if proofs[0].Verdict != plan.Refuted || x == nil || !x.Real || x.Masked == reveal || proofs[0].Sampled != 3 {
+			t.Fatalf("%+v %+v", proofs[0], x)
+		}
+		customer, _ := x.Before.Get("customerId")
+		if reveal != (customer == id(20001, 99)) {
+			t.Errorf("the customer of the order is %v", customer)
+		}
 	}
 }
