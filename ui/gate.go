@@ -45,8 +45,9 @@ how to get it. Every environment must be reachable; where the target refuses
 what is deployed, a widened schema must be deployed, nothing may be running, and
 it must be proven that every document fits. What is not known is no yes.
 
-A proof is a fresh count of the documents. None outlives the process that took
-it, so in CI, say strait gate --count: it only reads.`,
+A proof is a full count of zero: a certificate, which the journal keeps, and
+which holds for a day unless something ends it. In CI, where no journal is, say
+strait gate --count: it only reads.`,
 		Example: "  strait gate --count\n  strait gate --count --env prod --json",
 		Args:    noArgs,
 		RunE:    func(*cobra.Command, []string) error { return c.gate(o) },

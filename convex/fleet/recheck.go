@@ -25,6 +25,9 @@ const (
 	// createdSlack allows for the deployment's clock: documents made so long
 	// before the certificate was begun are looked at as well.
 	createdSlack = 2 * time.Minute
+	// watchTakesOver is how long the watch for old-shape writers has to find
+	// what was found here.
+	watchTakesOver = 10 * time.Second
 )
 
 // recheck looks at a certificate again once the environment is ready, and ends
@@ -61,6 +64,11 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 		})
 		return
 	case why != "":
+		// The watch begins where the certificate stands, and says more: which
+		// documents, since when.
+		bounded, cancel := context.WithTimeout(ctx, e.f.patience(watchTakesOver))
+		_ = e.f.wait(bounded, func() bool { return e.certificate != c || e.writers != nil && len(e.writers.Offenders) > 0 })
+		cancel()
 		e.f.revoke(e, why)
 	}
 	e.f.change(func() {
