@@ -24,6 +24,7 @@ type censusFlagSet struct {
 	env, snapshot, bytes, offenders string
 	reveal                          bool
 	o                               fleet.CensusOptions
+	embedded                        bool // what is counted in ends with Strait
 }
 
 func (c *cli) censusVerb() *cobra.Command {
@@ -117,6 +118,7 @@ func (c *cli) census(f censusFlagSet) error {
 	fl := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer fl.Close()
 	cmd := fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "cli", Census: &f.o, Reveal: f.reveal}
+	f.embedded = e.Embedded()
 	if err := c.foretell(ctx, fl, cmd, f); err != nil {
 		return c.notRun(ctx, cmd, fateOf(e, project.Migration{}, cmd.Action), err)
 	}
@@ -213,7 +215,7 @@ func (c *cli) told(found *plan.Census, proof *plan.Certificate, of string, f cen
 	switch {
 	case found.Stopped != "":
 		err := fmt.Errorf("the census did not read all: %s", found.Stopped)
-		if f.env != "" {
+		if f.env != "" && !f.embedded {
 			return hint(err, "strait census --env "+shellWord(f.env)+" --resume goes on from there")
 		}
 		return err

@@ -243,20 +243,21 @@ func (m Root) drawCounting(p *pen, e *fleet.EnvSnapshot) {
 	if c.Total > 0 {
 		m.bar(p, l.run, c.Read, c.Total, percent(c.Read, c.Total))
 	}
-	sep := "  " + l.g.dot + "  "
+	sep, noun, misfit := "  "+l.g.dot+"  ", " documents read", " do not fit"
+	if p.w < 80 {
+		sep, noun, misfit = " "+l.g.dot+" ", " read", " misfit"
+	}
 	p.to(1).put(l.strong, count(c.Read))
 	if c.Total > 0 {
-		p.put(l.dim, " of "+documents(max(c.Total, c.Read))+" read")
-	} else {
-		p.put(l.dim, " documents read")
+		p.put(l.dim, " of "+count(max(c.Total, c.Read)))
 	}
-	p.put(l.faint, sep).put(l.warn, count(c.Found)).put(l.dim, " do not fit")
+	p.put(l.dim, noun).put(l.faint, sep).put(l.warn, count(c.Found)).put(l.dim, misfit)
 	took := m.now.Sub(c.Started)
-	if per := float64(c.Read) / took.Seconds(); took > time.Second && !c.Resumed {
-		p.put(l.faint, sep).put(l.text, rate(per))
-	}
 	if c.ETA > 0 {
 		p.put(l.faint, sep).put(l.text, "~"+clock(max(time.Second, c.ETA))).put(l.dim, " left")
+	}
+	if per := rate(float64(c.Read) / took.Seconds()); took > time.Second && !c.Resumed && p.room() > width(sep)+width(per) {
+		p.put(l.faint, sep).put(l.text, per)
 	}
 	p.end()
 	p.to(1)

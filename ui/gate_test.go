@@ -137,7 +137,7 @@ func TestGateOfADeployment(t *testing.T) {
 	}
 	_, rest, _ := strings.Cut(string(config), "url = \"")
 	far, _, _ := strings.Cut(rest, "\"")
-	mute := muteProxy(t, far, "tableData")
+	mute := muteProxy(t, far, "bundle")
 	if err := os.WriteFile(filepath.Join(dir, "strait.toml"), []byte(strings.Replace(string(config), far, mute, 1)), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -161,7 +161,16 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	x.keys("y")
 	x.see("✓ success in staging")
 	x.keys("v")
-	x.see("do not fit the target in staging")
+	x.see("documents of 13,449 do not fit the target")
+	x.keys("Home", "Down")
+	x.see("▸  3,706")
+	x.keys("Enter")
+	x.see("▸users.avatarUrl")
+	if s = x.see("✗   avatarUrl: "); !strings.Contains(s, "expected no field of this name") || !strings.Contains(s, "COVERED BY") || !strings.Contains(s, "dropAvatarUrl") {
+		t.Errorf("the offender is not explained:\n%s", s)
+	}
+	x.keys("n")
+	x.see("sample 2 of 5")
 	x.goTo("addCustomerName")
 	x.keys("r")
 	x.see("Resume addCustomerName in staging?")
