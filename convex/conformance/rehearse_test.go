@@ -20,7 +20,8 @@ import (
 // the documents, census and narrow. Beside it convex-test runs the same
 // component and migration on the same documents, of which only the migration is
 // timed: up to 10,000 documents, since it is quadratic, and with
-// STRAIT_PEER=100000 for seven minutes more.
+// STRAIT_PEER=100000 for seven minutes of a processor more. What to beat: 1.2
+// times as fast at 1,000 documents, 7 times at 10,000, 60 times at 100,000.
 //
 //	go test ./convex/conformance -run '^$' -bench Rehearsal -benchtime 1x
 func BenchmarkRehearsal(b *testing.B) {
