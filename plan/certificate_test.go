@@ -45,7 +45,7 @@ func TestWhatACertificateIsWorth(t *testing.T) {
 		}, "census-stale", "written since those that were looked at"},
 		"an old-shape writer": {func(ev *Evidence) {
 			ev.Writers = &Writers{Checked: noon, Offenders: map[string]int64{"users": 3}, First: noon.Add(-time.Minute)}
-		}, "old-shape-writers", "3 documents of the old shape were written to users since 1m ago"},
+		}, "old-shape-writer", "some code still writes the old shape: 3 documents in users, the first 1m ago"},
 		"a later census found offenders": {func(ev *Evidence) { ev.Census = census(target, 2) }, "offenders", "2 documents misfit"},
 		"a later sample found offenders": {func(ev *Evidence) { ev.Census = sampled(census(target, 2)) }, "census-stale", "not full"},
 		"a later sample found none":      {func(ev *Evidence) { ev.Census = sampled(census(target, 0)) }, "", "certified"},
