@@ -9,7 +9,9 @@ import (
 	"strait/ui"
 )
 
-//go:embed all:testdata/demo
+// Without "all:", what Strait itself leaves in the folder, .strait, stays out.
+//
+//go:embed testdata/demo
 var files embed.FS
 
 func main() {

@@ -97,7 +97,7 @@ func (s *stand) unproven(tables []string) []Refusal {
 	case why != "":
 		return []Refusal{{"census-stale", why, s.way(ActCensus)}}
 	case n > 0:
-		return []Refusal{{"offenders", fmt.Sprintf("%s do not fit the target in %s, counted %s", documents(n), strings.Join(s.misfit(open), ", "), ago(s.Now, s.Census.At)),
+		return []Refusal{{"offenders", fmt.Sprintf("%s %s the target in %s, counted %s", documents(n), notFit(n), strings.Join(s.misfit(open), ", "), ago(s.Now, s.Census.At)),
 			"migrate them; then " + s.way(ActCensus)}}
 	}
 	return nil

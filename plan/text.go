@@ -27,6 +27,13 @@ func documents(n int64) string {
 	return count(n) + " documents"
 }
 
+func notFit(n int64) string {
+	if n == 1 {
+		return "does not fit"
+	}
+	return "do not fit"
+}
+
 // ago is the age of at, in one unit.
 func ago(now, at time.Time) string {
 	d := now.Sub(at)

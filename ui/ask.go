@@ -301,7 +301,7 @@ func censusLine(now time.Time, e *fleet.EnvSnapshot) string {
 	case c.Stale:
 		return fmt.Sprintf("%s did not fit, %s; documents were written since", documents(c.Offenders), age(now, c.At))
 	}
-	return fmt.Sprintf("%s do not fit, %s", documents(c.Offenders), age(now, c.At))
+	return fmt.Sprintf("%s %s, %s", documents(c.Offenders), notFit(c.Offenders), age(now, c.At))
 }
 
 func (m Root) askQuit(signal bool) Root {

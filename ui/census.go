@@ -55,7 +55,7 @@ read.`,
 	flags.Int64Var(&f.o.Sample, "sample", 0, "read so many documents of each table; 0 all")
 	flags.Int64Var(&f.o.Budget.Documents, "budget-documents", 0, "read no more documents than that in all; 0 no bound")
 	flags.StringVar(&f.bytes, "budget-bytes", "", "read no more than that in all: 500MB, 2GiB")
-	flags.Float64Var(&f.o.Rate, "rate", 0, "documents a second at most; 0 no limit")
+	flags.Float64Var(&f.o.Rate, "rate", 0, "documents a second at most; 0 the usual rate, below 0 no limit")
 	flags.BoolVar(&f.o.Resume, "resume", false, "go on where the last census there stopped")
 	flags.StringVar(&f.o.Component, "component", "", "path of a component that the project defines, in place of the app itself")
 	flags.StringArrayVar(&f.o.Tables, "table", nil, "table to count; again for more (default: all of the target)")
@@ -70,10 +70,12 @@ func (f *censusFlagSet) check() error {
 	switch {
 	case f.snapshot != "" && f.env != "":
 		return usage(errors.New("--env and --snapshot both say where to count: give one"))
-	case f.snapshot != "" && (f.o.Resume || f.o.Sample > 0 || f.o.Budget.Documents > 0 || f.bytes != "" || f.o.Rate > 0 || len(f.o.Tables) > 0 || f.reveal):
+	case f.snapshot != "" && (f.o.Resume || f.o.Sample > 0 || f.o.Budget.Documents > 0 || f.bytes != "" || f.o.Rate != 0 || len(f.o.Tables) > 0 || f.reveal):
 		return usage(errors.New("--snapshot takes --component, --offenders and --json only: an export is read as a whole"))
-	case f.o.Sample < 0 || f.o.Budget.Documents < 0 || f.o.Rate < 0 || math.IsNaN(f.o.Rate):
-		return usage(errors.New("--sample, --budget-documents and --rate count from 0 on"))
+	case f.o.Sample < 0 || f.o.Budget.Documents < 0:
+		return usage(errors.New("--sample and --budget-documents count from 0 on"))
+	case math.IsNaN(f.o.Rate) || math.IsInf(f.o.Rate, 0):
+		return usage(hint(errors.New("--rate is a number of documents a second"), "below 0 is no limit"))
 	case f.o.Resume && f.o.Sample > 0:
 		return usage(hint(errors.New("--resume goes on with a census of every document, --sample takes another"), "leave one of them out"))
 	}
@@ -139,11 +141,15 @@ func (c *cli) census(f censusFlagSet) error {
 		}
 		return cause
 	}
-	var proof *plan.Certificate
+	var (
+		proof *plan.Certificate
+		fresh time.Duration
+	)
 	if s := fl.Snapshot(); envIndex(s, e.Name) >= 0 {
-		proof = newest(s.Envs[envIndex(s, e.Name)].Certificate, out.Census)
+		e := &s.Envs[envIndex(s, e.Name)]
+		proof, fresh = newest(e.Certificate, out.Census), e.FreshFor
 	}
-	return c.told(out.Census, proof, e.Name, f)
+	return c.told(out.Census, proof, fresh, e.Name, f)
 }
 
 // newest is the certificate that a census gave; nil it gave none.
@@ -170,7 +176,7 @@ func (c *cli) progress(r *fleet.CensusRun) {
 	} else {
 		line += " documents read"
 	}
-	line += after(" in ", r.Table) + ", " + count(r.Found) + " do not fit so far"
+	line += after(" in ", r.Table) + ", " + count(r.Found) + " " + notFit(r.Found) + " so far"
 	if r.ETA > 0 {
 		line += ", about " + span(r.ETA) + " left"
 	}
@@ -184,9 +190,9 @@ type censusAnswer struct {
 	Certificate *plan.Certificate `json:"certificate,omitempty"` // that it gave
 }
 
-// told writes the census, the offenders and the certificate, and gives the exit
-// code.
-func (c *cli) told(found *plan.Census, proof *plan.Certificate, of string, f censusFlagSet) error {
+// told writes the census, the offenders and the certificate, which is fresh for
+// so long, and gives the exit code.
+func (c *cli) told(found *plan.Census, proof *plan.Certificate, fresh time.Duration, of string, f censusFlagSet) error {
 	switch {
 	case f.offenders == "-":
 		if err := census.WriteOffenders(c.out, found); err != nil {
@@ -199,7 +205,7 @@ func (c *cli) told(found *plan.Census, proof *plan.Certificate, of string, f cen
 	default:
 		c.sayFound(found, of)
 		if proof != nil {
-			c.say("certificate: %s, schema %s, fresh until %s", cmp.Or(proof.Deployment, of), shortHash(proof.Schema), untilWord(time.Now(), proof.Ended.Add(plan.CertifiedFor)))
+			c.say("certificate: %s, schema %s, fresh until %s", cmp.Or(proof.Deployment, of), shortHash(proof.Schema), untilWord(time.Now(), freshUntil(proof, fresh)))
 		}
 	}
 	if f.offenders != "" && f.offenders != "-" {

@@ -35,7 +35,7 @@ func (c *cli) censusOfSnapshot(f censusFlagSet) error {
 	found, err := census.Snapshot(ctx, archive, census.Options{Target: p.Schema, Component: f.o.Component, Progress: func(p census.Progress) {
 		if now := time.Now(); now.Sub(last) >= tellEvery {
 			last = now
-			fmt.Fprintf(c.err, "strait: %s read (%s), %s do not fit so far, about %s left\n", documents(p.Read), percent(p.Bytes, p.Size), count(p.Found), span(p.ETA))
+			fmt.Fprintf(c.err, "strait: %s read (%s), %s %s so far, about %s left\n", documents(p.Read), percent(p.Bytes, p.Size), count(p.Found), notFit(p.Found), span(p.ETA))
 		}
 	}})
 	if err != nil {
@@ -44,7 +44,7 @@ func (c *cli) censusOfSnapshot(f censusFlagSet) error {
 		}
 		return err
 	}
-	return c.told(found, nil, f.snapshot, f)
+	return c.told(found, nil, 0, f.snapshot, f)
 }
 
 // sayFound writes a census for people; of is where it was taken.
@@ -57,11 +57,11 @@ func (c *cli) sayFound(found *plan.Census, of string) {
 		c.say("sampled: none of %s in %s misfits, so at most %s of %s do, with 95 %%", documents(found.Read), of, count(mostOf(found)), count(documentsOf(found)))
 		return
 	case found.Full:
-		c.say("%s of %s in %s do not fit the target", documents(found.Offenders), count(documentsOf(found)), of)
+		c.say("%s of %s in %s %s the target", documents(found.Offenders), count(documentsOf(found)), of, notFit(found.Offenders))
 	case found.Stopped == "":
-		c.say("sampled: %s of %s in %s do not fit the target, so at most %s of %s do, with 95 %%", documents(found.Offenders), count(found.Read), of, count(mostOf(found)), count(documentsOf(found)))
+		c.say("sampled: %s of %s in %s %s the target, so at most %s of %s do, with 95 %%", documents(found.Offenders), count(found.Read), of, notFit(found.Offenders), count(mostOf(found)), count(documentsOf(found)))
 	default:
-		c.say("%s of %s read so far in %s do not fit the target", documents(found.Offenders), count(found.Read), of)
+		c.say("%s of %s read so far in %s %s the target", documents(found.Offenders), count(found.Read), of, notFit(found.Offenders))
 	}
 	rows := [][]string{}
 	for _, g := range found.Groups {

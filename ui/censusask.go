@@ -252,7 +252,7 @@ func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 	add("writes", "nothing")
 	switch {
 	case o.Resume && e.Census != nil:
-		add("so far", fmt.Sprintf("%s read, %s do not fit", documents(e.Census.Read), count(e.Census.Offenders)))
+		add("so far", fmt.Sprintf("%s read, %s %s", documents(e.Census.Read), count(e.Census.Offenders), notFit(e.Census.Offenders)))
 	}
 	if o.Sample > 0 {
 		add("sample", count(o.Sample)+" documents a table, spread over it")
@@ -386,7 +386,7 @@ func censusFlags(o *fleet.CensusOptions) (flags []string) {
 	number("--sample", o.Sample)
 	number("--budget-documents", o.Budget.Documents)
 	number("--budget-bytes", o.Budget.Bytes)
-	if o.Rate > 0 {
+	if o.Rate != 0 {
 		flags = append(flags, "--rate", strconv.FormatFloat(o.Rate, 'f', -1, 64))
 	}
 	if o.Resume {

@@ -43,9 +43,9 @@ func mostOf(c *plan.Census) (n int64) {
 	return max(n, c.Offenders)
 }
 
-// freshUntil is when a certificate stops to be fresh.
-func freshUntil(e *fleet.EnvSnapshot) time.Time {
-	return e.Certificate.Ended.Add(cmp.Or(e.FreshFor, plan.CertifiedFor))
+// freshUntil is when a certificate that holds for so long stops to be fresh.
+func freshUntil(c *plan.Certificate, fresh time.Duration) time.Time {
+	return c.Ended.Add(cmp.Or(fresh, plan.CertifiedFor))
 }
 
 // untilWord is a moment to come: the time, and the day where that is another.
@@ -92,7 +92,7 @@ func (m Root) countedWord(e *fleet.EnvSnapshot) (sign, text string, k ink) {
 	case c == nil:
 		return l.g.todo, "nothing is counted in " + e.Name + " yet", l.dim
 	case c.Stopped != "":
-		return l.g.blocked, fmt.Sprintf("%s of %s read so far do not fit the target", count(c.Offenders), count(c.Read)), l.warn
+		return l.g.blocked, fmt.Sprintf("%s of %s read so far %s the target", count(c.Offenders), count(c.Read), notFit(c.Offenders)), l.warn
 	case c.Full && c.Offenders == 0 && cert != nil && !cert.Revoked.IsZero():
 		return l.g.blocked, "all " + documents(documentsOf(c)) + " fitted the target; the certificate was revoked", l.warn
 	case c.Full && c.Offenders == 0 && cert != nil:
@@ -100,11 +100,11 @@ func (m Root) countedWord(e *fleet.EnvSnapshot) (sign, text string, k ink) {
 	case c.Full && c.Offenders == 0:
 		return l.g.done, "all " + documents(documentsOf(c)) + " fit the target", l.ok
 	case c.Full:
-		return l.g.blocked, documents(c.Offenders) + " of " + count(documentsOf(c)) + " do not fit the target", l.warn
+		return l.g.blocked, documents(c.Offenders) + " of " + count(documentsOf(c)) + " " + notFit(c.Offenders) + " the target", l.warn
 	case c.Offenders == 0:
 		return l.g.todo, fmt.Sprintf("sampled: at most %s of %s misfit, 95 %%", count(mostOf(c)), count(documentsOf(c))), l.text
 	}
-	return l.g.blocked, fmt.Sprintf("%s of %s sampled do not fit; at most %s of %s, 95 %%", count(c.Offenders), count(c.Read), count(mostOf(c)), count(documentsOf(c))), l.warn
+	return l.g.blocked, fmt.Sprintf("%s of %s sampled %s; at most %s of %s, 95 %%", count(c.Offenders), count(c.Read), notFit(c.Offenders), count(mostOf(c)), count(documentsOf(c))), l.warn
 }
 
 // drawCensusFacts is what to know of a census besides its result.
@@ -150,10 +150,10 @@ func (m Root) certificateWord(e *fleet.EnvSnapshot) (sign, text string, k ink, a
 	if len(c.Proved) > 0 {
 		what += ", " + plural(int64(len(c.Proved)), "table") + " proved without reading"
 	}
-	if until := freshUntil(e); m.now.After(until) {
+	if until := freshUntil(e.Certificate, e.FreshFor); m.now.After(until) {
 		return l.g.blocked, what + "; no longer fresh since " + momentWord(m.now, until) + ": v counts again", l.warn, time.Time{}
 	}
-	return l.g.done, what + "; fresh until " + untilWord(m.now, freshUntil(e)), l.ok, time.Time{}
+	return l.g.done, what + "; fresh until " + untilWord(m.now, freshUntil(e.Certificate, e.FreshFor)), l.ok, time.Time{}
 }
 
 // writersWord says how the watch for writers of the old shape stands; "" when
@@ -216,10 +216,10 @@ func (m Root) drawStanding(p *pen, f focus) {
 	switch sign, text, k := m.countedWord(f.env); {
 	case c != nil && !c.Revoked.IsZero():
 		m.standingLine(p, l.bad, l.g.failed, "certificate revoked "+momentWord(m.now, c.Revoked))
-	case c != nil && m.now.After(freshUntil(e)):
-		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(e)))
+	case c != nil && m.now.After(freshUntil(e.Certificate, e.FreshFor)):
+		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(e.Certificate, e.FreshFor)))
 	case c != nil:
-		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(e)))
+		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(e.Certificate, e.FreshFor)))
 	case f.env.Census != nil && !f.env.Census.Full:
 		m.standingLine(p, k, sign, text)
 	}
@@ -243,7 +243,7 @@ func (m Root) drawCounting(p *pen, e *fleet.EnvSnapshot) {
 	if c.Total > 0 {
 		m.bar(p, l.run, c.Read, c.Total, percent(c.Read, c.Total))
 	}
-	sep, noun, misfit := "  "+l.g.dot+"  ", " documents read", " do not fit"
+	sep, noun, misfit := "  "+l.g.dot+"  ", " documents read", " "+notFit(c.Found)
 	if p.w < 80 {
 		sep, noun, misfit = " "+l.g.dot+" ", " read", " misfit"
 	}

@@ -45,6 +45,7 @@ type cli struct {
 // Main runs one command line and returns the exit code. demo holds the demo
 // project.
 func Main(args []string, demo fs.FS) (code int) {
+	fleet.Tool = release()
 	out := &output{w: os.Stdout}
 	c := &cli{out: out, err: os.Stderr, demo: demo}
 	bug := &crash{}

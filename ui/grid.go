@@ -485,12 +485,12 @@ func (m Root) censusShort(e *fleet.EnvSnapshot, enforced bool) (string, ink) {
 	case !c.Full && c.Stopped == "":
 		return "sampled: at most " + count(mostOf(c)) + " misfit", l.dim
 	case c.Stopped != "":
-		return "stopped at " + count(c.Read) + ", " + count(c.Offenders) + " do not fit", l.warn
+		return "stopped at " + count(c.Read) + ", " + count(c.Offenders) + " " + notFit(c.Offenders), l.warn
 	case c.Offenders == 0 && c.Full && !c.Stale:
 		return "all fit, " + age(m.now, c.At), l.ok
 	case c.Stale:
 		return count(c.Offenders) + " did not fit, stale", l.dim
 	default:
-		return count(c.Offenders) + " do not fit, " + age(m.now, c.At), l.warn
+		return count(c.Offenders) + " " + notFit(c.Offenders) + ", " + age(m.now, c.At), l.warn
 	}
 }

@@ -168,7 +168,7 @@ func (d *deed) figures() string {
 		s = " after " + span(took)
 	}
 	if d.offenders != nil {
-		s += ", " + count(*d.offenders) + " do not fit"
+		s += ", " + count(*d.offenders) + " " + notFit(*d.offenders)
 	}
 	if d.processed > 0 {
 		s += ", " + documents(d.processed)

@@ -1,6 +1,9 @@
 package ui
 
 import (
+	"bytes"
+	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -385,9 +388,36 @@ func TestSizesOnTheCommandLine(t *testing.T) {
 			t.Errorf("%q was taken", text)
 		}
 	}
-	for _, f := range []censusFlagSet{{env: "a", snapshot: "b"}, {snapshot: "b", reveal: true}, {o: fleet.CensusOptions{Resume: true, Sample: 3}}, {o: fleet.CensusOptions{Rate: -1}}} {
+	for _, f := range []censusFlagSet{{env: "a", snapshot: "b"}, {snapshot: "b", reveal: true}, {o: fleet.CensusOptions{Resume: true, Sample: 3}}, {o: fleet.CensusOptions{Rate: math.NaN()}}, {snapshot: "b", o: fleet.CensusOptions{Rate: -1}}} {
 		if err := f.check(); exitCode(err) != exitUsage {
 			t.Errorf("%+v: %v", f, err)
 		}
+	}
+	unbounded := censusFlagSet{env: "a", o: fleet.CensusOptions{Rate: -1}} // Fleet's word for no limit
+	if err := unbounded.check(); err != nil {
+		t.Errorf("no limit of the rate: %v", err)
+	}
+}
+
+// What a census says on the command line: how long its certificate holds here,
+// and one document in the singular.
+func TestWhatACensusSays(t *testing.T) {
+	var out bytes.Buffer
+	c := &cli{out: &out, err: io.Discard}
+	found := &plan.Census{Full: true, Counts: map[string]plan.TableCount{"users": {Documents: 7, Read: 7}}}
+	proof := &plan.Certificate{Deployment: "otter", Ended: time.Now()}
+	if err := c.told(found, proof, time.Minute, "prod", censusFlagSet{env: "prod"}); err != nil {
+		t.Fatal(err)
+	}
+	if until := "fresh until " + untilWord(time.Now(), proof.Ended.Add(time.Minute)); !strings.Contains(out.String(), until) {
+		t.Errorf("no %q in %s", until, out.String())
+	}
+	out.Reset()
+	found.Offenders = 1
+	if err := c.told(found, nil, 0, "prod", censusFlagSet{env: "prod"}); exitCode(err) != exitError || !strings.Contains(out.String(), "1 document of 7 in prod does not fit the target") {
+		t.Errorf("%v: %s", err, out.String())
+	}
+	if text := censusWords(&plan.Census{Offenders: 1, Read: 13_256}); text != "1 document of 13,256 does not fit the target" {
+		t.Error(text)
 	}
 }

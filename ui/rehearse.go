@@ -249,11 +249,7 @@ func censusWords(n *plan.Census) string {
 	if n.Offenders == 0 {
 		return "all " + documents(n.Read) + " fit the target"
 	}
-	verb := " do"
-	if n.Offenders == 1 {
-		verb = " does"
-	}
-	return documents(n.Offenders) + " of " + count(n.Read) + verb + " not fit the target"
+	return documents(n.Offenders) + " of " + count(n.Read) + " " + notFit(n.Offenders) + " the target"
 }
 
 // outcomeWord is what a rehearsed migration did besides changing documents.

@@ -79,7 +79,7 @@ func (t *teller) tell(ev fleet.Event) {
 	case "log":
 		t.say("  %s %s: %s", ev.At.Format("15:04:05"), strings.ToLower(ev.Log.Level), ev.Log.Text)
 	case "progress":
-		t.say("  %s of %s read, %s do not fit so far", count(ev.Census.Read), count(ev.Census.Total), count(ev.Census.Found))
+		t.say("  %s of %s read, %s %s so far", count(ev.Census.Read), count(ev.Census.Total), count(ev.Census.Found), notFit(ev.Census.Found))
 	}
 }
 

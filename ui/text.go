@@ -185,6 +185,14 @@ func documents(n int64) string {
 	return plural(n, "document")
 }
 
+// notFit is the verb of so many documents that misfit.
+func notFit(n int64) string {
+	if n == 1 {
+		return "does not fit"
+	}
+	return "do not fit"
+}
+
 // plural counts a noun; many is its plural where an s does not make it.
 func plural(n int64, noun string, many ...string) string {
 	switch {

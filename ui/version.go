@@ -5,8 +5,13 @@ import (
 	"runtime/debug"
 )
 
-// version is what the build knows of itself: module version or revision.
+// version is what the build knows of itself, and what it was built with.
 func version() string {
+	return release() + ", " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+}
+
+// release is the module's version or the revision: "strait v1.2.0 (5eb95bdb2)".
+func release() string {
 	v := "strait (built from source)"
 	if info, ok := debug.ReadBuildInfo(); ok {
 		if info.Main.Version != "" && info.Main.Version != "(devel)" {
@@ -25,5 +30,5 @@ func version() string {
 			v += " (" + rev + dirty + ")"
 		}
 	}
-	return v + ", " + runtime.Version() + " " + runtime.GOOS + "/" + runtime.GOARCH
+	return v
 }

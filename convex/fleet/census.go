@@ -306,17 +306,17 @@ func censusText(c *plan.Census) string {
 	var text string
 	switch {
 	case c.Stopped != "":
-		text = fmt.Sprintf("%s: stopped, %s: %s read so far, %s of them do not fit; it can go on there", where, c.Stopped, thousands(c.Read), thousands(c.Offenders))
+		text = fmt.Sprintf("%s: stopped, %s: %s read so far, %s; it can go on there", where, c.Stopped, thousands(c.Read), misfitting(c.Offenders))
 	case c.Full && c.Offenders == 0 && len(c.Counts) > 0 && c.Read == 0:
 		text = where + ": every document fits the target; none had to be read"
 	case c.Full && c.Offenders == 0:
 		text = where + ": every document fits the target"
 	case c.Full:
-		text = fmt.Sprintf("%s: %s documents do not fit the target", where, thousands(c.Offenders))
+		text = fmt.Sprintf("%s: %s the target", where, misfitting(c.Offenders))
 	case c.Offenders == 0:
 		text = fmt.Sprintf("%s: none of %s that were read misfits; not all were read, so it proves nothing", where, thousands(c.Read))
 	default:
-		text = fmt.Sprintf("%s: %s of %s that were read do not fit the target; not all were read", where, thousands(c.Offenders), thousands(c.Read))
+		text = fmt.Sprintf("%s: of %s that were read, %s the target; not all were read", where, thousands(c.Read), misfitting(c.Offenders))
 	}
 	var failed []string
 	for table, k := range c.Counts {
@@ -331,6 +331,14 @@ func censusText(c *plan.Census) string {
 		text += "; documents were written meanwhile"
 	}
 	return text
+}
+
+// misfitting says that so many documents do not fit.
+func misfitting(n int64) string {
+	if n == 1 {
+		return "1 document does not fit"
+	}
+	return thousands(n) + " documents do not fit"
 }
 
 // writeWatch notices writes to the tables of a census, during it and after,

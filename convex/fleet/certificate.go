@@ -65,7 +65,7 @@ func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record []entry)
 	e := a.e
 	if old := e.certificate; c.Offenders > 0 && old != nil && old.Revoked.IsZero() && old.Schema == c.Schema {
 		revoked := *old
-		revoked.Revoked, revoked.Why = c.At, "a census found "+thousands(c.Offenders)+" documents that do not fit"
+		revoked.Revoked, revoked.Why = c.At, "a census found that "+misfitting(c.Offenders)
 		e.certificate = &revoked
 		e.f.say("warn", e.cfg.Name, "the certificate is revoked: "+revoked.Why)
 		return []entry{e.certified("revoked", &revoked)}
@@ -110,7 +110,8 @@ func (a *action) certificate(c *plan.Census, began censusBegin) *plan.Certificat
 	return out
 }
 
-// Tool is what certificates name as their maker: "strait 1.2.0".
+// Tool is what certificates name as their maker: "strait 1.2.0". A program sets
+// it before it opens a fleet.
 var Tool = "strait"
 
 // pushSeen revokes what was certified before a push: code that writes the old
