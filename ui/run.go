@@ -286,8 +286,10 @@ func fateOf(e project.Env, m project.Migration, a plan.Action) string {
 	switch {
 	case e.Embedded():
 		return "an embedded environment ends with strait, so nothing is left of it"
-	case a == plan.ActCensus || a == plan.ActDryRun || a == plan.ActBackup:
+	case a == plan.ActCensus || a == plan.ActDryRun:
 		return "nothing was written"
+	case a == plan.ActBackup:
+		return "nothing of it is kept, and the export that it had asked for is canceled there, if the key may do that"
 	case a == plan.ActCancel:
 		return "the cancel may have arrived: " + status
 	case a == plan.ActWiden || a == plan.ActNarrow:

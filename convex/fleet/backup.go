@@ -210,11 +210,15 @@ func (a *action) exported() (*wire.Export, error) {
 	if err != nil {
 		return nil, fmt.Errorf("read the newest export: %w", err)
 	}
+	defer a.f.change(func() { a.e.exporting = false })
+	mine := false
 	if old == nil || !old.Running() {
+		a.f.change(func() { a.e.exporting = true })
 		err = a.client.RequestExport(a.ctx, wire.ExportOptions{})
 		var told *wire.HTTPError
 		switch {
 		case err == nil || mayHaveRun(err): // whether it was asked for shows in what follows
+			mine = err == nil || a.ctx.Err() != nil
 		case errors.As(err, &told) && told.Code == "ExportInProgress":
 			old = nil // somebody was quicker: theirs is the newest
 		default:
@@ -225,10 +229,37 @@ func (a *action) exported() (*wire.Export, error) {
 		a.f.change(func() { a.f.say("info", a.c.Env, "an export is under way there already: the backup takes that one") })
 	}
 	done, failed := a.followExport(old)
+	if failed != nil && mine && a.ctx.Err() != nil {
+		a.withdrawExport(old)
+	}
 	if failed != nil && err != nil && a.ctx.Err() == nil {
 		return nil, fmt.Errorf("ask for an export: %w", err)
 	}
 	return done, failed
+}
+
+// withdrawTime bounds the calls that cancel an export; quitting waits for them.
+const withdrawTime = 5 * time.Second
+
+// withdrawExport cancels the export that this backup asked for, which is the one
+// that runs, if it is not the old one. The action's own context is over.
+func (a *action) withdrawExport(old *wire.Export) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(a.ctx), withdrawTime)
+	defer cancel()
+	x, err := a.client.LatestExport(ctx)
+	if err == nil && (x == nil || !x.Running() || old != nil && x.ID == old.ID) {
+		return // it has ended, or never shows
+	}
+	if err == nil {
+		err = a.client.CancelExport(ctx, x.ID)
+	}
+	a.f.change(func() {
+		if err != nil {
+			a.f.say("warn", a.c.Env, "the export that the backup asked for goes on in the deployment; it could not be canceled: "+firstLine(err.Error()))
+			return
+		}
+		a.f.say("info", a.c.Env, "the export that the backup asked for was canceled in the deployment")
+	})
 }
 
 // exportBegins is how long an export that was asked for may take to show.

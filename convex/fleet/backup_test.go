@@ -5,12 +5,15 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"strait/convex/project"
@@ -246,5 +249,86 @@ func TestBackupIsStopped(t *testing.T) {
 	}
 	if left := backups(t, c.root); len(left) != 0 || f.Now().Envs[0].Backup != nil {
 		t.Errorf("left: %v", left)
+	}
+}
+
+// A backup that is stopped, or left, before its export is complete cancels the
+// export, if it asked for it: nobody else would.
+func TestAStoppedBackupCancelsItsExport(t *testing.T) {
+	c := newCloud(t)
+	leave := map[string]func(*testing.T, *Fleet){
+		"stopped": func(t *testing.T, f *Fleet) {
+			if err := f.Do(t.Context(), Command{Action: plan.ActCancel, Env: "cloud"}); err != nil {
+				t.Fatal(err)
+			}
+			if err := f.wait(within(t), func() bool { return f.envs[0].backing == nil }); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"left": func(t *testing.T, f *Fleet) { f.Close() },
+	}
+	for how, leave := range leave {
+		for _, others := range []bool{false, true} {
+			t.Run(fmt.Sprintf("%s, another's %t", how, others), func(t *testing.T) {
+				var (
+					mu       sync.Mutex
+					asked    = others
+					canceled []string
+				)
+				f := c.openThrough(func(r *http.Request) (*http.Response, error) {
+					answer := func(body string) (*http.Response, error) {
+						return &http.Response{StatusCode: 200, Header: http.Header{"Content-Type": {"application/json"}}, Body: io.NopCloser(strings.NewReader(body)), Request: r}, nil
+					}
+					var body []byte
+					if r.Body != nil && r.URL.Path == "/api/query" {
+						body, _ = io.ReadAll(r.Body)
+						r.Body = io.NopCloser(bytes.NewReader(body))
+					}
+					mu.Lock()
+					defer mu.Unlock()
+					switch id, cancel := strings.CutPrefix(r.URL.Path, "/api/export/cancel/"); {
+					case r.URL.Path == "/api/export/request/zip":
+						asked = true
+						return answer("")
+					case cancel:
+						canceled = append(canceled, id)
+						return answer("")
+					case asked && bytes.Contains(body, []byte("exports:getLatest")):
+						return answer(`{"status":"success","value":{"_id":"slow","state":"in_progress"},"logLines":[]}`)
+					}
+					return http.DefaultTransport.RoundTrip(r)
+				})
+				ready(t, f, "cloud")
+				if err := f.Do(t.Context(), Command{Action: plan.ActBackup, Env: "cloud"}); err != nil {
+					t.Fatal(err)
+				}
+				begun := func() bool {
+					mu.Lock()
+					defer mu.Unlock()
+					return f.envs[0].exporting && asked
+				}
+				if others {
+					begun = func() bool {
+						return slices.ContainsFunc(f.messages, func(m Message) bool { return strings.Contains(m.Text, "under way there already") })
+					}
+				}
+				if err := f.wait(within(t), begun); err != nil {
+					t.Fatal(err)
+				}
+				leave(t, f)
+				mu.Lock()
+				defer mu.Unlock()
+				want := []string{"slow"}
+				if others {
+					want = nil
+				}
+				if !slices.Equal(canceled, want) {
+					t.Errorf("canceled %v, want %v", canceled, want)
+				}
+				if left := backups(t, c.root); len(left) != 0 {
+					t.Errorf("left: %v", left)
+				}
+			})
+		}
 	}
 }

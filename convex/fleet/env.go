@@ -95,6 +95,7 @@ type env struct {
 	backup        *plan.Backup // the newest verified one
 	backing       *BackupRun   // while one is taken; never changed in place
 	stopBackup    context.CancelFunc
+	exporting     bool   // a backup asked for an export, which it cancels when it is stopped
 	guard         *guard // of the watch for old-shape writers; nil it never began
 }
 
@@ -204,7 +205,7 @@ func (e *env) once(ctx context.Context) error {
 }
 
 // grace is how long the end of an environment waits for the answers of calls
-// that are on their way.
+// that are on their way, and for an export to be canceled.
 const grace = 20 * time.Second
 
 // landed waits for the calls in flight, so that quitting does not leave it
@@ -214,9 +215,9 @@ func (e *env) landed() {
 	for {
 		tick := e.f.changed.next()
 		e.f.mu.Lock()
-		n := e.inFlight
+		over := e.inFlight == 0 && !e.exporting
 		e.f.mu.Unlock()
-		if n == 0 {
+		if over {
 			return
 		}
 		select {

@@ -55,6 +55,18 @@ func (c *Client) RequestExport(ctx context.Context, o ExportOptions) error {
 	return err
 }
 
+// CancelExport ends an export that is not complete yet, POST
+// /api/export/cancel/ID; id is an Export's. It is sent once.
+func (c *Client) CancelExport(ctx context.Context, id string) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience.function)
+	defer cancel()
+	r, err := c.send(ctx, http.MethodPost, "/api/export/cancel/"+url.PathEscape(id), nil)
+	if err == nil && r.html() {
+		err = c.notConvex("POST /api/export/cancel", r)
+	}
+	return err
+}
+
 // LatestExport is the newest export; nil when there never was one.
 func (c *Client) LatestExport(ctx context.Context) (*Export, error) {
 	r, err := c.system(ctx, Call{Path: exportPath})

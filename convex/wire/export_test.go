@@ -34,6 +34,26 @@ func TestRequestExport(t *testing.T) {
 	}
 }
 
+func TestCancelExport(t *testing.T) {
+	c := serve(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.Method != "POST" || r.URL.EscapedPath() != "/api/export/cancel/a%2Fb" || r.Header.Get("Authorization") != "Convex "+testKey {
+			t.Errorf("%s %s %v", r.Method, r.URL, r.Header)
+		}
+	})
+	if err := c.CancelExport(t.Context(), "a/b"); err != nil {
+		t.Error(err)
+	}
+	c = serve(t, answerWith(404, "application/json", `{"code":"ExportNotFound","message":"gone"}`))
+	var refused *HTTPError
+	if err := c.CancelExport(t.Context(), "e"); !errors.As(err, &refused) || refused.Code != "ExportNotFound" {
+		t.Errorf("of none: %v", err)
+	}
+	c = serve(t, answerWith(200, "text/html", "<html>Sign in</html>"))
+	if err := c.CancelExport(t.Context(), "e"); err == nil || !strings.Contains(err.Error(), "web page") {
+		t.Errorf("a web page: %v", err)
+	}
+}
+
 func TestReadExport(t *testing.T) {
 	c := New(Options{URL: "http://x.test"})
 	v, err := value.Decode([]byte(`{"_id":"e","state":"completed","start_ts":{"$integer":"AAAAAAAAAAE="},"complete_ts":{"$integer":"AQAAAAAAAAE="},"expiration_ts":{"$integer":"AAAAAAAAAAI="},"size":{"$integer":"BQAAAAAAAAA="},"progress_message":"a\u001b[31mb"}`))
