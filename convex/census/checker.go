@@ -125,14 +125,25 @@ func skipSystem(root bool) string {
 
 func (c *compiler) fitObject(v *schema.Validator, root bool) string {
 	var b strings.Builder
-	b.WriteString("if(!isObject(x))return false;let n=0,a;")
-	for _, f := range v.Fields {
-		absent := ""
-		if !f.Optional {
-			absent = "else return false;"
-		}
-		fmt.Fprintf(&b, "a=%s;if(a!==undefined){if(!(%s))return false;n++}%s", field(f.Name, root), c.fit(f.Type, "a", false), absent)
+	if !root { // a document is one; what stands for a value has a field that no object has
+		b.WriteString("if(typeof x!==\"object\"||x===null||Array.isArray(x))return false;")
 	}
+	required := 0
+	b.WriteString("let n=0,a;")
+	for _, f := range v.Fields {
+		test := "if(a!==undefined){if(!(%s))return false;n++}"
+		if !f.Optional {
+			test = "if(a===undefined||!(%s))return false;"
+			required++
+		}
+		fmt.Fprintf(&b, "a=%s;"+test, field(f.Name, root), c.fit(f.Type, "a", false))
+	}
+	if !root {
+		fmt.Fprintf(&b, "return Object.keys(x).length===n+%d", required)
+		return b.String()
+	}
+	// _id and _creationTime are there, and as a rule nothing else of that kind.
+	fmt.Fprintf(&b, "n+=%d;if(x._id!==undefined&&x._creationTime!==undefined&&Object.keys(x).length===n+2)return true;", required)
 	b.WriteString("for(const k in x){" + skipSystem(root) + "n--}return n===0")
 	return b.String()
 }

@@ -68,11 +68,7 @@ const add = (path, reason) => {
   if (path !== "" && path[0] !== "[" && path[0] !== "{" && path[0] !== ".") path = "." + path;
   hit.add(reason + " " + path);
 };
-const take = (d, weight, args) => {
-  found.read++;
-  found.bytes += weight;
-  if (weight > found.largest) found.largest = weight;
-  if (fit(d)) return;
+const misfit = (d, args) => {
   found.bad++;
   violations = 0;
   hit = new Set();
@@ -97,6 +93,54 @@ const take = (d, weight, args) => {
   found.samples.push(sample);
 };
 
+// What the transaction has read by the deployment's own meter, which older
+// deployments do not have.
+const meter = async () => {
+  try {
+    const { documentsRead, bytesRead } = await ask("1.0/getTransactionMetrics", {});
+    return { documents: documentsRead.used, bytes: bytesRead.used };
+  } catch {
+    return { documents: 0, bytes: 0 };
+  }
+};
+
+// Checks the documents of a page, of which weights has those that were weighed
+// already. The meter says what they weigh together; of many, one in sixteen is
+// weighed for its size, and every one where the meter counts others than these,
+// or where the rest is so heavy that one of them must be large.
+const take = async (docs, weights, args, isNew) => {
+  const metered = await meter();
+  const total = metered.documents === docs.length ? metered.bytes : -1;
+  const isOld = [];
+  let sum = 0;
+  let n = 0;
+  const put = (i) => {
+    if (weights[i] === undefined) weights[i] = weigh(docs[i]);
+    n++;
+    sum += weights[i];
+    if (isOld[i]) return;
+    found.weighed++;
+    if (weights[i] > found.largest) found.largest = weights[i];
+  };
+  const all = total < 0 || docs.length < 256 || weights.length > 0;
+  for (let i = 0; i < docs.length; i++) {
+    const d = docs[i];
+    if (isNew !== undefined && !isNew(d)) isOld[i] = true;
+    else {
+      found.read++;
+      if (!fit(d)) misfit(d, args);
+    }
+    if (all || i % 16 === 0 || isOld[i]) put(i);
+  }
+  if (n < docs.length && (total - sum) * n > 1.25 * sum * (docs.length - n)) {
+    for (let i = 0; i < docs.length; i++) if (i % 16 !== 0 && !isOld[i]) put(i);
+  }
+  found.bytes = total < 0 ? sum : total;
+  for (const i in isOld) found.bytes -= weights[i];
+  found.walked = Math.max(docs.length, metered.documents);
+  found.weight = Math.max(sum, metered.bytes);
+};
+
 // Ways to read: whole tables of the root by pages, those of components, where
 // there are none, by creation time, and samples by id.
 const readPage = async (args) => {
@@ -104,30 +148,27 @@ const readPage = async (args) => {
   const p = await ask("1.0/queryPage", {
     query, cursor: args.cursor, pageSize: args.n, ...(args.bytes ? { maximumBytesRead: args.bytes } : {}),
   });
-  found.walked = p.page.length;
-  for (const d of p.page) {
-    const weight = weigh(d);
-    found.weight += weight;
-    take(d, weight, args);
-  }
+  await take(p.page, [], args);
   found.done = p.isDone;
   found.cursor = p.continueCursor;
 };
 const walk = async (index, range, args, isNew) => {
   const query = { source: { type: "IndexRange", indexName: T + "." + index, range, order: "asc" }, operators: [{ limit: args.n }] };
   const { queryId } = call("1.0/queryStream", { query });
-  while (found.walked < args.n && !(args.bytes && found.weight > args.bytes)) {
+  const docs = [];
+  const weights = [];
+  for (let weight = 0; docs.length < args.n && !(args.bytes && weight > args.bytes); ) {
     const { value, done } = await ask("1.0/queryStreamNext", { queryId });
     if (done) {
       found.done = true;
-      return;
+      break;
     }
-    const weight = weigh(value);
-    found.walked++;
-    found.weight += weight;
-    if (isNew(value)) take(value, weight, args);
+    docs.push(value);
+    if (args.bytes) weights.push(weigh(value));
+    if (args.bytes) weight += weights[weights.length - 1];
   }
-  call("1.0/queryCleanup", { queryId });
+  if (!found.done) call("1.0/queryCleanup", { queryId });
+  await take(docs, weights, args, isNew);
 };
 const readByTime = async (args) => {
   const before = new Set(args.seen);
@@ -154,7 +195,7 @@ const read = { page: readPage, time: readByTime, id: readById };
 
 export default query({
   handler: async (_, args) => {
-    found = { walked: 0, weight: 0, read: 0, bad: 0, bytes: 0, largest: 0, done: false, samples: [] };
+    found = { walked: 0, weight: 0, read: 0, bad: 0, bytes: 0, weighed: 0, largest: 0, done: false, samples: [] };
     groups = new Map();
     ids.clear();
     args.full = new Set(args.full);

@@ -24,6 +24,7 @@ const (
 type answer struct {
 	Walked  int            `json:"walked"` // documents read, those seen before as well
 	Weight  int64          `json:"weight"` // bytes of those
+	Weighed int            `json:"weighed"`
 	Read    int            `json:"read"`
 	Bad     int            `json:"bad"`
 	Bytes   int64          `json:"bytes"`
@@ -83,7 +84,7 @@ func decodeAnswer(v value.Value, asked int) (*answer, error) {
 		return nil, errAnswer
 	}
 	ok = a.Read >= 0 && a.Read <= a.Walked && a.Walked <= asked && a.Bad >= 0 && a.Bad <= a.Read &&
-		a.Bytes >= 0 && a.Bytes <= a.Weight && a.Largest >= 0 && a.Largest <= a.Bytes && (a.Bad == 0) == (len(a.Groups) == 0) &&
+		a.Bytes >= 0 && a.Bytes <= a.Weight && a.Largest >= 0 && a.Largest <= a.Bytes && a.Weighed >= 0 && a.Weighed <= a.Read && (a.Bad == 0) == (len(a.Groups) == 0) &&
 		!math.IsNaN(a.Time) && len(a.Samples) <= a.Bad
 	for _, g := range a.Groups {
 		_, known := groupKeyOf("", g.key)
@@ -248,7 +249,7 @@ func (r *run) takeAnswer(t *tableRun, a *answer) error {
 		t.found.group(key, t.table.Name).count += int64(g.count)
 	}
 	t.found.read += int64(a.Read)
-	t.found.weighed += int64(a.Read)
+	t.found.weighed += int64(a.Weighed)
 	t.found.bytes += a.Bytes
 	t.found.offenders += int64(a.Bad)
 	t.found.largest = max(t.found.largest, a.Largest)

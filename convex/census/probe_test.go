@@ -21,7 +21,7 @@ import (
 // Whatever a deployment answers, an answer that is taken makes sense, and
 // takes no more documents than were asked for.
 func FuzzDecodeAnswer(f *testing.F) {
-	f.Add(`{"walked":3,"weight":90,"read":3,"bad":1,"bytes":90,"largest":40,"done":true,"cursor":"c","groups":[["type .a",1]],"samples":[{"at":2,"id":"x","keys":["type .a"],"doc":{"a":1,"_id":"x"}}]}`)
+	f.Add(`{"walked":3,"weight":90,"read":3,"bad":1,"bytes":90,"weighed":3,"largest":40,"done":true,"cursor":"c","groups":[["type .a",1]],"samples":[{"at":2,"id":"x","keys":["type .a"],"doc":{"a":1,"_id":"x"}}]}`)
 	f.Add(`{"walked":0,"weight":0,"read":0,"bad":0,"bytes":0,"largest":0,"done":false,"time":1.5,"seen":["a"],"groups":[],"samples":[]}`)
 	f.Add(`{"groups":[[]],"samples":[{}]}`)
 	f.Add(`{"groups":[["type","x"]]}`)
@@ -99,6 +99,54 @@ func TestBudgetIsNeverPassed(t *testing.T) {
 					t.Error("nothing was read")
 				}
 			})
+		}
+	}
+}
+
+// unmetered is a deployment from before there was a meter of a transaction.
+type unmetered struct{ http.RoundTripper }
+
+func (u unmetered) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.URL.Path == "/api/run_test_function" {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			return nil, err
+		}
+		body = bytes.Replace(body, []byte("1.0/getTransactionMetrics"), []byte("1.0/getSomethingOfLater"), 1)
+		r = r.Clone(r.Context())
+		r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
+	}
+	return u.RoundTripper.RoundTrip(r)
+}
+
+// Of many documents some are weighed, and all together by the deployment's
+// meter; one that is large among small ones is not overlooked. Without a meter
+// all are weighed.
+func TestSizes(t *testing.T) {
+	for _, component := range []string{"", "billing"} {
+		d, c := embedded(t, nil)
+		docs := heavy(1000, 40)
+		insert(t, d, component, "alike", docs)
+		docs[777] = heavy(1, 300<<10)[0]
+		insert(t, d, component, "heavy", docs)
+		target := &schema.Schema{Tables: []*schema.Table{{Name: "alike", Document: heavyTarget.Tables[0].Document}, heavyTarget.Tables[0]}}
+		old := *d.HTTPClient()
+		old.Transport = unmetered{old.Transport}
+		without := wire.New(wire.Options{URL: "http://embedded", AdminKey: d.AdminKey(), HTTP: &old})
+		t.Cleanup(func() { without.Close() })
+		for _, client := range []*wire.Client{c, without} {
+			o := Options{Target: target, Component: component, ComponentID: componentID(t, c, component)}
+			got, err := Deployment(t.Context(), client, o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if problem := equal(t, d, o, got); problem != "" {
+				t.Error(problem)
+			}
+			alike, mixed := got.Counts["alike"].Size, got.Counts["heavy"].Size
+			if mixed.Sampled != 1000 || mixed.Largest < 300<<10 || (client == c) != (alike.Sampled == 63) || client == without && alike.Sampled != 1000 {
+				t.Errorf("%+v, %+v", alike, mixed)
+			}
 		}
 	}
 }
