@@ -13,11 +13,12 @@ const broughtLimit = 10_000
 // bring reads a page of a table's documents and checks them here.
 func (r *run) bring(ctx context.Context, t *tableRun, n int) error {
 	if r.o.Budget.Bytes > 0 { // a page cannot be bounded there
-		n = int(min(int64(n), (r.o.Budget.Bytes-r.bytes)/value.MaxDocumentSize))
+		n = int(min(int64(n), max(1, (r.o.Budget.Bytes-r.bytes)/value.MaxDocumentSize/2)))
 	}
-	page, err := r.client.TableData(ctx, r.o.Component, t.table.Name, "asc", t.at.Cursor, min(n, broughtLimit))
+	n = min(n, broughtLimit)
+	page, err := r.client.TableData(ctx, r.o.Component, t.table.Name, "asc", t.at.Cursor, n)
 	if err != nil {
-		return err
+		return r.failed(err, int64(n), mostRead)
 	}
 	if !page.IsDone && page.Cursor == t.at.Cursor {
 		return errStuck

@@ -43,7 +43,8 @@ type Options struct {
 // 0 no bound. It is never passed. As a document may weigh a megabyte
 // (value.MaxDocumentSize) and its weight is known only when it was read, a
 // table is read on only while that much is left of Bytes. What a page has read
-// that then failed is not told by a deployment, and not counted.
+// that then failed is not told by a deployment: the most that it can have read
+// is counted.
 type Budget struct{ Documents, Bytes int64 }
 
 // Progress of a census.

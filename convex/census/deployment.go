@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"net"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +23,9 @@ import (
 const (
 	firstPage   = 2000 // documents
 	largestPage = 8000
-	growAfter   = 4 // pages that went well
+	growAfter   = 4       // pages that went well
+	smallStake  = 500     // documents of a budget, which one page may have all
+	pageBytes   = 4 << 20 // of a page of the first size, where the budget has bytes
 	pageTries   = 4
 	pageTimeout = 2 * time.Minute
 	retryPause  = 200 * time.Millisecond
@@ -73,7 +76,8 @@ type run struct {
 	bringAll bool   // those of every table that is not begun
 	stopped  string
 
-	read, bytes int64 // by this call
+	read, bytes int64 // by this call, or by its failed pages at most
+	untold      int64 // documents of those that failed pages may have read
 	pages       pacer
 	limit       *rate.Limiter // nil none
 	random      *rand.Rand
@@ -133,23 +137,28 @@ func (r *run) run(ctx context.Context) error {
 // does.
 func (r *run) spent(t *tableRun) string {
 	b := r.o.Budget
+	why := ""
 	switch {
 	case b.Documents > 0 && r.read >= b.Documents:
-		return fmt.Sprintf("its budget of %d documents was read, in table %s", b.Documents, t.table.Name)
+		why = fmt.Sprintf("its budget of %d documents was read, in table %s", b.Documents, t.table.Name)
 	case b.Documents > 0 && r.read+int64(len(t.at.Seen)) >= b.Documents:
-		return fmt.Sprintf("its budget of %d documents leaves none that is new, in table %s", b.Documents, t.table.Name)
+		why = fmt.Sprintf("its budget of %d documents leaves none that is new, in table %s", b.Documents, t.table.Name)
 	case b.Bytes > 0 && b.Bytes-r.bytes < value.MaxDocumentSize*int64(1+len(t.at.Seen)):
-		return fmt.Sprintf("its budget of %d bytes leaves no room for another document, which may have %d, in table %s", b.Bytes, value.MaxDocumentSize, t.table.Name)
+		why = fmt.Sprintf("its budget of %d bytes leaves no room for another document, which may have %d, in table %s", b.Bytes, value.MaxDocumentSize, t.table.Name)
 	}
-	return ""
+	if why != "" && r.untold > 0 {
+		why += fmt.Sprintf("; up to %d documents of it went into pages that failed, of which a deployment does not tell what they have read", r.untold)
+	}
+	return why
 }
 
 // room is how many documents, and until how many bytes, the next page may
-// read: its last document may weigh all that is kept free for it.
+// read: its last document may weigh all that is kept free for it. A large
+// budget is not staked on one page, which may fail.
 func (r *run) room(t *tableRun) (documents int, bytes int64) {
 	n := int64(r.pages.size)
-	if r.o.Budget.Documents > 0 {
-		n = min(n, r.o.Budget.Documents-r.read)
+	if left := r.o.Budget.Documents - r.read; r.o.Budget.Documents > 0 {
+		n = min(n, left, max(smallStake, left/2))
 	}
 	if r.sampled(t) {
 		n = min(n, r.o.Sample-t.found.read)
@@ -158,7 +167,8 @@ func (r *run) room(t *tableRun) (documents int, bytes int64) {
 		n = min(n, int64(r.limit.Burst()))
 	}
 	if r.o.Budget.Bytes > 0 {
-		bytes = max(1, r.o.Budget.Bytes-r.bytes-value.MaxDocumentSize)
+		most := max(pageBytes*int64(r.pages.size)/firstPage, value.MaxDocumentSize)
+		bytes = max(1, min(most, r.o.Budget.Bytes-r.bytes-value.MaxDocumentSize))
 	}
 	return int(max(1, n)), bytes
 }
@@ -252,7 +262,7 @@ func (p *pacer) took(documents int) {
 // page reads one page of a table, a smaller one when the deployment finds it
 // too large. A table that cannot be read on is done, and failed.
 func (r *run) page(ctx context.Context, t *tableRun) error {
-	for try := 1; ; {
+	for try := 1; r.spent(t) == ""; {
 		n, bytes := r.room(t)
 		err := r.attempt(ctx, t, n, bytes)
 		failure := failureOf(err)
@@ -287,6 +297,36 @@ func (r *run) page(ctx context.Context, t *tableRun) error {
 			return nil
 		}
 	}
+	return nil
+}
+
+// failed charges the budget with what a call that failed may have read: so
+// many documents of so many bytes, at most.
+func (r *run) failed(err error, documents, bytes int64) error {
+	if err != nil && mayHaveRead(err) {
+		r.read += documents
+		r.untold += documents
+		r.bytes += min(bytes, documents*value.MaxDocumentSize, mostRead)
+	}
+	return err
+}
+
+// mostRead is the most that one transaction reads: Convex's limit and the
+// document that passed it (convex-wire.md 9.1).
+const mostRead = 16<<20 + value.MaxDocumentSize
+
+// mayHaveRead reports whether a call that failed may have got to the data.
+func mayHaveRead(err error) bool {
+	var function *wire.FunctionError
+	var answer *wire.HTTPError
+	var dial *net.OpError
+	switch {
+	case errors.As(err, &function):
+		return !isLost(function.Message) && !strings.Contains(function.Message, "Requested too many items")
+	case errors.As(err, &answer):
+		return answer.Status >= 500
+	}
+	return !errors.As(err, &dial) || dial.Op != "dial"
 }
 
 // fallBack has a table's documents brought here, from the first one on, where
@@ -316,7 +356,7 @@ func (r *run) fallBack(t *tableRun, err error, f failure) bool {
 }
 
 func (r *run) attempt(ctx context.Context, t *tableRun, n int, bytes int64) error {
-	ctx, cancel := context.WithTimeout(ctx, pageTimeout)
+	ctx, cancel := context.WithTimeout(r.counted(ctx), pageTimeout)
 	defer cancel()
 	if r.bringAll && !t.at.Begun {
 		t.at.Brought = true
@@ -331,6 +371,15 @@ func (r *run) attempt(ctx context.Context, t *tableRun, n int, bytes int64) erro
 		t.at.Start = value.NewID(r.ids.number(t.table.Name), random, 0).String()
 	}
 	return r.probe(ctx, t, n, bytes)
+}
+
+// counted has every attempt of a call made here, where it is charged to the
+// budget.
+func (r *run) counted(ctx context.Context) context.Context {
+	if r.o.Budget == (Budget{}) {
+		return ctx
+	}
+	return wire.Once(ctx)
 }
 
 // number reads the tables' numbers.

@@ -93,13 +93,13 @@ func (r *run) fetch(ctx context.Context, table string, ids []string) (value.Arra
 	if r.o.ComponentID != "" {
 		args = args.With("componentId", r.o.ComponentID)
 	}
-	result, err := r.client.Query(ctx, wire.Call{Path: path, Args: args})
-	if err != nil {
-		return nil, err
-	}
+	result, err := r.client.Query(r.counted(ctx), wire.Call{Path: path, Args: args})
 	docs, ok := result.Value.(value.Array)
-	if !ok || len(docs) != len(ids) {
-		return nil, errAnswer
+	if err == nil && (!ok || len(docs) != len(ids)) {
+		err = errAnswer
+	}
+	if err != nil {
+		return nil, r.failed(err, int64(len(ids)), mostRead)
 	}
 	r.read += int64(len(docs))
 	for _, doc := range docs {

@@ -114,12 +114,16 @@ func (r *run) probe(ctx context.Context, t *tableRun, n int, bytes int64) error 
 	}
 	args, n := r.probeArgs(t, n, bytes)
 	result, err := r.client.RunTestQuery(ctx, wire.TestQuery{Source: t.source, Args: args, ComponentID: r.o.ComponentID})
-	if err != nil {
-		return err
+	var a *answer
+	if err == nil {
+		a, err = decodeAnswer(result.Value, n)
 	}
-	a, err := decodeAnswer(result.Value, n)
 	if err != nil {
-		return err
+		most := int64(mostRead)
+		if bytes > 0 {
+			most = bytes + value.MaxDocumentSize
+		}
+		return r.failed(err, int64(n), most)
 	}
 	r.read += int64(a.Walked)
 	r.bytes += a.Weight

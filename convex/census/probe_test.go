@@ -103,6 +103,62 @@ func TestBudgetIsNeverPassed(t *testing.T) {
 	}
 }
 
+// deaf loses the answers of some requests that were served.
+type deaf struct {
+	http.RoundTripper
+	served *int
+}
+
+func (f deaf) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := f.RoundTripper.RoundTrip(r)
+	if err != nil || r.URL.Path != "/api/run_test_function" {
+		return resp, err
+	}
+	if *f.served++; *f.served%2 == 1 {
+		resp.Body.Close()
+		return nil, io.ErrUnexpectedEOF
+	}
+	return resp, nil
+}
+
+// What pages have read that fail, or whose answer is lost, counts as well: by
+// the deployment's log no more is read than the budget says, and what it was
+// spent on is told.
+func TestBudgetWithFailedPages(t *testing.T) {
+	t.Parallel() // it waits before it asks again
+	for name, limits := range map[string]*local.Limits{"bytes": {BytesRead: 1 << 20}, "result": {ResultBytes: 1200}, "lost": nil} {
+		for _, component := range []string{"", "billing"} {
+			for _, budget := range []Budget{{Documents: 30}, {Documents: 700}, {Bytes: 9<<20 + 5}} {
+				d, c := embedded(t, limits)
+				if name == "lost" {
+					client := *d.HTTPClient()
+					client.Transport = deaf{client.Transport, new(int)}
+					c = wire.New(wire.Options{URL: "http://embedded", AdminKey: d.AdminKey(), HTTP: &client})
+					t.Cleanup(func() { c.Close() })
+				}
+				docs := heavy(600, 100)
+				if budget.Documents == 0 {
+					docs = heavy(40, 250<<10)
+				}
+				insert(t, d, component, "heavy", docs)
+				o := Options{Target: heavyTarget, Component: component, ComponentID: componentID(t, c, component), Budget: budget}
+				got, err := Deployment(t.Context(), c, o)
+				if err != nil {
+					t.Fatal(err)
+				}
+				documents, bytes := usage(t, d)
+				if budget.Documents > 0 && int64(documents) > budget.Documents || budget.Bytes > 0 && int64(bytes) > budget.Bytes {
+					t.Errorf("%s %q: %d documents, %d bytes were read within %+v", name, component, documents, bytes, budget)
+				}
+				told := strings.Contains(got.Stopped, "pages that failed")
+				if got.Full != (got.Stopped == "") || documents == 0 || name == "lost" && !told || name == "result" && got.Stopped != "" && !told {
+					t.Errorf("%s %q, %+v: %d documents of %d read, full %v, stopped %q", name, component, budget, got.Read, documents, got.Full, got.Stopped)
+				}
+			}
+		}
+	}
+}
+
 // unmetered is a deployment from before there was a meter of a transaction.
 type unmetered struct{ http.RoundTripper }
 

@@ -236,6 +236,12 @@ func (c *Client) describe(r response) string {
 	return fmt.Sprintf("not Convex's answer: %q", c.clean(strings.ToValidUTF8(string(text), "")))
 }
 
+type onceKey struct{}
+
+// Once is ctx for calls that are to be sent no more than once, as by one who
+// has to count what every attempt reads.
+func Once(ctx context.Context) context.Context { return context.WithValue(ctx, onceKey{}, true) }
+
 // ask sends an idempotent request, and again while its failure is a passing one
 // and the limit, of all attempts together, allows.
 func (c *Client) ask(ctx context.Context, limit time.Duration, method, path string, body []byte) (response, error) {
@@ -243,7 +249,7 @@ func (c *Client) ask(ctx context.Context, limit time.Duration, method, path stri
 	defer cancel()
 	for attempt := 1; ; attempt++ {
 		r, err := c.send(ctx, method, path, body)
-		if err == nil || attempt == queryAttempts || !passing(err) {
+		if err == nil || attempt == queryAttempts || !passing(err) || ctx.Value(onceKey{}) != nil {
 			return r, err
 		}
 		base := c.patience.retry << (attempt - 1)
