@@ -3,6 +3,7 @@ package plan
 import (
 	"time"
 
+	"strait/model/schema"
 	"strait/model/value"
 )
 
@@ -66,12 +67,35 @@ type Group struct {
 // place of its scalars, and Message, Expected and Got repeat none.
 type Sample struct {
 	ID       string       `json:"id"`
-	Place    string       `json:"place"` // where in the document, exactly: ".tags[3]", ".scores.values()"
+	Place    string       `json:"place"`         // where in the document, in Convex's words: ".tags[3]", ".scores.values()"
+	Way      []string     `json:"way,omitempty"` // the same step by step, to the very entry of a record: "scores", "anna"
 	Message  string       `json:"message"`
 	Expected string       `json:"expected,omitempty"`
 	Got      string       `json:"got,omitempty"`
+	Closest  *Near        `json:"closest,omitempty"` // what the union there came nearest to; nil it says no more
 	Masked   bool         `json:"masked,omitempty"`
 	Document value.Object `json:"-"`
+}
+
+// Near is what the member of a union that comes closest to a value refuses in
+// it.
+type Near struct {
+	Way      []string `json:"way,omitempty"` // from the value: the steps to what is refused; none: the value
+	Reason   string   `json:"reason"`        // a schema.Reason constant
+	Expected string   `json:"expected,omitempty"`
+	Got      string   `json:"got,omitempty"`
+}
+
+// SampleOf is a document with the place at which it does not fit.
+func SampleOf(id string, doc value.Object, v schema.Violation) Sample {
+	s := Sample{ID: id, Place: v.Path, Way: v.Way, Message: v.Message, Expected: v.Expected, Got: v.Got, Document: doc}
+	if near := v.Closest; near != nil {
+		for near.Closest != nil {
+			near = near.Closest
+		}
+		s.Closest = &Near{Way: near.Way[min(len(v.Way), len(near.Way)):], Reason: near.Reason, Expected: near.Expected, Got: near.Got}
+	}
+	return s
 }
 
 // Certificate is the proof that an environment holds no document that the

@@ -56,7 +56,8 @@ type Counterexample struct {
 	// Other is the document of another table that it wrote, where that is what is
 	// wrong; Place then begins with the table.
 	Other     value.Object `json:"-"`
-	Place     string       `json:"place,omitempty"` // of the violation in After, or in Other
+	Place     string       `json:"place,omitempty"` // of the violation in After, in Again or in Other
+	Way       []string     `json:"way,omitempty"`   // the same step by step within that document; nil: it as a whole
 	Expected  string       `json:"expected,omitempty"`
 	Got       string       `json:"got,omitempty"`
 	Violation string       `json:"violation"`        // Convex\'s text, or what was thrown

@@ -66,6 +66,7 @@ func sceneCensus(now time.Time) *plan.Census {
 	add("orders", "orders.items[].price", "type", 4200, order(5, ".items[23].price", "Value does not match validator.\nPath: .items[23].price\nValue: 12.5\nValidator: v.string()", "v.string()", "12.5"))
 	add("orders", "orders.customer", "id", 4, order(6, ".customer", "Found ID \"k57a2m9d0f3h6j8\" from table `users`, which does not match the table name in validator `v.id(\"customers\")`.", `v.id("customers")`, "id of users"))
 	add("users", "users.settings", "union", 20, user(7, ".settings", "Value does not match validator.\nPath: .settings", `v.union(v.object({theme: v.literal("dark"), mail: v.boolean()}), v.object({theme: v.literal("light"), accent: v.string()}), v.null())`, "object"))
+	c.Groups[len(c.Groups)-1].Samples[0].Closest = &plan.Near{Way: []string{"digest"}, Reason: "extra", Got: "object"}
 	return c
 }
 

@@ -254,7 +254,7 @@ func (m Root) goBack() (Root, tea.Cmd) {
 		m.off.find = entry{}
 		return m, nil
 	case aside(m.page):
-		m.page = m.from
+		m.page, m.trail = m.cameFrom()
 	case m.page == runPage && m.shape() == onePane:
 		m.page = detailPage
 	default:
@@ -281,13 +281,29 @@ func aside(p pageKind) bool {
 	return false
 }
 
-// visit opens a page that esc leaves for the work it was opened from.
+// visit opens a page that esc leaves for the one it was opened from. A page
+// that is on the way already is gone back to.
 func (m Root) visit(p pageKind) Root {
-	if !aside(m.page) {
-		m.from = m.page
+	switch i := slices.Index(m.trail, p); {
+	case m.page == p:
+	case i >= 0 && aside(m.page):
+		m.trail = slices.Clone(m.trail[:i])
+	case aside(m.page):
+		m.trail = append(slices.Clone(m.trail), m.page)
+	default:
+		m.trail = []pageKind{m.page}
 	}
 	m.page, m.roll = p, 0
 	return m
+}
+
+// cameFrom is the page that the one shown was opened from, and the way to it.
+func (m Root) cameFrom() (pageKind, []pageKind) {
+	last := len(m.trail) - 1
+	if last < 0 {
+		return fleetPage, nil
+	}
+	return m.trail[last], m.trail[:last]
 }
 
 // latest are the n newest things that happened, newest first: what the fleet

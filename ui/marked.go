@@ -2,6 +2,8 @@ package ui
 
 import (
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 
 	"strait/model/value"
@@ -10,197 +12,316 @@ import (
 // markedLine is a line of a document with the sign that sets it apart.
 type markedLine struct {
 	k    ink
-	sign string
+	sign string // " ": none
 	line bits
+	deep int  // cells that it is indented by
+	bad  bool // it is a place that offends, or its first line
 }
 
-// marking writes a document beside another one: what differs has a sign, and so
-// has the place that offends.
+// marking writes a document over several lines. What differs from another
+// document has a sign, and so have the places that offend; what is far from
+// both is folded where the lines would not fit.
 type marking struct {
-	l        *look
-	sign     string // of what differs
-	k        ink
-	place    string // in Convex's words: ".profile.zip", ".tags[3]", ".scores.values()"; "" none
-	masks    bool   // strings that are masks are written as such
-	w, limit int    // cells of a line, lines at most
-	out      []markedLine
+	l     *look
+	w     int         // cells of a line
+	limit int         // lines at most, as far as folding helps; 0 folds nothing
+	other value.Value // the document beside it; nil: it differs from none
+	sign  string      // of what differs
+	k     ink
+	ways  [][]string // to the places that offend, step by step
+	masks bool       // strings that are masks are written as such
+
+	near int // fields or elements that stay beside what is marked; -1: all
+	out  []markedLine
+	end  int // of out: the last line of the first place that offends
 }
 
-// lines writes doc. Where other differs it has the sign, at the place the sign of
-// what failed; other nil differs nowhere.
-func (g marking) lines(doc, other value.Object) []markedLine {
-	var beside value.Value = other
-	if other == nil {
-		beside = doc
+// lines writes doc. end is the last line of the first place that offends; -1
+// there is none.
+func (g marking) lines(doc value.Object) (lines []markedLine, end int) {
+	ways := make([][]string, 0, len(g.ways))
+	for _, way := range g.ways {
+		ways = append(ways, wayIn(doc, way))
 	}
-	g.walk(nil, doc, beside, "", "", 0, "")
-	if len(g.out) > g.limit {
-		g.out = append(g.out[:g.limit-1:g.limit-1], markedLine{line: bits{{g.l.dim, g.l.g.ellipsis}}})
-	}
-	return g.out
-}
-
-// shown is a value as it is written.
-func (g *marking) shown(v value.Value) value.Value {
-	if g.masks {
-		return withMasks(v)
-	}
-	return v
-}
-
-// walk writes a value that is at a place, or by another name at also.
-func (g *marking) walk(prefix bits, v, other value.Value, at, also string, depth int, tail string) {
-	if len(g.out) > g.limit {
-		return
-	}
-	bad := g.place != "" && (at == g.place || also == g.place && also != "")
-	same := sameValue(v, other)
-	if !bad && (!same || g.below(at) || g.below(also)) && g.opens(v, other, at, also) {
-		g.open(prefix, v, other, at, depth, tail)
-		return
-	}
-	k, sign := g.l.text, " "
-	switch {
-	case bad:
-		k, sign = g.l.bad, g.l.g.failed
-	case !same:
-		k, sign = g.k, g.sign
-	}
-	shown := g.shown(v)
-	one := inline(g.l, shown, g.w)
-	if _, leaf := scalar(g.l, shown); leaf || depth > 0 && bitsWidth(prefix)+bitsWidth(one)+len(tail) <= g.w {
-		g.add(k, sign, append(append(prefix, one...), bit{g.l.dim, tail}))
-		return
-	}
-	pad := bits{{g.l.dim, strings.Repeat("  ", depth)}}
-	for i, line := range pretty(g.l, shown, g.w-2*depth, g.limit) {
-		if i == 0 {
-			line = append(prefix[:len(prefix):len(prefix)], line...)
-		} else {
-			line = append(pad[:1:1], line...)
+	for _, near := range []int{-1, 12, 8, 5, 3, 2, 1, 0} {
+		g.near, g.out, g.end = near, nil, -1
+		g.walk(nil, doc, g.other, spot{ways: ways})
+		if g.limit <= 0 || len(g.out) <= g.limit {
+			break
 		}
-		g.add(k, sign, line)
+	}
+	return g.out, g.end
+}
+
+// wayIn is a way as far as the document goes: it ends at a field that is not
+// there only where that is its last step.
+func wayIn(v value.Value, way []string) []string {
+	for i, step := range way {
+		next, ok := stepInto(v, step)
+		if !ok {
+			if _, object := v.(value.Object); object && i == len(way)-1 {
+				return way
+			}
+			return way[:i]
+		}
+		v = next
+	}
+	return way
+}
+
+// stepInto is the field, entry or element of a value.
+func stepInto(v value.Value, step string) (value.Value, bool) {
+	switch v := v.(type) {
+	case value.Object:
+		return v.Get(step)
+	case value.Array:
+		if i, err := strconv.Atoi(step); err == nil && i >= 0 && i < len(v) {
+			return v[i], true
+		}
+	}
+	return nil, false
+}
+
+// wayOf is the way to a place in Convex's words (".tags[3]") in a document, as
+// far as it goes: which entry of a record is meant these do not tell.
+func wayOf(doc value.Value, place string) (way []string) {
+	v, rest := doc, place
+	if rest != "" && rest[0] != '.' && rest[0] != '[' {
+		rest = "." + rest
+	}
+	for rest != "" {
+		switch x := v.(type) {
+		case value.Object:
+			name := strings.TrimPrefix(rest, ".")
+			if name == rest || name == "values()" || name == "keys()" {
+				return way
+			}
+			f, n, ok := longestField(x, name)
+			if !ok {
+				if strings.ContainsAny(name, ".[") { // something is there that the document shown is not
+					return way
+				}
+				return append(way, name)
+			}
+			way, v, rest = append(way, f.Name), f.Value, name[n:]
+		case value.Array:
+			end := strings.IndexByte(rest, ']')
+			if rest[0] != '[' || end < 0 {
+				return way
+			}
+			next, ok := stepInto(x, rest[1:end])
+			if !ok {
+				return way
+			}
+			way, v, rest = append(way, rest[1:end]), next, rest[end+1:]
+		default:
+			return way
+		}
+	}
+	return way
+}
+
+// longestField is the field whose name the rest of a place begins with: names
+// of a record may hold dots and brackets.
+func longestField(o value.Object, rest string) (found value.Field, n int, ok bool) {
+	for _, f := range o {
+		if !strings.HasPrefix(rest, f.Name) || ok && len(f.Name) < n {
+			continue
+		}
+		if end := rest[len(f.Name):]; end == "" || end[0] == '.' || end[0] == '[' {
+			found, n, ok = f, len(f.Name), true
+		}
+	}
+	return found, n, ok
+}
+
+// spot is where in a document a value is written.
+type spot struct {
+	depth int
+	tail  string
+	ways  [][]string // that lead here, the steps that are left of them
+	whole bool       // what it is in differs as a whole
+}
+
+// here reports whether the value offends itself.
+func (s spot) here() bool {
+	return slices.ContainsFunc(s.ways, func(w []string) bool { return len(w) == 0 })
+}
+
+// into are the ways that lead on by a step.
+func (s spot) into(step string) (ways [][]string) {
+	for _, w := range s.ways {
+		if len(w) > 0 && w[0] == step {
+			ways = append(ways, w[1:])
+		}
+	}
+	return ways
+}
+
+func (g *marking) add(s spot, line bits, sign bool) {
+	if len(g.out) >= tallest {
+		return
+	}
+	x := markedLine{k: g.l.text, sign: " ", line: line, deep: 2 * s.depth}
+	switch {
+	case sign && s.here():
+		x.k, x.sign, x.bad = g.l.bad, g.l.g.failed, true
+	case s.whole:
+		x.k, x.sign = g.k, g.sign
+	}
+	g.out = append(g.out, x)
+	if x.bad && g.end < 0 {
+		g.end = len(g.out) - 1
 	}
 }
 
-func (g *marking) add(k ink, sign string, line bits) {
-	g.out = append(g.out, markedLine{k, sign, line})
+// walk writes a value that is beside another one.
+func (g *marking) walk(prefix bits, v, other value.Value, s spot) {
+	differs := g.other != nil && !s.whole && !sameValue(v, other)
+	if differs && !paired(v, other) {
+		s.whole, differs = true, false
+	}
+	shown := v
+	if g.masks {
+		shown = withMasks(v)
+	}
+	through := differs || slices.ContainsFunc(s.ways, func(w []string) bool { return len(w) > 0 })
+	if !through {
+		one := inline(g.l, shown, g.w)
+		_, leaf := scalar(g.l, shown)
+		short := bitsWidth(prefix)+bitsWidth(one)+width(s.tail) <= g.w
+		if leaf || s.depth > 0 && (short || g.near >= 0 && !s.here() && !s.whole) {
+			g.add(s, append(prefix, append(one, bit{g.l.dim, s.tail})...), true)
+			return
+		}
+	}
+	open, end := "{", "}"
+	if _, ok := v.(value.Array); ok {
+		open, end = "[", "]"
+	}
+	g.add(s, append(prefix, bit{g.l.dim, open}), true)
+	first := g.end == len(g.out)-1 // it is the place
+	g.children(v, other, s)
+	g.add(s, bits{{g.l.dim, strings.Repeat("  ", s.depth)}, {g.l.dim, end + s.tail}}, false)
+	if first {
+		g.end = len(g.out) - 1
+	}
 }
 
-// below reports whether the place that offends is inside of at.
-func (g *marking) below(at string) bool {
-	rest, ok := strings.CutPrefix(g.place, at)
-	return g.place != "" && ok && (at != "" || g.place != "") && (strings.HasPrefix(rest, ".") || strings.HasPrefix(rest, "["))
-}
-
-// opens reports whether a value is written part by part: two objects or two
-// lists of one length are, and what the place leads into.
-func (g *marking) opens(v, other value.Value, at, also string) bool {
+// paired reports whether two values that differ are compared part by part.
+func paired(v, other value.Value) bool {
 	switch v := v.(type) {
 	case value.Object:
 		_, ok := other.(value.Object)
-		return ok || g.below(at) || g.below(also)
+		return ok && len(v) > 0
 	case value.Array:
 		o, ok := other.(value.Array)
-		return len(v) > 0 && (ok && len(o) == len(v) || g.below(at) || g.below(also))
+		return ok && len(o) == len(v)
 	}
 	return false
 }
 
-func (g *marking) open(prefix bits, v, other value.Value, at string, depth int, tail string) {
-	l := g.l
-	pad := strings.Repeat("  ", depth+1)
-	first, last := "{", "}"
-	if _, ok := v.(value.Array); ok {
-		first, last = "[", "]"
-	}
-	g.add(l.text, " ", append(prefix, bit{l.dim, first}))
+// part is a field, an entry or an element.
+type part struct {
+	name   string // of a field, or an entry
+	v      value.Value
+	other  value.Value
+	ways   [][]string
+	absent bool // it is a field that should be there
+}
+
+// children writes the parts of a value, those far from what is marked folded.
+func (g *marking) children(v, other value.Value, s spot) {
+	var parts []part
+	noun := "element"
 	switch v := v.(type) {
-	case value.Object:
-		o, _ := other.(value.Object)
-		for _, f := range v {
-			name := bits{{l.dim, pad}, {l.name, fieldName(f.Name)}, {l.dim, ": "}}
-			g.walk(name, f.Value, field(o, f.Name), at+"."+f.Name, at+".values()", depth+1, ",")
-		}
-		if name, ok := strings.CutPrefix(g.place, at+"."); ok && name != "" && !strings.ContainsAny(name, ".[") && name != "values()" && name != "keys()" {
-			if _, there := v.Get(name); !there {
-				g.add(l.bad, l.g.failed, bits{{l.dim, pad}, {l.bad, fieldName(name)}, {l.dim, ": "}, {l.bad, "missing"}})
-			}
-		}
 	case value.Array:
 		o, _ := other.(value.Array)
 		for i, e := range v {
-			var beside value.Value = value.Undefined{}
+			p := part{v: e, other: value.Undefined{}, ways: s.into(strconv.Itoa(i))}
 			if i < len(o) {
-				beside = o[i]
+				p.other = o[i]
 			}
-			g.walk(bits{{l.dim, pad}}, e, beside, fmt.Sprintf("%s[%d]", at, i), "", depth+1, ",")
+			parts = append(parts, p)
+		}
+	case value.Object:
+		noun = "field"
+		o, _ := other.(value.Object)
+		for _, f := range v {
+			parts = append(parts, part{name: f.Name, v: f.Value, other: field(o, f.Name), ways: s.into(f.Name)})
+		}
+		for _, way := range s.ways {
+			if len(way) != 1 || slices.ContainsFunc(parts, func(p part) bool { return p.name == way[0] }) {
+				continue
+			}
+			i := slices.IndexFunc(parts, func(p part) bool { return p.name > way[0] })
+			if i < 0 {
+				i = len(parts)
+			}
+			parts = slices.Insert(parts, i, part{name: way[0], absent: true, ways: s.into(way[0])})
 		}
 	}
-	g.add(l.text, " ", bits{{l.dim, strings.Repeat("  ", depth) + last + tail}})
-}
-
-// column is one of several documents that are shown side by side.
-type column struct {
-	title string
-	note  string
-	lines []markedLine
-	text  []string // in place of a document
-}
-
-// columns draws documents side by side, or below each other where each would
-// have less than least cells.
-func (m Root) columns(p *pen, indent int, cols []column, least int) {
-	n := len(cols)
-	w := (p.w - indent - 3*(n-1)) / max(1, n)
-	if w < least {
-		for i, c := range cols {
-			if i > 0 {
-				p.blank()
-			}
-			m.column(p, indent, c)
+	pad := bit{g.l.dim, strings.Repeat("  ", s.depth+1)}
+	from := 0
+	for i, stays := range g.staying(parts, s) {
+		if !stays {
+			continue
 		}
+		g.fold(pad, i-from, noun)
+		from = i + 1
+		g.part(pad, parts[i], noun == "field", s)
+	}
+	g.fold(pad, len(parts)-from, noun)
+}
+
+func (g *marking) part(pad bit, p part, named bool, s spot) {
+	inside := spot{depth: s.depth + 1, tail: ",", ways: p.ways, whole: s.whole}
+	line := bits{pad}
+	if named {
+		name := g.l.name
+		if inside.here() {
+			name = g.l.bad
+		}
+		line = append(line, bit{name, fieldName(p.name)}, bit{g.l.dim, ": "})
+	}
+	if p.absent {
+		g.add(inside, append(line, bit{g.l.bad, "missing"}), true)
 		return
 	}
-	var drawn [][]string
-	high := 0
-	for _, c := range cols {
-		q := newPen(m.l, w, tallest)
-		m.column(q, 0, c)
-		drawn, high = append(drawn, q.lines), max(high, len(q.lines))
-	}
-	for i := range high {
-		p.to(indent)
-		for j, lines := range drawn {
-			if j > 0 {
-				p.put(m.l.rule, " "+m.l.g.boxV+" ")
-			}
-			at := p.used
-			if i < len(lines) {
-				p.buf = append(p.buf, lines[i]...)
-				p.used += w
-			}
-			p.to(at + w)
+	g.walk(line, p.v, p.other, inside)
+}
+
+// staying says which parts are written: those near to one that is marked, or to
+// the first where none is.
+func (g *marking) staying(parts []part, s spot) []bool {
+	out, any := make([]bool, len(parts)), false
+	keep := func(i int) {
+		any = true
+		for j := max(0, i-g.near); j < min(len(out), i+g.near+1); j++ {
+			out[j] = true
 		}
-		p.end()
 	}
+	for i := range parts {
+		switch p := &parts[i]; {
+		case g.near < 0:
+			out[i], any = true, true
+		case len(p.ways) > 0, g.other != nil && !s.whole && !sameValue(p.v, p.other):
+			keep(i)
+		}
+	}
+	if !any && len(parts) > 0 {
+		keep(0)
+	}
+	for i := range out { // a folded line is no shorter
+		if !out[i] && (i == 0 || out[i-1]) && (i == len(out)-1 || out[i+1]) {
+			out[i] = true
+		}
+	}
+	return out
 }
 
-func (m Root) column(p *pen, indent int, c column) {
-	l := m.l
-	p.to(indent).put(l.head, c.title).put(l.faint, after("  ", c.note)).end()
-	for _, line := range c.lines {
-		p.to(indent).put(line.k, line.sign+" ").bits(line.line).end()
+func (g *marking) fold(pad bit, n int, noun string) {
+	if n > 0 {
+		g.out = append(g.out, markedLine{k: g.l.text, sign: " ", line: bits{pad, {g.l.faint, fmt.Sprintf("%s %s", g.l.g.ellipsis, plural(int64(n), "more "+noun))}}})
 	}
-	for _, line := range c.text {
-		p.para(l.text, indent+2, line)
-	}
-}
-
-// columnRoom is the width of a document in each of n columns of a pane.
-func columnRoom(w, indent, n, least int) int {
-	if each := (w - indent - 3*(n-1)) / max(1, n); each >= least {
-		return each
-	}
-	return w - indent
 }

@@ -9,6 +9,7 @@ import (
 	tea "charm.land/bubbletea/v2"
 
 	"strait/convex/fleet"
+	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
 )
@@ -280,9 +281,37 @@ func (m Root) enterOffender() (Root, tea.Cmd) {
 
 // sampleOf is a document of an entry, as the page shows it.
 type sampleOf struct {
-	id, place, expected, got, message string
-	masked                            bool
-	doc                               value.Object
+	id, expected, got, message string
+	closest                    string   // what the union there came nearest to
+	way                        []string // to the place that offends; nil: not known
+	masked                     bool
+	doc                        value.Object
+}
+
+// ways are the places to mark in the document.
+func (s sampleOf) ways() [][]string {
+	if s.way == nil {
+		return nil
+	}
+	return [][]string{s.way}
+}
+
+// nearWord says what the closest member of a union refuses.
+func nearWord(n *plan.Near) string {
+	if n == nil {
+		return ""
+	}
+	where := "it"
+	if len(n.Way) > 0 {
+		where = strings.Join(n.Way, ".")
+	}
+	switch {
+	case n.Reason == schema.ReasonMissing:
+		return where + " is missing: " + n.Expected
+	case n.Reason == schema.ReasonExtra:
+		return where + " is no field of it"
+	}
+	return where + " is " + n.Got + ", not " + n.Expected
 }
 
 // sample is the n-th document of an entry. Of the document that stopped a run
@@ -293,16 +322,16 @@ func (m Root) sample(x *offenderEntry, n int) sampleOf {
 		return m.failing(x, n)
 	}
 	s := x.group.Samples[n]
-	out := sampleOf{s.ID, cmp.Or(s.Place, placeOf(*x.group)), s.Expected, s.Got, s.Message, s.Masked, s.Document}
+	out := sampleOf{id: s.ID, way: s.Way, expected: s.Expected, got: s.Got, closest: nearWord(s.Closest), message: s.Message, masked: s.Masked, doc: s.Document}
+	if out.way == nil {
+		out.way = wayOf(s.Document, cmp.Or(s.Place, placeOf(*x.group)))
+	}
 	return out.worded(x.reason)
 }
 
 // worded takes away what the mark says already, and says what an extra field
 // lacks.
 func (s sampleOf) worded(reason string) sampleOf {
-	if s.masked {
-		s.doc, _ = withMasks(s.doc).(value.Object)
-	}
 	switch reason {
 	case "missing":
 		s.got = ""
@@ -318,9 +347,12 @@ func (m Root) failing(x *offenderEntry, n int) sampleOf {
 	out := sampleOf{id: x.fail.Document, doc: x.fail.Body, message: x.fail.Summary, masked: m.veiled(m.focus().env)}
 	if n < len(x.fail.Misfits) {
 		s := x.fail.Misfits[n]
-		out.place, out.expected, out.got = s.Place, s.Expected, s.Got
+		out.way, out.expected, out.got, out.closest = s.Way, s.Expected, s.Got, nearWord(s.Closest)
+		if out.way == nil {
+			out.way = wayOf(out.doc, s.Place)
+		}
 	} else if r := m.covering(x); r != nil && r.Table == x.table {
-		out.place = placeOf(plan.Group{Table: r.Table, Path: r.Path})
+		out.way = wayOf(out.doc, placeOf(plan.Group{Table: r.Table, Path: r.Path}))
 	}
 	reason := ""
 	if out.got == "undefined" {

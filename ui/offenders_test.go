@@ -50,6 +50,8 @@ func hostileCensus(t *rapid.T) *plan.Census {
 		for range rapid.IntRange(0, 3).Draw(t, "samples") {
 			doc, _ := anyValue(3).Draw(t, "document").(value.Object)
 			g.Samples = append(g.Samples, plan.Sample{ID: text("id"), Place: rapid.OneOf(hostile(), rapid.Just(".a[0].b"), rapid.Map(rapid.IntRange(0, 9), func(i int) string { return placeIn(doc, i) })).Draw(t, "place"),
+				Way:     rapid.OneOf(rapid.Just([]string(nil)), rapid.SliceOfN(hostile(), 0, 3), rapid.Map(rapid.IntRange(0, 9), func(i int) []string { return wayOf(doc, placeIn(doc, i)) })).Draw(t, "way"),
+				Closest: rapid.SampledFrom([]*plan.Near{nil, {Reason: "missing", Way: []string{"a\x1b", "b"}, Expected: "v.string()"}, {Reason: "type", Got: "x\ny"}}).Draw(t, "closest"),
 				Message: text("message"), Expected: text("expected"), Got: text("got"), Masked: rapid.Bool().Draw(t, "masked"), Document: doc})
 		}
 		c.Groups = append(c.Groups, g)
@@ -124,8 +126,8 @@ func TestTheMarkIsWhereTheDocumentOffends(t *testing.T) {
 			t.Fatal("the damage was not found")
 		}
 		limit := rapid.IntRange(6, 40).Draw(t, "limit")
-		lines, end := located(l, doc, found[0].Path, rapid.IntRange(30, 120).Draw(t, "w"), limit)
-		marks := slices.IndexFunc(lines, func(x locatedLine) bool { return x.mark })
+		lines, end := marking{l: l, w: rapid.IntRange(30, 120).Draw(t, "w"), limit: limit, ways: [][]string{found[0].Way}}.lines(doc)
+		marks := slices.IndexFunc(lines, func(x markedLine) bool { return x.bad })
 		if marks < 0 || marks != end || !strings.Contains(textOf(lines[marks].line), want) {
 			t.Fatalf("place %q: line %d of %d is marked, want %q", found[0].Path, marks, len(lines), want)
 		}
@@ -146,7 +148,7 @@ func mustValidator(t *testing.T, text string) *schema.Validator {
 
 func TestAShortDocumentIsNotFolded(t *testing.T) {
 	l := newLook(true, true)
-	lines, _ := located(l, sceneUser(1), ".plan", 100, 40)
+	lines, _ := marking{l: l, w: 100, limit: 40, ways: [][]string{{"plan"}}}.lines(sceneUser(1))
 	for _, x := range lines {
 		if strings.Contains(textOf(x.line), l.g.ellipsis) {
 			t.Fatalf("folded: %s", textOf(x.line))

@@ -361,13 +361,12 @@ func (m Root) sampleLines(x *offenderEntry, w, h int) (lines []string, start int
 		limit = 0
 	}
 	at, deep := 0, 0
-	doc, end := located(l, s.doc, s.place, w-4, limit)
+	doc, end := marking{l: l, w: w - 4, limit: limit, ways: s.ways(), masks: s.masked}.lines(s.doc)
 	for i, line := range doc {
-		sign := "  "
-		if line.mark {
-			sign, at, deep = l.g.failed+" ", len(p.lines), line.deep
+		if line.bad {
+			at, deep = len(p.lines), line.deep
 		}
-		p.to(1).put(l.bad, sign).bits(line.line).end()
+		p.to(1).put(line.k, line.sign+" ").bits(line.line).end()
 		if i == end {
 			m.drawExpected(p, s, 3+deep)
 		}
@@ -393,10 +392,10 @@ func (m Root) expectedLines(s sampleOf, w int) int {
 func (m Root) drawExpected(p *pen, s sampleOf, indent int) {
 	l := m.l
 	indent = min(indent, max(3, p.w/3))
-	for _, x := range [2]struct {
+	for _, x := range [3]struct {
 		label, text string
 		k           ink
-	}{{"expected", s.expected, l.ok}, {"got", s.got, l.warn}} {
+	}{{"expected", s.expected, l.ok}, {"got", s.got, l.warn}, {"closest", s.closest, l.text}} {
 		if x.text == "" {
 			continue
 		}

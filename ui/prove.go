@@ -221,7 +221,7 @@ func (c *cli) tellProve(r proveReport) {
 func proofWord(x *plan.Proof) string {
 	switch {
 	case x.Counter != nil:
-		return kindWord(x.Counter.Kind)
+		return kindWord(x.Counter)
 	case x.Verdict == plan.Held:
 		what := documents(int64(x.Documents))
 		if x.Sampled > 0 {
@@ -237,7 +237,7 @@ func proofWord(x *plan.Proof) string {
 // tellCounter writes a counterexample so that it is understood in a log.
 func (c *cli) tellCounter(l *look, r *proofReport) {
 	x := r.Counter
-	c.say("%s: %s", r.Title, kindWord(x.Kind))
+	c.say("%s: %s", r.Title, kindWord(x))
 	for _, col := range counterColumns(l, x, textWidth-6, 200) {
 		c.say("  %s%s", strings.ToLower(col.title), after(", ", col.note))
 		for _, line := range col.lines {

@@ -152,11 +152,14 @@ func (m Root) proofLine(p *pen, x *plan.Proof, nameW int) {
 }
 
 // kindWord says what a counterexample shows.
-func kindWord(kind string) string {
-	switch kind {
+func kindWord(x *plan.Counterexample) string {
+	switch x.Kind {
 	case "misfit":
 		return "what comes out does not fit the target"
 	case "throws":
+		if !x.Thrown {
+			return "the migration is stopped at a limit"
+		}
 		return "the migration throws"
 	case "not-idempotent":
 		return "a second run changes the document again"
@@ -165,7 +168,7 @@ func kindWord(kind string) string {
 	case "other-table":
 		return "what it writes to another table does not fit there"
 	}
-	return kind
+	return x.Kind
 }
 
 // drawProof is all that is known of one row's proof.
@@ -181,7 +184,7 @@ func (m Root) drawProof(p *pen, x *plan.Proof) {
 	p.to(1)
 	switch {
 	case x.Counter != nil:
-		p.put(k, glyph+" "+kindWord(x.Counter.Kind)).end()
+		p.put(k, glyph+" "+kindWord(x.Counter)).end()
 		p.blank()
 		m.drawCounter(p, x.Counter)
 	case x.Verdict == plan.Held:
@@ -224,7 +227,10 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	const indent, limit = 1, 60
 	n := 2
 	if x.Again != nil {
-		n = 3
+		n++
+	}
+	if x.Other != nil {
+		n++
 	}
 	cols := counterColumns(l, x, columnRoom(p.w-1, indent, n, leastColumn), limit)
 	q := newPen(l, p.w-1, p.h)
@@ -250,7 +256,6 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	if x.Masked {
 		p.to(3).put(l.faint, "values are masked: "+cmp.Or(m.proved.Env, "the environment")+" is protected").end()
 	}
-	p.blank()
 }
 
 // danglingText says which fields of a document lead nowhere; "" none does.
@@ -268,6 +273,9 @@ func danglingText(x *plan.Counterexample) string {
 func violationTitle(x *plan.Counterexample) string {
 	switch x.Kind {
 	case "throws":
+		if !x.Thrown {
+			return "WHY IT WAS STOPPED"
+		}
 		return "WHAT WAS THROWN"
 	case "not-idempotent", "touches-fitting":
 		return "WHY"
@@ -278,26 +286,59 @@ func violationTitle(x *plan.Counterexample) string {
 // counterColumns are the documents of a counterexample: before, after, and after
 // a second run; each in lines of w cells.
 func counterColumns(l *look, x *plan.Counterexample, w, limit int) []column {
-	show := func(doc, beside value.Object, k ink, sign, place string) []markedLine {
-		return marking{l: l, k: k, sign: sign, place: place, masks: x.Masked, w: w - 2, limit: limit}.lines(doc, beside)
+	show := func(doc, beside value.Object, k ink, sign string, ways ...[]string) []markedLine {
+		g := marking{l: l, k: k, sign: sign, ways: ways, masks: x.Masked, w: w - 2, limit: limit}
+		if beside != nil {
+			g.other = beside
+		}
+		lines, _ := g.lines(doc)
+		return lines
 	}
-	before := column{title: "BEFORE", lines: show(x.Before, x.After, l.del, "-", "")}
+	var gone [][]string // the references that lead nowhere
+	for _, name := range x.Dangling {
+		gone = append(gone, []string{name})
+	}
+	before := column{title: "BEFORE", lines: show(x.Before, x.After, l.del, "-", gone...)}
 	if x.Real {
 		before.note = "shrunk from a real document"
+	}
+	place := func(doc value.Object) [][]string {
+		switch {
+		case x.Way != nil:
+			return [][]string{x.Way}
+		case x.Place != "" && x.Other == nil:
+			return [][]string{wayOf(doc, x.Place)}
+		}
+		return nil
 	}
 	after := column{title: "AFTER"}
 	switch {
 	case x.After != nil && x.Again != nil:
-		after.title, after.lines = "AFTER ONE RUN", show(x.After, x.Before, l.add, "+", "")
+		after.title, after.lines = "AFTER ONE RUN", show(x.After, x.Before, l.add, "+")
+	case x.After != nil && x.Other != nil:
+		after.lines = show(x.After, x.Before, l.add, "+")
 	case x.After != nil:
-		after.lines = show(x.After, x.Before, l.add, "+", x.Place)
-	case x.Kind == "throws":
+		after.lines = show(x.After, x.Before, l.add, "+", place(x.After)...)
+	case x.Kind == "throws" && x.Thrown:
 		after.text = []string{"nothing: it threw"}
+	case x.Kind == "throws":
+		after.text = []string{"nothing: it was stopped"}
 	default:
 		after.text = []string{"deleted"}
 	}
-	if x.Again == nil {
-		return []column{before, after}
+	cols := []column{before, after}
+	if x.Again != nil {
+		again := column{title: "AFTER A SECOND RUN"}
+		if x.Other != nil {
+			again.lines = show(x.Again, x.After, l.bad, l.g.failed)
+		} else {
+			again.lines = show(x.Again, x.After, l.bad, l.g.failed, place(x.Again)...)
+		}
+		cols = append(cols, again)
 	}
-	return []column{before, after, {title: "AFTER A SECOND RUN", lines: show(x.Again, x.After, l.bad, l.g.failed, x.Place)}}
+	if x.Other != nil {
+		table, _, _ := strings.Cut(x.Place, ".")
+		cols = append(cols, column{title: "WRITTEN TO " + clean(table), lines: show(x.Other, nil, l.text, " ", place(x.Other)...)})
+	}
+	return cols
 }

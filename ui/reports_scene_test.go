@@ -57,7 +57,7 @@ func sceneProofs(now time.Time) []plan.Proof {
 	}
 	price := held("orders.price changes type", "orders", "orders.price", "priceToString", 120)
 	price.Verdict, price.Documents, price.Took = plan.Refuted, 214, 380*time.Millisecond
-	price.Counter = &plan.Counterexample{Kind: "throws", Migration: "migrations:priceToString", Before: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
+	price.Counter = &plan.Counterexample{Kind: "throws", Thrown: true, Dangling: []string{"customer"}, Migration: "migrations:priceToString", Before: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
 		Violation: "Uncaught Error: price \"\" is not a number", Frame: "convex/migrations.ts:71"}
 	paid := held("orders.paid changes type", "orders", "orders.paid", "statusToEnum", 120)
 	paid.Verdict, paid.Documents = plan.Refuted, 31

@@ -199,8 +199,9 @@ func TestMarksTellWhatDiffers(t *testing.T) {
 			b = a
 		}
 		signs := func(doc, beside value.Object) (n int) {
-			g := marking{l: l, k: l.add, sign: "+", w: rapid.IntRange(10, 80).Draw(t, "w"), limit: 10000}
-			for _, line := range g.lines(doc, beside) {
+			g := marking{l: l, k: l.add, sign: "+", other: beside, w: rapid.IntRange(10, 80).Draw(t, "w")}
+			lines, _ := g.lines(doc)
+			for _, line := range lines {
 				if line.sign != " " {
 					n++
 				}
@@ -217,9 +218,10 @@ func TestMarksTellWhatDiffers(t *testing.T) {
 func TestThePlaceIsMarked(t *testing.T) {
 	l := newLook(true, false)
 	d := doc("tags", value.Array{"a", 2.0}, "profile", doc("zip", 1.0), "scores", doc("math", "x"))
-	for place, want := range map[string]string{".tags[1]": "2,", ".profile.zip": "zip: 1,", ".scores.values()": "math: \"x\",", ".plan": "plan: missing", ".profile.city": "city: missing"} {
+	for place, want := range map[string]string{".tags[1]": "2,", ".profile.zip": "zip: 1,", ".plan": "plan: missing", ".profile.city": "city: missing"} {
 		var got []string
-		for _, line := range (marking{l: l, place: place, w: 60, limit: 50}).lines(d, nil) {
+		lines, _ := marking{l: l, ways: [][]string{wayOf(d, place)}, w: 60, limit: 50}.lines(d)
+		for _, line := range lines {
 			if line.sign == l.g.failed {
 				got = append(got, strings.TrimSpace(textOf(line.line)))
 			}
@@ -240,7 +242,7 @@ func TestReportsTakeAnyText(t *testing.T) {
 			p.Title, p.Why = text("title"), text("why")
 			if p.Counter = nil; rapid.Bool().Draw(t, "counter") {
 				p.Verdict = plan.Refuted
-				p.Counter = &plan.Counterexample{Kind: text("kind"), Migration: text("migration"), Masked: rapid.Bool().Draw(t, "masked"), Violation: text("violation"), Frame: text("frame"), Place: rapid.OneOf(hostile(), rapid.SampledFrom([]string{".f0", ".f1[0]", ".f0.values()"})).Draw(t, "place"),
+				p.Counter = &plan.Counterexample{Kind: text("kind"), Migration: text("migration"), Masked: rapid.Bool().Draw(t, "masked"), Violation: text("violation"), Frame: text("frame"), Thrown: rapid.Bool().Draw(t, "thrown"), Dangling: rapid.SliceOfN(hostile(), 0, 2).Draw(t, "gone"), Way: rapid.SampledFrom([][]string{nil, {"f0"}, {"f1", "0"}, {"f0", "x"}}).Draw(t, "way"), Place: rapid.OneOf(hostile(), rapid.SampledFrom([]string{".f0", ".f1[0]", ".f0.values()"})).Draw(t, "place"),
 					Before: someObject(2).Draw(t, "before"), After: rapid.Just(value.Object(nil)).Draw(t, "after")}
 				if rapid.Bool().Draw(t, "ended") {
 					p.Counter.After, p.Counter.Again = someObject(2).Draw(t, "after"), someObject(2).Draw(t, "again")

@@ -93,10 +93,10 @@ type Root struct {
 	blur bool // the terminal has lost the focus
 
 	page      pageKind
-	from      pageKind // page below one of aside
-	rows      []int    // of Plan.Rows, those that the filter leaves
-	cur       rowKey   // of the cursor's row
-	top       int      // first row shown
+	trail     []pageKind // from the work to the page of aside that is shown, without it
+	rows      []int      // of Plan.Rows, those that the filter leaves
+	cur       rowKey     // of the cursor's row
+	top       int        // first row shown
 	env       string
 	touched   bool   // a key was pressed: what is selected was chosen
 	mig       string // picked among the row's migrations; "" the one that asks for it most

@@ -105,11 +105,10 @@ func (t *share) group(key groupKey, table string) *group {
 func sampleOf(doc value.Object, v schema.Violation) plan.Sample {
 	id, _ := doc.Get("_id")
 	text, _ := id.(string)
-	message := v.Message
-	if len(message) > maxText {
-		message = strings.ToValidUTF8(message[:maxText], "") + "…"
+	if len(v.Message) > maxText {
+		v.Message = strings.ToValidUTF8(v.Message[:maxText], "") + "…"
 	}
-	return plan.Sample{ID: text, Place: v.Path, Message: message, Expected: v.Expected, Got: v.Got, Document: doc}
+	return plan.SampleOf(text, doc, v)
 }
 
 // pathOf is a violation's field as the plan writes paths.

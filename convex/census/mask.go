@@ -25,10 +25,7 @@ import (
 // does not say what the names are, those that do not look like a field's. A nil
 // table says nothing of its documents.
 func Mask(t *schema.Table, doc value.Object) value.Object {
-	var v []*schema.Validator
-	if t != nil && t.Document != nil {
-		v = members(nil, t.Document)
-	}
+	v := meant(t)
 	out := make([]value.Field, 0, len(doc))
 	for _, f := range maskObject(v, doc) {
 		if f.Name != "_id" && f.Name != "_creationTime" {
@@ -41,6 +38,14 @@ func Mask(t *schema.Table, doc value.Object) value.Object {
 		}
 	}
 	return value.NewObject(out...)
+}
+
+// meant are the validators that a table's documents may be meant for.
+func meant(t *schema.Table) []*schema.Validator {
+	if t == nil || t.Document == nil {
+		return nil
+	}
+	return members(nil, t.Document)
 }
 
 // members are the validators that a value may be meant for.
@@ -98,6 +103,17 @@ func maskScalar(v value.Value) value.Value {
 // maskObject masks the fields of an object, which come in the order of their
 // own names: masked names are numbered in it.
 func maskObject(of []*schema.Validator, o value.Object) []value.Field {
+	out := make([]value.Field, 0, len(o))
+	eachField(of, o, func(i int, name string, inside []*schema.Validator) bool {
+		out = append(out, value.Field{Name: name, Value: mask(inside, o[i].Value)})
+		return true
+	})
+	return out
+}
+
+// eachField gives the fields of an object, by what name they are shown and what
+// their values may be meant for, until each returns false.
+func eachField(of []*schema.Validator, o value.Object, each func(i int, name string, inside []*schema.Validator) bool) {
 	var declared, records []*schema.Validator
 	for _, m := range of {
 		switch {
@@ -108,9 +124,8 @@ func maskObject(of []*schema.Validator, o value.Object) []value.Field {
 			records = append(records, m)
 		}
 	}
-	out := make([]value.Field, 0, len(o))
 	masked := 0
-	for _, f := range o {
+	for i, f := range o {
 		name := f.Name
 		inside, known := fieldOf(declared, name)
 		if !known {
@@ -122,7 +137,45 @@ func maskObject(of []*schema.Validator, o value.Object) []value.Field {
 				name = fmt.Sprintf("<key %d, %d>", masked, len(f.Name))
 			}
 		}
-		out = append(out, value.Field{Name: name, Value: mask(inside, f.Value)})
+		if !each(i, name, inside) {
+			return
+		}
+	}
+}
+
+// maskWay is the way to a place in a value as it is in the masked value.
+func maskWay(of []*schema.Validator, v value.Value, way []string) []string {
+	var out []string
+	for _, step := range way {
+		switch x := v.(type) {
+		case value.Array:
+			i, err := strconv.Atoi(step)
+			if err != nil || i < 0 || i >= len(x) {
+				return out
+			}
+			var inside []*schema.Validator
+			for _, m := range of {
+				if m != nil && m.Kind == schema.Array {
+					inside = members(inside, m.Element)
+				}
+			}
+			of, v = inside, x[i]
+		case value.Object:
+			name, found := step, false
+			eachField(of, x, func(i int, shown string, inside []*schema.Validator) bool {
+				if x[i].Name == step {
+					of, v, name, found = inside, x[i].Value, shown, true
+				}
+				return !found
+			})
+			if !found { // a field that is missing; declared, or it would not be missed
+				return append(out, step)
+			}
+			step = name
+		default:
+			return out
+		}
+		out = append(out, step)
 	}
 	return out
 }
@@ -164,6 +217,13 @@ func MaskSample(t *schema.Table, s plan.Sample) plan.Sample {
 	s.Masked = true
 	s.Message = maskMessage(s)
 	s.Got = maskGot(s.Got)
+	if s.Closest != nil {
+		near := *s.Closest
+		way := maskWay(meant(t), s.Document, append(slices.Clone(s.Way), near.Way...))
+		near.Way, near.Got = way[min(len(s.Way), len(way)):], maskGot(near.Got)
+		s.Closest = &near
+	}
+	s.Way = maskWay(meant(t), s.Document, s.Way)
 	if s.Document != nil {
 		s.Document = Mask(t, s.Document)
 	}

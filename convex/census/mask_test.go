@@ -196,3 +196,50 @@ func TestWriteOffenders(t *testing.T) {
 type failing struct{}
 
 func (failing) Write([]byte) (int, error) { return 0, fmt.Errorf("no space left on device") }
+
+// The way to an entry of a record leads to the same entry of the masked
+// document, whatever the names do to the order of the fields.
+func TestAMaskedWayLeadsToTheSamePlace(t *testing.T) {
+	table := &schema.Table{Name: "users", Document: object(req("scores", &schema.Validator{Kind: schema.Record, Key: &schema.Validator{Kind: schema.String}, Element: &schema.Validator{Kind: schema.Number}}))}
+	rapid.Check(t, func(rt *rapid.T) {
+		names := rapid.SliceOfNDistinct(rapid.StringN(1, 8, -1), 1, 15, rapid.ID[string]).Draw(rt, "names")
+		bad := rapid.SampledFrom(names).Draw(rt, "bad")
+		var fields []value.Field
+		for i, name := range names {
+			x := value.Value(float64(i))
+			if name == bad {
+				x = value.Array{"wrong"} // stays an array when it is masked
+			}
+			fields = append(fields, value.Field{Name: name, Value: x})
+		}
+		doc := value.NewObject(value.Field{Name: "scores", Value: value.NewObject(fields...)})
+		found := table.CheckDocument(doc, nil)
+		if len(found) != 1 {
+			rt.Fatalf("%d violations", len(found))
+		}
+		s := sampleOf(doc, found[0])
+		if len(s.Way) != 2 || s.Way[1] != bad {
+			rt.Fatalf("the way is %q, want it to end at %q", s.Way, bad)
+		}
+		s = MaskSample(table, s)
+		scores, _ := s.Document.Get("scores")
+		at, ok := scores.(value.Object).Get(s.Way[1])
+		if _, isBad := at.(value.Array); !ok || !isBad || !strings.HasPrefix(s.Way[1], "<key ") {
+			rt.Fatalf("the masked way %q leads to %v of %v", s.Way, at, scores)
+		}
+	})
+}
+
+// What the closest member of a union refuses is told without what is there.
+func TestTheClosestMemberIsMasked(t *testing.T) {
+	table := &schema.Table{Name: "orders", Document: object(req("state", &schema.Validator{Kind: schema.Union, Members: []*schema.Validator{
+		{Kind: schema.Null}, object(req("code", lit("open"))), {Kind: schema.Array, Element: &schema.Validator{Kind: schema.Number}}}}))}
+	doc := value.NewObject(value.Field{Name: "state", Value: value.NewObject(value.Field{Name: "code", Value: "secret"})})
+	s := sampleOf(doc, table.CheckDocument(doc, nil)[0])
+	if n := s.Closest; n == nil || fmt.Sprint(n.Way) != "[code]" || n.Expected != `v.literal("open")` || !strings.Contains(n.Got, "secret") {
+		t.Fatalf("%+v", n)
+	}
+	if n := MaskSample(table, s).Closest; fmt.Sprint(n.Way) != "[code]" || n.Got != "string" {
+		t.Fatalf("%+v", n)
+	}
+}

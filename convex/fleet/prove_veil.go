@@ -43,6 +43,14 @@ func maskCounter(target *schema.Schema, table string, c *plan.Counterexample) *p
 		*doc = maskDocument(target, table, *doc)
 	}
 	other, _, _ := strings.Cut(c.Place, ".")
+	in, of := c.After, table
+	switch {
+	case c.Other != nil:
+		in, of = c.Other, other
+	case c.Again != nil:
+		in = c.Again
+	}
+	x.Way = census.MaskSample(target.Table(of), plan.Sample{Way: c.Way, Document: in}).Way
 	x.Other = maskDocument(target, other, c.Other)
 	switch {
 	case c.Expected != "" || c.Got != "": // Convex's words

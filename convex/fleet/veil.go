@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -298,7 +297,7 @@ func misfits(s *schema.Schema, table string, doc value.Object, ids schema.Tables
 	}
 	id, _ := textOf(doc, "_id")
 	for _, v := range t.CheckDocument(doc, ids) {
-		out = append(out, plan.Sample{ID: id, Place: cmp.Or(v.Path, v.Field), Message: v.Message, Expected: v.Expected, Got: v.Got, Document: doc})
+		out = append(out, plan.SampleOf(id, doc, v))
 	}
 	return out
 }

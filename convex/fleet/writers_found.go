@@ -42,7 +42,8 @@ func (w *oldWriters) offender(t *guarded, id string, at time.Time, doc value.Obj
 			continue
 		}
 		seen[key] = true
-		o.parts = append(o.parts, offence{key, plan.Sample{ID: id, Place: v.Path, Message: cut(v.Message, 1000), Expected: v.Expected, Got: v.Got, Document: doc}})
+		v.Message = cut(v.Message, 1000)
+		o.parts = append(o.parts, offence{key, plan.SampleOf(id, doc, v)})
 	}
 	return o
 }

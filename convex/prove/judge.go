@@ -102,13 +102,13 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 		if after == "" {
 			c.Violation = "it fits the target and is deleted"
 		} else {
-			c.Place = difference(c.Before, c.After)
+			c.Place, c.Way = difference(c.Before, c.After)
 		}
 		return c
 	case after != "":
 		if v := s.counts(violations, s.target.CheckDocument(c.After, ids)); v != nil {
 			c.Kind, c.Migration = kindMisfit, s.changer(t, id, 1, before)
-			c.Place, c.Violation, c.Expected, c.Got = strings.TrimPrefix(v.Path, "."), v.Message, v.Expected, v.Got
+			c.Place, c.Way, c.Violation, c.Expected, c.Got = strings.TrimPrefix(v.Path, "."), v.Way, v.Message, v.Expected, v.Got
 			return c
 		}
 	}
@@ -118,7 +118,7 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 		if again == "" {
 			c.Violation = "a second run deletes it"
 		}
-		c.Place = difference(c.After, c.Again)
+		c.Place, c.Way = difference(c.After, c.Again)
 		return c
 	}
 	return nil
@@ -193,18 +193,18 @@ func within(outer, inner string) bool {
 }
 
 // difference is the first field in which two documents differ.
-func difference(a, b value.Object) string {
+func difference(a, b value.Object) (place string, way []string) {
 	for _, f := range a {
 		if v, ok := b.Get(f.Name); !ok || !value.Equal(f.Value, v) {
-			return f.Name
+			return f.Name, []string{f.Name}
 		}
 	}
 	for _, f := range b {
 		if _, ok := a.Get(f.Name); !ok {
-			return f.Name
+			return f.Name, []string{f.Name}
 		}
 	}
-	return ""
+	return "", nil
 }
 
 // elsewhere is what the trial wrote into other documents and should not have;
@@ -229,7 +229,7 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 		if bad := shape.CheckDocument(object(d.JSON), ids); len(bad) > 0 {
 			return &plan.Counterexample{
 				Kind: kindOtherTable, Migration: s.writer(t, d.ID, 1), Other: fields(object(d.JSON)),
-				Place: d.table + bad[0].Path, Violation: bad[0].Message, Expected: bad[0].Expected, Got: bad[0].Got,
+				Place: d.table + bad[0].Path, Way: bad[0].Way, Violation: bad[0].Message, Expected: bad[0].Expected, Got: bad[0].Got,
 			}
 		}
 	}

@@ -34,6 +34,7 @@ const (
 type Violation struct {
 	Path     string      // ".profile.zip", ".tags[0]", ".scores.values()"; "" is the document
 	Field    string      // the same without indexes, as design.md writes paths: "profile.zip", "tags[]", "scores{}"
+	Way      []string    // the same step by step, the names of a record's entries in it: "scores", "anna"; "tags", "3"
 	Reason   string      // one of the Reason constants
 	Expected string      // the validator there, printed; for an extra field ""
 	Got      string      // what is there: its type, or a short scalar where the type would not tell; "undefined" for a missing field
@@ -72,7 +73,7 @@ func (t *Table) FitsDocument(doc value.Object, ids Tables) bool {
 }
 
 // Misfits is CheckDocument without the texts, which cost more than all else:
-// Message, Expected, Got and Closest are left out.
+// Message, Expected, Got, Way and Closest are left out.
 func (t *Table) Misfits(doc value.Object, ids Tables) []Violation {
 	c := checker{ids: ids, quiet: true}
 	c.check(t.Document, withoutSystem(doc), nil)
@@ -200,6 +201,7 @@ type place struct {
 	up    *place
 	step  string // in Convex's words: .field, [i], .keys(), .values()
 	field string // in design.md's words: .field, [], {}
+	name  string // of the field, of the record's entry; the index of an element
 }
 
 func (p *place) paths() (path, field string) {
@@ -208,6 +210,14 @@ func (p *place) paths() (path, field string) {
 	}
 	path, field = p.up.paths()
 	return path + p.step, field + p.field
+}
+
+// way is the names of the steps; nil is the document.
+func (p *place) way() []string {
+	if p == nil {
+		return nil
+	}
+	return append(p.up.way(), p.name)
 }
 
 func (c *checker) check(v *Validator, val value.Value, at *place) {
@@ -228,15 +238,15 @@ func (c *checker) check(v *Validator, val value.Value, at *place) {
 	case Array:
 		if a, ok := val.(value.Array); ok {
 			for i, e := range a {
-				c.check(v.Element, e, &place{at, "[" + strconv.Itoa(i) + "]", "[]"})
+				c.check(v.Element, e, &place{at, "[" + strconv.Itoa(i) + "]", "[]", strconv.Itoa(i)})
 			}
 			return
 		}
 	case Record:
 		if o, ok := val.(value.Object); ok {
 			for _, f := range o {
-				c.check(v.Key, f.Name, &place{at, ".keys()", "{}"})
-				c.check(v.Element, f.Value, &place{at, ".values()", "{}"})
+				c.check(v.Key, f.Name, &place{at, ".keys()", "{}", f.Name})
+				c.check(v.Element, f.Value, &place{at, ".values()", "{}", f.Name})
 			}
 			return
 		}
@@ -330,7 +340,7 @@ func (c *checker) checkID(v *Validator, text string, at *place) {
 
 func (c *checker) checkObject(v *Validator, o value.Object, at *place) {
 	for _, f := range v.sortedFields() {
-		inside := &place{at, "." + f.Name, "." + f.Name}
+		inside := &place{at, "." + f.Name, "." + f.Name, f.Name}
 		val, ok := o.Get(f.Name)
 		switch {
 		case ok:
@@ -342,7 +352,7 @@ func (c *checker) checkObject(v *Validator, o value.Object, at *place) {
 	}
 	for _, f := range o {
 		if v.Field(f.Name) == nil {
-			c.add(ReasonExtra, nil, f.Value, &place{at, "." + f.Name, "." + f.Name},
+			c.add(ReasonExtra, nil, f.Value, &place{at, "." + f.Name, "." + f.Name, f.Name},
 				c.detailed("Object contains extra field `"+f.Name+"` that is not in the validator.", at, "Object", o, v))
 		}
 	}
@@ -368,7 +378,7 @@ func (c *checker) add(reason string, v *Validator, val value.Value, at *place, m
 		c.found = append(c.found, Violation{Path: path, Field: strings.TrimPrefix(field, "."), Reason: reason, Value: val})
 		return
 	}
-	x := Violation{Path: path, Field: strings.TrimPrefix(field, "."), Reason: reason, Value: val, Message: message, Got: describe(v, val)}
+	x := Violation{Path: path, Field: strings.TrimPrefix(field, "."), Way: at.way(), Reason: reason, Value: val, Message: message, Got: describe(v, val)}
 	if v != nil {
 		x.Expected = v.String()
 	}

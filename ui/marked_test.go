@@ -1,0 +1,101 @@
+package ui
+
+import (
+	"strings"
+	"testing"
+
+	"strait/model/value"
+	"strait/plan"
+)
+
+// marks are the lines of a document that have a sign.
+func marksOf(g marking, d value.Object) (out []string) {
+	lines, _ := g.lines(d)
+	for _, line := range lines {
+		if line.sign != " " {
+			out = append(out, line.sign+" "+strings.TrimSpace(textOf(line.line)))
+		}
+	}
+	return out
+}
+
+func TestTheEntryOfARecordIsMarked(t *testing.T) {
+	l := newLook(true, false)
+	d := doc("scores", doc("anna", 1.0, "ben.x", "2", "carl", 3.0))
+	if got := marksOf(marking{l: l, w: 60, limit: 50, ways: [][]string{{"scores", "ben.x"}}}, d); len(got) != 1 || got[0] != `✗ "ben.x": "2",` {
+		t.Errorf("marked: %q", got)
+	}
+}
+
+// A document is folded around every place that is marked, and around what
+// differs.
+func TestFoldingKeepsWhatIsMarked(t *testing.T) {
+	l := newLook(true, false)
+	var many, other value.Array
+	for i := range 200 {
+		many, other = append(many, float64(i)), append(other, float64(i))
+	}
+	many[150] = "x"
+	d := doc("list", many, "who", "gone", "why", "gone too")
+	g := marking{l: l, w: 60, limit: 20, k: l.add, sign: "+", other: doc("list", other, "who", "gone", "why", "gone too"), ways: [][]string{{"who"}, {"why"}}}
+	if got := marksOf(g, d); strings.Join(got, "|") != `+ "x",|✗ who: "gone",|✗ why: "gone too",` {
+		t.Errorf("marked: %q", got)
+	}
+	if lines, _ := g.lines(d); len(lines) > 20 {
+		t.Errorf("%d lines where 20 fit", len(lines))
+	}
+}
+
+func TestTheReferenceThatLeadsNowhereIsMarked(t *testing.T) {
+	m, _ := screen(t, scene("proof"), 120, 40)
+	if got := plainScreen(press(m, "V")); !strings.Contains(got, `✗   customer: "k57a2m9d0f3h6j8"`) || !strings.Contains(got, "its customer leads to a document that is gone") {
+		t.Fatalf("the reference is not marked:\n%s", got)
+	}
+}
+
+// A search that stopped the migration at a limit does not say that it threw.
+func TestWhatDidNotEndHasThrownNothing(t *testing.T) {
+	s := scene("proof")
+	for i := range s.Proofs {
+		if c := s.Proofs[i].Counter; c != nil && c.Kind == "throws" {
+			c.Thrown, c.Violation = false, "it does not come to an end"
+		}
+	}
+	m, _ := screen(t, s, 120, 40)
+	got := plainScreen(press(m, "V"))
+	if strings.Contains(got, "threw") || strings.Contains(got, "THROWN") || !strings.Contains(got, "WHY IT WAS STOPPED") {
+		t.Fatalf("it is said to have thrown:\n%s", got)
+	}
+}
+
+// What a migration wrote to another table is beside what became of its own
+// document, the place in it marked.
+func TestTheDocumentOfTheOtherTableIsShown(t *testing.T) {
+	s := scene("proof")
+	for i := range s.Proofs {
+		if c := s.Proofs[i].Counter; c != nil && c.Kind == "misfit" {
+			*c = plan.Counterexample{Kind: "other-table", Migration: c.Migration, Before: doc("paid", true), After: doc("paid", "paid"), Other: doc("zip", 1.0),
+				Place: "preferences.zip", Way: []string{"zip"}, Violation: "Value does not match validator."}
+		}
+	}
+	m, _ := screen(t, s, 120, 40)
+	got := plainScreen(press(m, "V", "down"))
+	if !strings.Contains(got, "WRITTEN TO preferences") || !strings.Contains(got, "✗   zip: 1,") {
+		t.Fatalf("the document is not shown:\n%s", got)
+	}
+}
+
+// esc leads back the way that was come, and a page on it is not come by twice.
+func TestEscGoesBackTheWay(t *testing.T) {
+	m, _ := screen(t, scene("offenders"), 120, 40)
+	m = press(onRow(m, "users.plan"), "o", "P")
+	if m = press(m, "esc"); m.page != offendersPage {
+		t.Fatalf("esc of the plan leads to page %d, want the offenders", m.page)
+	}
+	m = press(m, "V", "R", "V", "J")
+	for _, want := range []pageKind{provePage, offendersPage, fleetPage} {
+		if m = press(m, "esc"); m.page != want {
+			t.Fatalf("esc leads to page %d, want %d", m.page, want)
+		}
+	}
+}
