@@ -207,9 +207,10 @@ func (m *Measure) Headroom(limits Load, s Scale) []Headroom {
 	return out
 }
 
-// Friendly are the batch sizes that are recommended. A function's result holds
-// 8,192 elements at most (convex-wire.md 8.5), so a page does.
-var friendly = []int{8000, 6000, 5000, 4000, 3000, 2500, 2000, 1500, 1000, 750, 500, 400, 300, 250, 200, 150, 100, 75, 50, 40, 30, 25, 20, 15, 10, 5, 4, 3, 2, 1}
+// Friendly are the batch sizes that are recommended. They end where the second
+// of JavaScript that a transaction has, which a rehearsal cannot measure, would
+// bind next, and where one conflict would cost too much work done again.
+var friendly = []int{1000, 750, 500, 400, 300, 250, 200, 150, 100, 75, 50, 40, 30, 25, 20, 15, 10, 5, 4, 3, 2, 1}
 
 // Recommend is the largest friendly batch size with which the fullest batch
 // stays below half of every limit; 0 when even one document does not, or

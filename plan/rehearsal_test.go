@@ -90,7 +90,7 @@ func TestASmallBatchTellsLittle(t *testing.T) {
 	c.Add(one, 90)
 	c.Add(full, 9_000)
 	want := a.Recommend(someLimits, Scale{}, nil)
-	if x, y := b.Recommend(someLimits, Scale{}, nil), c.Recommend(someLimits, Scale{}, nil); want != 1500 || x != want || y != want {
+	if x, y := b.Recommend(someLimits, Scale{}, nil), c.Recommend(someLimits, Scale{}, nil); want != 1000 || x != want || y != want {
 		t.Errorf("recommended %d, with a small one after it %d, before it %d", want, x, y)
 	}
 }

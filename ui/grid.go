@@ -473,7 +473,7 @@ func (m Root) censusShort(e *fleet.EnvSnapshot, enforced bool) (string, ink) {
 	case e.CensusRun != nil:
 		return fmt.Sprintf("%s counting, %s so far", m.spinner(), count(e.CensusRun.Found)), l.run
 	case oldWrites(e, "") > 0:
-		return count(oldWrites(e, "")) + " old-shape writes since " + momentWord(m.now, e.Writers.First), l.bad
+		return plural(oldWrites(e, ""), "old-shape write") + " since " + momentWord(m.now, e.Writers.First), l.bad
 	case enforced:
 		return "target enforced", l.ok
 	case c == nil:

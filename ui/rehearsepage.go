@@ -285,7 +285,11 @@ func (m Root) rehearsedLine(p *pen, x *plan.RehearsedRun, nameW int) {
 	}
 	p.colRight(l.text, count(x.Documents), 9).put(l.dim, docsWord(x.Documents))
 	if p.w >= 90 {
-		p.put(l.dim, "  ").colRight(l.text, count(x.Changed), 8).put(l.dim, " changed")
+		n, word := x.Changed, " changed"
+		if n == 0 && x.Deleted > 0 {
+			n, word = x.Deleted, " deleted"
+		}
+		p.put(l.dim, "  ").colRight(l.text, count(n), 8).put(l.dim, word)
 	}
 	switch {
 	case x.Failed > 0:

@@ -256,9 +256,15 @@ func (t *teller) tellDryRun(d *fleet.DryRun) {
 			}
 		}
 	}
-	more := ""
-	if d.More {
-		more = "; more change than are shown"
+	n := int64(len(d.Examples))
+	shown := plural(n, "changed document") + " shown"
+	switch {
+	case n == 0 && d.More:
+		shown = "it shows none that changes; there are more to read"
+	case n == 0:
+		shown = "it shows none that changes"
+	case d.More:
+		shown += "; there may be more"
 	}
-	t.say("success: %s read, %s shown%s, nothing was written", documents(d.Processed), plural(int64(len(d.Examples)), "changed document"), more)
+	t.say("success: %s read, %s; nothing was written", documents(d.Processed), shown)
 }

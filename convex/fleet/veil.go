@@ -35,7 +35,7 @@ func (a *action) reveal() error {
 		a.e.revealed = until
 		text := "values of documents are masked again"
 		if !until.IsZero() {
-			text = "values of documents are shown for " + revealFor.String() + "; who asked is in the journal"
+			text = fmt.Sprintf("values of documents are shown for %.0f minutes; who asked is in the journal", revealFor.Minutes())
 		}
 		a.f.planned.stale = true
 		a.f.say("info", a.c.Env, text)
