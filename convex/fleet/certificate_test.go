@@ -93,6 +93,7 @@ func (s *shopped) revoked(why string) {
 }
 
 func TestACertificateOutlivesItsProcess(t *testing.T) {
+	t.Parallel()
 	s := openShop(t, nil, 60, 0)
 	s.count()
 	first := s.certificate()
@@ -115,6 +116,7 @@ func TestACertificateOutlivesItsProcess(t *testing.T) {
 }
 
 func TestWhatRevokesACertificate(t *testing.T) {
+	t.Parallel()
 	old := args("n", 1.0)
 	for name, c := range map[string]struct {
 		why string
@@ -174,6 +176,7 @@ func TestWhatRevokesACertificate(t *testing.T) {
 // A census whose process died goes on where it was, and what was written
 // meanwhile is looked at before its certificate counts.
 func TestACensusGoesOnInALaterProcess(t *testing.T) {
+	t.Parallel()
 	s := openShop(t, noShapes, 250, 0)
 	out := runIt(t, s.f, Command{Action: plan.ActCensus, Census: &CensusOptions{Budget: CensusBudget{Documents: 100}, Rate: -1}})
 	if out.Status != "stopped" || out.Census.Read != 100 || out.Census.Full || s.certificate() != nil {

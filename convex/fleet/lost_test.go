@@ -57,8 +57,11 @@ func newFar(t *testing.T, patience time.Duration) *far {
 	if err := os.WriteFile(filepath.Join(root, "strait.toml"), []byte(config), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("STRAIT_TEST_KEY", d.AdminKey())
-	f := Open(t.Context(), Options{Dir: root, patience: patience})
+	key := func(name string) (string, bool) { return d.AdminKey(), name == "STRAIT_TEST_KEY" }
+	if loaded, err = project.Load(t.Context(), project.Options{Dir: root, Lookup: key}); err != nil {
+		t.Fatal(err)
+	}
+	f := Open(t.Context(), Options{Project: loaded, patience: patience})
 	t.Cleanup(func() { f.Close() })
 	ready(t, f, "only")
 	return &far{t, d, p, f}
@@ -101,6 +104,7 @@ func TestNothingRunsTwice(t *testing.T) {
 	}
 	for _, mode := range []string{"before", "after"} {
 		t.Run("start "+mode, func(t *testing.T) {
+			t.Parallel()
 			x := newFar(t, 0)
 			x.p.arm(mode, false)
 			out := runIt(t, x.f, Command{Action: plan.ActRun, Migration: "count"})
@@ -111,6 +115,7 @@ func TestNothingRunsTwice(t *testing.T) {
 			x.once(120)
 		})
 		t.Run("step "+mode, func(t *testing.T) {
+			t.Parallel()
 			x := newFar(t, 0)
 			if err := x.f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: "count", Supervised: true, BatchSize: 20, Steps: 1}); err != nil {
 				t.Fatal(err)
@@ -126,6 +131,7 @@ func TestNothingRunsTwice(t *testing.T) {
 			x.once(120)
 		})
 		t.Run("cancel "+mode, func(t *testing.T) {
+			t.Parallel()
 			x := newFar(t, 0)
 			if err := x.f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: "count", BatchSize: 1}); err != nil {
 				t.Fatal(err)
@@ -153,6 +159,7 @@ func TestALostStepIsSettledByItsStatus(t *testing.T) {
 	}
 	for _, mode := range []string{"before", "after"} {
 		t.Run(mode, func(t *testing.T) {
+			t.Parallel() // it waits
 			x := newFar(t, 3*time.Second)
 			x.p.arm(mode, true)
 			if err := x.f.Do(t.Context(), Command{Action: plan.ActRun, Env: "only", Migration: "count", Supervised: true, BatchSize: 20, Steps: 1}); err != nil {

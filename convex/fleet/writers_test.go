@@ -124,6 +124,12 @@ var (
 	noShapes = append([]string{"/api/shapes2"}, noStream...)
 )
 
+// shopKey names the variable of the key that every shop has: set once, for
+// tests that run beside each other.
+const shopKey = "STRAIT_TEST_SHOP_KEY"
+
+func init() { os.Setenv(shopKey, "shop|secret") }
+
 // openShop opens it with documents of the new shape, and old ones.
 func openShop(t *testing.T, refuse []string, fitting, old int) *shopped {
 	t.Helper()
@@ -146,8 +152,7 @@ func loadShop(t *testing.T) *project.Project {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Setenv("STRAIT_TEST_KEY", "shop|secret")
-	p.Config.Envs = []project.Env{{Name: "only", URL: "http://shop.test", KeyEnv: "STRAIT_TEST_KEY"}}
+	p.Config.Envs = []project.Env{{Name: "only", URL: "http://shop.test", KeyEnv: shopKey}}
 	return p
 }
 
@@ -284,8 +289,10 @@ func (s *shopped) item(which int) string {
 // however it was written, is found, with its table and its time, ends the
 // certificate and blocks narrow, until a later count finds nothing.
 func TestOldShapeWriters(t *testing.T) {
+	t.Parallel() // it waits
 	for how, refuse := range map[string][]string{byChanges: nil, byShapes: noStream, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			s := openShop(t, refuse, 250, 0)
 			if how == byShapes {
 				// Where the target has literals, the shapes never fit it.
@@ -369,8 +376,10 @@ func (s *shopped) kind() string {
 // From the end of a migration on its table is watched, without any count; what
 // the migration itself wrote, and what it met, is nobody's offence.
 func TestWatchFromTheEndOfAMigration(t *testing.T) {
+	t.Parallel() // it waits
 	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			s := openShop(t, refuse, 0, 120)
 			if w := s.f.Now().Envs[0].Writers; w != nil {
 				t.Fatalf("before anything is clean it watches: %+v", w)
@@ -405,6 +414,7 @@ func TestWatchFromTheEndOfAMigration(t *testing.T) {
 // shape that was removed again was written all the same, and nothing is left
 // of one that came and went within a transaction.
 func TestADocumentThatIsGoneAgain(t *testing.T) {
+	t.Parallel()
 	s := openShop(t, nil, 10, 0)
 	s.count()
 	s.looked(byChanges, time.Time{})
@@ -422,6 +432,7 @@ func TestADocumentThatIsGoneAgain(t *testing.T) {
 // Literals, which shapes do not know, are watched by the recount; where the
 // shapes do not fit and no document misfits, nothing is revoked.
 func TestShapesThatProveNothing(t *testing.T) {
+	t.Parallel()
 	s := openShop(t, noStream, 10, 0)
 	s.count()
 	before := time.Now()
@@ -445,8 +456,10 @@ func TestShapesThatProveNothing(t *testing.T) {
 // What is written while the connection is lost is looked at when it is back:
 // by the stream of changes from where it was, without a gap, else anew.
 func TestWritesWhileTheConnectionIsLost(t *testing.T) {
+	t.Parallel() // it waits
 	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			s := openShop(t, refuse, 120, 0)
 			s.count()
 			s.looked(how, time.Time{})
@@ -472,8 +485,10 @@ func TestWritesWhileNobodyWatched(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a second fleet over the same journal: not yet seen to end in time under the race detector")
 	}
+	t.Parallel()
 	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
+			t.Parallel()
 			s := openShop(t, refuse, 120, 0)
 			s.count()
 			certified := s.certificate()
