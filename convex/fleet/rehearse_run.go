@@ -19,7 +19,11 @@ import (
 // migrate runs every pending migration on the copy, one after the other.
 func (r *rehearsal) migrate(ctx context.Context) error {
 	names := r.pending()
-	order, doubts := plan.RunOrder(plan.Input{Target: r.p.Schema, Definitions: Definitions(r.p.Migrations)}, names)
+	code, err := r.p.Code(ctx)
+	if err != nil {
+		return err
+	}
+	order, doubts := plan.RunOrder(plan.Input{Target: r.p.Schema, Definitions: Definitions(r.p.Migrations), Code: code}, names)
 	for _, d := range doubts {
 		r.note("order: %s", d)
 	}
@@ -90,6 +94,9 @@ func (r *rehearsal) census(ctx context.Context) error {
 	}
 	found.Deployment = r.report.Source
 	r.report.Census = found
+	if !r.p.Schema.Validation && found.Offenders > 0 {
+		r.note("the target has schemaValidation switched off: narrow is accepted whatever the documents hold")
+	}
 	return nil
 }
 

@@ -440,3 +440,36 @@ export const unkept = loose({ table: "items", migrateOne: (ctx, doc) => ({ b: tr
 		t.Errorf("unkept: %+v", unkept)
 	}
 }
+
+// A target that checks nothing is taken whatever the documents hold, and the
+// report says so beside what does not fit it. Its doubts of the order come from
+// what the code writes: a field that it only logs is none.
+func TestRehearsalOfATargetThatChecksNothing(t *testing.T) {
+	slow(t)
+	p := itemsOf(t, `import { internal } from "./_generated/api";
+`+define+`
+export const pads = migrations.define({ table: "items", migrateOne: async (ctx, doc) => {
+  if (doc.n > 5) return { pad: "x" };
+} });
+export const tell = migrations.define({ table: "items", migrateOne: async (ctx, doc) => {
+  const about = { n: doc.n, many: 1 };
+  console.log(about);
+} });
+export const all = migrations.runner([internal.migrations.pads, internal.migrations.tell]);
+`, "v.boolean()")
+	p.Schema.Validation = false
+	r, err := Rehearse(t.Context(), p, RehearseOptions{Export: held(t, "items", numbered(20))}, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !r.Accepted() || r.Census.Offenders != 20 {
+		t.Errorf("narrow %q, census %+v", r.Narrow, r.Census)
+	}
+	notes := strings.Join(r.Notes, "\n")
+	if !strings.Contains(notes, "schemaValidation switched off") {
+		t.Errorf("notes: %s", notes)
+	}
+	if strings.Contains(notes, "order:") {
+		t.Errorf("doubts of the order: %s", notes)
+	}
+}
