@@ -89,7 +89,9 @@ func (s *stand) unlooked(began time.Time) string {
 		return ""
 	case w == nil || w.Checked.IsZero():
 		return "documents were written since it was counted, and nobody looked at them"
-	case !s.Written.After(w.Checked), s.Now.Sub(w.Checked) <= lookLag:
+	case !s.Written.After(w.Checked):
+		return ""
+	case !w.Checked.Before(began) && s.Now.Sub(w.Checked) <= lookLag:
 		return ""
 	}
 	return "documents were written since those that were looked at " + ago(s.Now, w.Checked)

@@ -43,6 +43,10 @@ func TestWhatACertificateIsWorth(t *testing.T) {
 		"written since, looked at before": {func(ev *Evidence) {
 			ev.Written, ev.Writers = noon.Add(-time.Minute), &Writers{Checked: noon.Add(-time.Hour), How: "recount"}
 		}, "census-stale", "written since those that were looked at"},
+		"written while it was counted, looked at before": {func(ev *Evidence) {
+			ev.Certificate.Started, ev.Certificate.Ended = noon.Add(-2*time.Minute), noon.Add(-time.Minute)
+			ev.Written, ev.Writers = noon.Add(-time.Minute), &Writers{Checked: noon.Add(-3 * time.Minute), How: "changes"}
+		}, "census-stale", "written since those that were looked at"},
 		"an old-shape writer": {func(ev *Evidence) {
 			ev.Writers = &Writers{Checked: noon, Offenders: map[string]int64{"users": 3}, First: noon.Add(-time.Minute)}
 		}, "old-shape-writer", "some code still writes the old shape: 3 documents in users, the first 1m ago"},

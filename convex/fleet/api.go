@@ -266,6 +266,7 @@ type Example struct {
 // CensusRun is the progress of a census.
 type CensusRun struct {
 	Started time.Time
+	Since   time.Time // of one that was resumed, when it was begun first
 	Read    int64
 	Total   int64
 	Bytes   int64

@@ -91,11 +91,12 @@ func (a *action) censusOptions(ctx context.Context) (census.Options, censusBegin
 	if err != nil {
 		return o, began, err
 	}
-	run := CensusRun{Started: a.f.now(), Total: -1, Budget: CensusBudget(o.Budget)}
+	run := CensusRun{Started: a.f.now(), Since: began.at, Total: -1, Budget: CensusBudget(o.Budget)}
 	if asked.Resume {
 		if saved := a.f.savedCensus(a.e, began); saved != nil {
 			o.Resume, run.Resumed = &saved.State, true
 			began.at, began.pushed, began.active, began.resumed = saved.State.Started, saved.Pushed, saved.Active, true
+			run.Since = began.at
 		} else {
 			a.f.change(func() {
 				a.f.say("info", a.c.Env, "there is no stopped census of this deployment and this target to go on with: it begins anew")

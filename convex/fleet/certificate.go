@@ -173,7 +173,7 @@ func (f *Fleet) recallCertificate(x entry) {
 		return
 	}
 	switch old := f.certificates[c.Deployment]; {
-	case x.Phase == "certified" && (old == nil || !c.Ended.Before(old.Ended)):
+	case x.Phase == "certified" && (old == nil || c.Ended.After(old.Ended)): // one line twice takes nothing back
 		f.certificates[c.Deployment] = c
 	case x.Phase == "revoked" && old != nil && old.Ended.Equal(c.Ended):
 		f.certificates[c.Deployment] = c

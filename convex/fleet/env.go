@@ -89,6 +89,7 @@ type env struct {
 	pushTold      bool              // whether and when code was pushed last is known, or never will be
 	staleAt       time.Time         // newest sign that the census may not hold any more
 	written       time.Time         // newest sign that a counted table changed
+	looker        *wire.Client      // the connection on which the watch for old-shape writers has looked once
 	writers       *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
 	revealed      time.Time         // until when values of its documents are shown, by the wall clock; zero masked
 	veils         veils

@@ -2,9 +2,11 @@ package fleet
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -112,8 +114,15 @@ func (j *journal) open() error {
 	return err
 }
 
-// read calls fn for every entry, oldest first. Lines that cannot be read, as
-// an interrupted write may leave one, are passed over.
+// torn is the phase of what stands for a line that cannot be read, as an
+// interrupted write may leave one.
+const torn = "torn"
+
+// longestEntry bounds what is read of one line, in bytes.
+const longestEntry = 1 << 20
+
+// read calls fn for every entry, oldest first. A line that cannot be read is an
+// entry of which only the phase is set, torn: what it took back nobody knows.
 func (j *journal) read(fn func(entry)) error {
 	file, err := os.Open(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -123,18 +132,38 @@ func (j *journal) read(fn func(entry)) error {
 		return fmt.Errorf("journal: %w", err)
 	}
 	defer file.Close()
-	lines := bufio.NewScanner(file)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
+	lines := bufio.NewReaderSize(file, 1<<16)
+	for {
+		line, err := readLine(lines)
 		var e entry
-		if json.Unmarshal(lines.Bytes(), &e) == nil {
+		switch {
+		case len(line) == 0:
+		case len(line) > longestEntry || json.Unmarshal(line, &e) != nil:
+			fn(entry{Phase: torn})
+		default:
 			fn(e)
 		}
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("journal: %w", err)
+		}
 	}
-	if err := lines.Err(); err != nil {
-		return fmt.Errorf("journal: %w", err)
+}
+
+// readLine is the next line without its end; of one that is too long, a part
+// that is too long as well.
+func readLine(r *bufio.Reader) (line []byte, err error) {
+	for {
+		part, err := r.ReadSlice('\n')
+		if len(line) <= longestEntry {
+			line = append(line, part...)
+		}
+		if err != bufio.ErrBufferFull {
+			return bytes.TrimSpace(line), err
+		}
 	}
-	return nil
 }
 
 func (j *journal) close() error {

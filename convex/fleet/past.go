@@ -34,6 +34,10 @@ func (f *Fleet) readJournal() {
 	err := f.journal.read(func(x entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
+		if x.Phase == torn { // it may have taken them back
+			clear(f.certificates)
+			return
+		}
 		f.recallCertificate(x)
 		f.recallBackup(x)
 		m, ok := f.migration(x.Migration)
@@ -70,7 +74,10 @@ func (f *Fleet) readJournal() {
 		e.past[key] = p
 	})
 	if err != nil {
-		f.change(func() { f.say("warn", "", err.Error()) })
+		f.change(func() {
+			clear(f.certificates)
+			f.say("warn", "", err.Error())
+		})
 	}
 }
 

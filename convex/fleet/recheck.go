@@ -34,6 +34,7 @@ const (
 // the doubt, or the certificate.
 func (e *env) recheck(ctx context.Context, client *wire.Client) {
 	var c *plan.Certificate
+	began := e.f.now().Round(0)
 	err := e.f.wait(ctx, func() bool {
 		c = nil
 		if e.doubt != "" {
@@ -44,9 +45,8 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 	if err != nil || c == nil || !c.Revoked.IsZero() {
 		return
 	}
-	began := e.f.now().Round(0)
 	target := e.f.Project().Schema
-	if target == nil || c.Holds(target.Hash(), began, e.f.freshFor()) != "" {
+	if target == nil || c.Holds(target.Hash(), e.f.now(), e.f.freshFor()) != "" {
 		e.f.change(func() { e.doubt = "" }) // it does not hold for another reason, which is said
 		return
 	}
@@ -63,7 +63,11 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 			e.rechecked = true
 		})
 		return
-	case why != "":
+	case why == "":
+		if !e.caughtUp(ctx, client, c, began) {
+			return
+		}
+	default:
 		// The watch begins where the certificate stands, and says more: which
 		// documents, since when.
 		bounded, cancel := context.WithTimeout(ctx, e.f.patience(watchTakesOver))
@@ -76,6 +80,35 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 			e.doubt, e.rechecked, e.f.planned.stale = "", true, true
 		}
 	})
+}
+
+// lookedAgain is how long who waits for an environment waits for the watch as
+// well.
+const lookedAgain = 10 * time.Second
+
+// stillLooking is said of a certificate while the watch reads what was written
+// since it was issued.
+const stillLooking = "what was written since the certificate was issued is still being looked at"
+
+// caughtUp waits until the watch for old-shape writers has looked at what was
+// written until a moment, or can but count the documents again, which takes its
+// time and is not waited for; false when the connection ends before. When it
+// takes long, the environment is known meanwhile, and the certificate is in
+// doubt.
+func (e *env) caughtUp(ctx context.Context, client *wire.Client, c *plan.Certificate, until time.Time) bool {
+	f := e.f
+	slow := time.AfterFunc(f.patience(lookedAgain), func() {
+		f.change(func() {
+			if e.client == client && e.certificate == c && e.doubt != "" {
+				e.doubt, e.rechecked, f.planned.stale = stillLooking, true, true
+			}
+		})
+	})
+	defer slow.Stop()
+	return f.wait(ctx, func() bool {
+		w := e.writers
+		return e.certificate != c || e.looker == client && (w == nil || w.How == byRecount || !w.Checked.Before(until) || len(w.Offenders) > 0)
+	}) == nil
 }
 
 // sinceCertificate says what was written since a certificate that does not fit;

@@ -12,6 +12,7 @@ import (
 	"strait/convex/wire"
 	"strait/model/schema"
 	"strait/model/value"
+	"strait/plan"
 )
 
 // The watch for old-shape writers: code that goes on writing what the target
@@ -107,13 +108,13 @@ func (e *env) guardable(hash string, caught map[string]int64) (out map[string]re
 	if target == nil || e.state != Ready || !e.activeKnown || !e.statusesKnown {
 		return nil, nil, false
 	}
-	cmp := e.compared()
-	if cmp == nil {
+	compared := e.compared()
+	if compared == nil {
 		return nil, nil, false
 	}
 	out, enforced = map[string]reasonToGuard{}, map[string]bool{}
 	for _, t := range target.Tables {
-		if cmp.Enforced(t.Name) {
+		if compared.Enforced(t.Name) {
 			enforced[t.Name] = true
 			continue
 		}
@@ -125,7 +126,7 @@ func (e *env) guardable(hash string, caught map[string]int64) (out map[string]re
 		if began, counted := e.countedClean(t.Name, hash); counted {
 			r = reasonToGuard{from: began, counted: true, ran: ended.After(began)}
 		} else if e.counting != nil {
-			r = reasonToGuard{from: e.counting.Started, counting: true}
+			r = reasonToGuard{from: cmp.Or(e.counting.Since, e.counting.Started), counting: true}
 		}
 		if r.from.IsZero() && caught[t.Name] > 0 {
 			r.from = e.f.now() // until a count says that it is over
@@ -189,7 +190,8 @@ type oldWriters struct {
 	hash   string        // of the target
 	wake   chan struct{} // a table was written to
 
-	connects int // connections so far at the last look
+	connects int  // connections so far at the last look
+	looked   bool // once
 	failures int
 	next     time.Time // the next look is not before
 	noDeltas bool      // as this connection found
@@ -294,7 +296,7 @@ func (w *oldWriters) follow() {
 		changed = true
 	}
 	w.connects = connects
-	if zero.After(g.census) {
+	if zero != nil && cmp.Or(zero.Started, zero.At).After(g.census) {
 		w.anew(zero)
 		changed = true
 	}
@@ -307,13 +309,14 @@ func (w *oldWriters) follow() {
 	w.show(shownEvery)
 }
 
-// zeroCensus is when the newest full count of zero began. f.mu is held.
-func (e *env) zeroCensus(hash string) time.Time {
+// zeroCensus is the newest full count of zero, which may be of some tables only;
+// nil none. f.mu is held.
+func (e *env) zeroCensus(hash string) *plan.Census {
 	c := e.census
 	if c == nil || c.Component != "" || !c.Full || c.Stopped != "" || c.Offenders > 0 || c.Schema != hash {
-		return time.Time{}
+		return nil
 	}
-	return cmp.Or(c.Started, c.At)
+	return c
 }
 
 // begin takes up the watch of a table.
@@ -344,18 +347,39 @@ func (w *oldWriters) gap() {
 	}
 }
 
-// anew begins anew after a count of zero: what was found before is settled.
-func (w *oldWriters) anew(began time.Time) {
-	g := w.g
-	g.census, g.suspects = began, nil
-	g.found.forget(func(o *offender) bool { return o.gone || o.seen.Before(began) })
+// anew begins anew after a count of zero: what was found before in the tables
+// that it looked at is settled. What was found while it was taken is not: it may
+// have been written behind its back.
+func (w *oldWriters) anew(c *plan.Census) {
+	g, began := w.g, cmp.Or(c.Started, c.At)
+	counted := func(table string) bool { _, ok := c.Counts[table]; return ok }
+	g.census = began
+	g.found.forget(func(o *offender) bool { return counted(o.table) && (o.gone || o.last.Before(began)) })
 	g.found.told = 0
-	for _, t := range g.tables {
-		t.baseline, t.left = true, nil
-		if t.since.Before(began) {
-			t.since = began
+	for name, t := range g.tables {
+		if !counted(name) {
+			continue
 		}
+		if t.began.After(began) { // nobody looked at what was written between the two
+			signal := t.signal
+			t = w.begin(name, reasonToGuard{from: began, counted: true})
+			t.signal = signal
+		}
+		t.baseline, t.left = true, nil
+		t.since, t.until = laterOf(t.since, began), laterOf(t.until, began)
 	}
+	if g.found.total() == 0 {
+		g.suspects = nil
+		return
+	}
+	w.tell(slices.Collect(maps.Values(g.found.byID)))
+}
+
+func laterOf(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
 }
 
 // due is when the next look is due; zero: when something happens.

@@ -23,7 +23,8 @@ type offender struct {
 	table, id string
 	at        time.Time // when it was written; zero: between two readings of its table
 	seen      time.Time
-	gone      bool // it was mended or deleted since
+	last      time.Time // when it was seen last
+	gone      bool      // it was mended or deleted since
 	parts     []offence
 }
 
@@ -34,7 +35,8 @@ type offence struct {
 }
 
 func (w *oldWriters) offender(t *guarded, id string, at time.Time, doc value.Object, violations []schema.Violation) *offender {
-	o := &offender{table: t.of.Name, id: id, at: at, seen: w.e.f.now()}
+	now := w.e.f.now()
+	o := &offender{table: t.of.Name, id: id, at: at, seen: now, last: now}
 	seen := map[groupKey]bool{}
 	for _, v := range violations {
 		key := groupKey{t.of.Name, fieldPath(t.of.Name, v.Field), v.Reason}
@@ -63,7 +65,7 @@ func (f *offenders) add(seen map[string]*offender) (fresh []*offender) {
 	}
 	for _, o := range seen {
 		if old := f.byID[o.id]; old != nil {
-			old.gone = o.gone
+			old.gone, old.last = o.gone, o.last
 			if o.at.After(old.at) {
 				old.at = o.at
 			}
@@ -203,20 +205,27 @@ func (f *offenders) text() string {
 // message.
 const tellEvery = time.Minute
 
-// add takes what was found, tells it, and revokes the certificate for it.
+// add takes what was found, and tells it.
 func (w *oldWriters) add(seen map[string]*offender) {
-	g, f := w.g, w.e.f
+	g := w.g
 	fresh := g.found.add(seen)
 	if len(fresh) == 0 {
 		return
 	}
-	now, total := f.now(), g.found.total()
+	now, total := w.e.f.now(), g.found.total()
 	first := g.found.told == 0
 	if !first && (total < 2*g.found.told || now.Sub(g.found.toldAt) < tellEvery) {
 		w.show(0)
 		return
 	}
-	g.found.told, g.found.toldAt = total, now
+	w.tell(fresh)
+}
+
+// tell tells of what was found, fresh being what is new of it, and revokes the
+// certificate for it.
+func (w *oldWriters) tell(fresh []*offender) {
+	g, f := w.g, w.e.f
+	g.found.told, g.found.toldAt = g.found.total(), f.now()
 	g.suspects = w.likely(fresh)
 	why := g.found.text() + ": some code still writes them"
 	if len(g.suspects) > 0 {
@@ -252,8 +261,9 @@ func (w *oldWriters) show(every time.Duration) {
 			out.Offenders, out.Samples = maps.Clone(g.found.tables), g.found.groups()
 		}
 	}
+	heard := w.client.State().Heard // of the connection that tells of writes, and no other sign of life
 	e.f.mu.Lock()
-	heard, old := e.heard, e.writers
+	old := e.writers
 	e.f.mu.Unlock()
 	for _, t := range g.tables {
 		if quiet := heard.Add(-tellsWithin); !t.open && t.signal.listening() && quiet.After(t.until) {
@@ -266,10 +276,14 @@ func (w *oldWriters) show(every time.Duration) {
 			out.Since = t.since.Round(0)
 		}
 	}
-	if sameWriters(old, out, every) {
+	looked := w.looked || len(g.tables) == 0
+	if (e.looker == w.client || !looked) && sameWriters(old, out, every) {
 		return
 	}
 	e.change(func() {
+		if looked {
+			e.looker = w.client
+		}
 		e.writers = out
 		e.f.planned.stale = true
 	})

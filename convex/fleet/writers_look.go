@@ -43,6 +43,7 @@ func (w *oldWriters) look(ctx context.Context) {
 		w.failures++
 	default:
 		w.failures = 0
+		w.looked = true
 		w.next = now.Add(w.pace())
 	}
 	w.show(0)
@@ -199,6 +200,14 @@ func (w *oldWriters) lookAtChanges(ctx context.Context, began time.Time) error {
 // not this machine's.
 func (w *oldWriters) place(newest int64, began time.Time, wide bool) {
 	g := w.g
+	read := g.cursor // what is before was looked at, in tables that were placed
+	defer func() {
+		for _, t := range g.tables {
+			if t.placed && !t.catchUp && g.cursor < read {
+				t.from = max(t.from, read)
+			}
+		}
+	}()
 	if g.cursor == 0 {
 		g.cursor = newest
 		for _, t := range g.tables { // the stream was not read for a while

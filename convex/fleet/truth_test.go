@@ -1,0 +1,179 @@
+package fleet
+
+import (
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"strait/model/value"
+	"strait/plan"
+)
+
+// patch changes a document as the dashboard does.
+func (s *shopped) patch(table, id string, fields ...any) {
+	s.t.Helper()
+	s.write("_system/frontend/patchDocumentsFields", "table", table, "fields", args(fields...), "ids", value.Array{id})
+}
+
+// shut fails unless narrow and the merge are refused.
+func (s *shopped) shut(when string) {
+	s.t.Helper()
+	if codes := s.refusals(); len(codes) == 0 {
+		s.t.Errorf("%s: narrow is allowed; certificate %+v, writers %+v", when, s.certificate(), s.f.Now().Envs[0].Writers)
+	}
+	if m, _ := s.f.Merge(); m.Allowed {
+		s.t.Errorf("%s: the merge is allowed", when)
+	}
+}
+
+// holding keeps requests of a route until it is let go.
+type holding struct {
+	http.RoundTripper
+	route string
+	let   chan struct{}
+}
+
+func (h holding) RoundTrip(req *http.Request) (*http.Response, error) {
+	if req.URL.Path == h.route {
+		select {
+		case <-h.let:
+		case <-req.Context().Done():
+			return nil, req.Context().Err()
+		}
+	}
+	return h.RoundTripper.RoundTrip(req)
+}
+
+// A document that was changed while nobody watched, in a table of which shapes
+// tell nothing, is in the stream of changes: a later process reads that before
+// the certificate counts, however long it takes.
+func TestAChangeWhileNobodyWatchedShutsTheGate(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	s.later(nil, time.Hour) // the documents are of long before the count
+	s.count()
+	s.patch("kinds", s.kind(), "kind", "old")
+	p := s.f.Project()
+	if err := s.f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	held := holding{s.d.HTTPClient().Transport, "/api/document_deltas", make(chan struct{})}
+	s.f = Open(t.Context(), Options{Project: p, http: &http.Client{Transport: held}, writersPace: 5 * time.Millisecond, patience: 300 * time.Millisecond,
+		Now: func() time.Time { return time.Now().Add(time.Hour) }})
+	f := s.f
+	t.Cleanup(func() { f.Close() })
+	ready(t, s.f, "only")
+	if err := s.f.wait(within(t), s.f.envs[0].informed); err != nil {
+		t.Fatal(err)
+	}
+	s.shut("before the stream is read")
+	close(held.let)
+	s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["kinds"] == 1 })
+	s.shut("then")
+}
+
+// What was written between a census that stopped and the process that takes it
+// to its end is looked at as well.
+func TestWritesBetweenTwoPartsOfACensus(t *testing.T) {
+	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
+		t.Run(how, func(t *testing.T) {
+			s := openShop(t, refuse, 250, 0)
+			for range 30 {
+				s.write("items:addKind", "kind", "b")
+			}
+			out := runIt(t, s.f, Command{Action: plan.ActCensus, Census: &CensusOptions{Budget: CensusBudget{Documents: 20}, Rate: -1}})
+			if out.Status != "stopped" {
+				t.Fatalf("%s %+v", out.Status, out.Census)
+			}
+			if err := s.f.Close(); err != nil {
+				t.Fatal(err)
+			}
+			s.patch("kinds", s.kind(), "kind", "old") // it was read
+			s.later(refuse, 0)
+			out = runIt(t, s.f, Command{Action: plan.ActCensus, Census: &CensusOptions{Resume: true, Rate: -1}})
+			if out.Status != "success" || out.Census.Offenders != 0 {
+				t.Fatalf("%s %+v", out.Status, out.Census)
+			}
+			s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["kinds"] == 1 })
+			s.shut("then")
+		})
+	}
+}
+
+// A count of one table settles nothing that was found in another.
+func TestACountOfOneTableSettlesNoOther(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	s.count()
+	s.write("items:addKind", "kind", "old")
+	s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["kinds"] == 1 })
+	began := time.Now()
+	out := runIt(t, s.f, Command{Action: plan.ActCensus, Census: &CensusOptions{Tables: []string{"items"}, Rate: -1}})
+	if out.Status != "success" || out.Census.Offenders != 0 {
+		t.Fatalf("%s %+v", out.Status, out.Census)
+	}
+	s.write("items:add")
+	if w := s.writers("what was written is looked at", func(w plan.Writers) bool { return w.Checked.After(began) }); w.Offenders["kinds"] != 1 {
+		t.Errorf("forgotten: %+v", w)
+	}
+}
+
+// A document that was found, mended, and written again behind the back of a
+// count is not settled by that count.
+func TestACountDoesNotSettleWhatWasSeenWhileItRan(t *testing.T) {
+	var f offenders
+	at := time.Now()
+	f.add(map[string]*offender{"x": {table: "items", id: "x", seen: at, last: at}})
+	f.settle("x")
+	began := at.Add(time.Second)
+	f.add(map[string]*offender{"x": {table: "items", id: "x", at: began.Add(time.Second), seen: began.Add(time.Second), last: began.Add(time.Second)}})
+	f.forget(func(o *offender) bool { return o.gone || o.last.Before(began) })
+	if f.total() != 1 {
+		t.Error("it is forgotten")
+	}
+}
+
+// Lines of the journal that are doubled, torn or too long bring back no
+// certificate that was revoked.
+func TestNoDamagedJournalBringsACertificateBack(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	s.count()
+	s.write("items:addKind", "kind", "old")
+	s.writers("it is found", func(w plan.Writers) bool { return w.Offenders["kinds"] == 1 })
+	if err := s.f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	whole := s.journal()
+	lines := strings.Split(strings.TrimSpace(whole), "\n")
+	phase := func(p string) int {
+		return slices.IndexFunc(lines, func(l string) bool { return strings.Contains(l, `"phase":"`+p+`"`) })
+	}
+	issued, revoked := phase("certified"), phase("revoked")
+	if issued < 0 || revoked < issued {
+		t.Fatal(whole)
+	}
+	before := strings.Join(lines[:revoked], "\n") + "\n"
+	long := `{"phase":"asked","override":"` + strings.Repeat("x", 2<<20) + `"}` + "\n"
+	for name, text := range map[string]string{
+		"doubled":   whole + lines[issued] + "\n",
+		"torn":      before + lines[revoked][:40] + "\n",
+		"torn end":  before + lines[revoked][:40],
+		"long line": before + long + lines[revoked] + "\n",
+	} {
+		p := s.f.Project()
+		if err := os.WriteFile(filepath.Join(p.Root, ".strait", "journal.jsonl"), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		f := &Fleet{project: p, journal: newJournal(p.Root), certificates: map[string]*plan.Certificate{}, backups: map[string]*plan.Backup{}, now: time.Now}
+		f.published.init()
+		f.changed.init()
+		f.readJournal()
+		for _, c := range f.certificates {
+			if c.Revoked.IsZero() {
+				t.Errorf("%s: it stands", name)
+			}
+		}
+	}
+}
