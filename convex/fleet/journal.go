@@ -114,9 +114,9 @@ func (j *journal) open() error {
 	return err
 }
 
-// torn is the phase of what stands for a line that cannot be read, as an
+// tornLine is the phase of what stands for a line that cannot be read, as an
 // interrupted write may leave one.
-const torn = "torn"
+const tornLine = "torn"
 
 // longestEntry bounds what is read of one line, in bytes.
 const longestEntry = 1 << 20
@@ -139,7 +139,7 @@ func (j *journal) read(fn func(entry)) error {
 		switch {
 		case len(line) == 0:
 		case len(line) > longestEntry || json.Unmarshal(line, &e) != nil:
-			fn(entry{Phase: torn})
+			fn(entry{Phase: tornLine})
 		default:
 			fn(e)
 		}

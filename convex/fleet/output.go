@@ -21,9 +21,10 @@ type lines struct {
 	emit    func(string)
 	protect bool // documents that a refused push prints are masked
 
-	mu   sync.Mutex
-	rest []byte
-	said []string // newest last, at most a few
+	mu     sync.Mutex
+	rest   []byte
+	inside bool     // of a document that is printed over several lines
+	said   []string // newest last, at most a few
 }
 
 func (l *lines) Write(p []byte) (int, error) {
@@ -50,7 +51,15 @@ func (l *lines) flush() {
 func (l *lines) end() {
 	text := cleanLine(string(l.rest), l.secrets)
 	if l.protect {
-		text = withoutDocument(text)
+		if l.inside && !afterDocument.MatchString(text) {
+			text = ""
+		}
+		l.inside = text == "" && l.inside
+		if at := printedDocument.FindStringIndex(text); at != nil {
+			text, l.inside = text[:at[1]]+"<masked>", true
+		} else if strings.Contains(text, "does not match") {
+			text = withoutValues(text)
+		}
 	}
 	l.rest = l.rest[:0]
 	if text == "" || len(l.said) > 0 && l.said[len(l.said)-1] == text {
@@ -60,19 +69,12 @@ func (l *lines) end() {
 	l.emit(text)
 }
 
-// withoutDocument is a line of a push that was refused, without the document or
-// the value that Convex prints there (convex-wire.md 7.4, 9.2).
-func withoutDocument(text string) string {
-	if label := printedDocument.FindString(text); label != "" {
-		return label + "<masked>"
-	}
-	if strings.Contains(text, "does not match") {
-		return withoutValues(text)
-	}
-	return text
-}
-
-var printedDocument = regexp.MustCompile(`^\s*(?:Object|Value): `)
+// A push that is refused prints the document or the value, and then the
+// validator or the path that it does not fit (convex-wire.md 7.4, 9.2).
+var (
+	printedDocument = regexp.MustCompile(`(?:^|\W)(?:Object|Value):(?: |$)`)
+	afterDocument   = regexp.MustCompile(`^\W*(?:Validator|Path):(?: |$)`)
+)
 
 // last are the last n lines, as one text.
 func (l *lines) last(n int) string {

@@ -34,7 +34,7 @@ func (f *Fleet) readJournal() {
 	err := f.journal.read(func(x entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
-		if x.Phase == torn { // it may have taken them back
+		if x.Phase == tornLine { // it may have taken them back
 			clear(f.certificates)
 			return
 		}

@@ -41,7 +41,7 @@ func TestTheEndOfTheJournalIsItsEnd(t *testing.T) {
 		}
 		var all []entry
 		if err := j.read(func(e entry) {
-			if e.Phase != torn {
+			if e.Phase != tornLine {
 				all = append(all, e)
 			}
 		}); err != nil {

@@ -177,3 +177,28 @@ func TestNoDamagedJournalBringsACertificateBack(t *testing.T) {
 		}
 	}
 }
+
+// However a refused push prints a document of a protected environment, nothing
+// of it is told; what follows it is.
+func TestADeployTellsNoDocumentOfAProtectedEnvironment(t *testing.T) {
+	refused := "✖ Schema validation failed.\nDocument with ID \"k17\" in table \"users\" does not match the schema: Object is missing the required field `n`.\n\n"
+	for name, printed := range map[string]string{
+		"a line":        "Object: {name: \"" + planted + "\"}\n",
+		"with a mark":   "  ✖ Object: {name: \"" + planted + "\"}\n",
+		"several lines": "Object: {\n  \"name\": \"" + planted + "\",\n\n  other: 1\n}\n",
+		"a value":       "error: Value: \"" + planted + "\"\n",
+		"value below":   "Value:\n\"" + planted + "\"\n",
+	} {
+		var told []string
+		l := &lines{protect: true, emit: func(text string) { told = append(told, text) }}
+		l.Write([]byte(refused + printed + "Validator: v.object({n: v.float64()})\n\nDone.\n"))
+		l.flush()
+		text := strings.Join(told, "\n")
+		if strings.Contains(text, planted) || strings.Contains(l.last(8), planted) {
+			t.Errorf("%s: %s", name, text)
+		}
+		if !strings.Contains(text, "Validator: v.object") || !strings.HasSuffix(text, "Done.") || !strings.Contains(text, "does not match the schema") {
+			t.Errorf("%s: it does not tell the rest: %s", name, text)
+		}
+	}
+}
