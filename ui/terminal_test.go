@@ -64,7 +64,7 @@ func (x *tty) keys(keys ...string) {
 // until waits for a condition of the screen.
 func (x *tty) until(what string, ok func(screen string) bool) string {
 	x.t.Helper()
-	for end := time.Now().Add(30 * time.Second); ; time.Sleep(30 * time.Millisecond) {
+	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(30 * time.Millisecond) {
 		s := x.screen()
 		if ok(s) {
 			return s
