@@ -184,7 +184,8 @@ func (f *Fleet) load() {
 			f.envs = append(f.envs, newEnv(f, c))
 		}
 	})
-	f.readJournal()
+	to := f.readJournal()
+	f.spawn(func() { f.heedOthers(to) })
 	f.spawn(f.readCode)
 	f.mu.Lock()
 	envs := slices.Clone(f.envs)

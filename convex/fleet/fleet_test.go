@@ -279,7 +279,7 @@ func TestJournalOutlivesATornLine(t *testing.T) {
 		t.Fatal(err)
 	}
 	var got []string
-	if err := newJournal(root).read(func(e entry) { got = append(got, e.ID) }); err != nil {
+	if _, err := newJournal(root).read(func(e entry) { got = append(got, e.ID) }); err != nil {
 		t.Fatal(err)
 	}
 	if strings.Join(got, "") != "abd" {

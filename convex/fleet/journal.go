@@ -23,7 +23,8 @@ import (
 type journal struct {
 	path string
 	mu   sync.Mutex
-	file *os.File // opened by the first write
+	file *os.File        // opened by the first write
+	own  map[string]bool // ids that this process wrote since the last call of news
 }
 
 // entry is one line of the journal. ID ties an answer to its action.
@@ -76,6 +77,10 @@ func (j *journal) write(e entry) error {
 	if err != nil {
 		return fmt.Errorf("journal: %w", err)
 	}
+	if j.own == nil {
+		j.own = map[string]bool{}
+	}
+	j.own[e.ID] = true
 	_, err = j.file.Write(append(line, '\n'))
 	if err == nil {
 		err = j.file.Sync()
@@ -121,20 +126,21 @@ const tornLine = "torn"
 // longestEntry bounds what is read of one line, in bytes.
 const longestEntry = 1 << 20
 
-// read calls fn for every entry, oldest first. A line that cannot be read is an
-// entry of which only the phase is set, torn: what it took back nobody knows.
-func (j *journal) read(fn func(entry)) error {
+// read calls fn for every entry, oldest first, and gives the place behind the
+// last whole line. A line that cannot be read is an entry of which only the
+// phase is set, torn: what it took back nobody knows.
+func (j *journal) read(fn func(entry)) (to int64, err error) {
 	file, err := os.Open(j.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return 0, nil
 	}
 	if err != nil {
-		return fmt.Errorf("journal: %w", err)
+		return 0, fmt.Errorf("journal: %w", err)
 	}
 	defer file.Close()
 	lines := bufio.NewReaderSize(file, 1<<16)
 	for {
-		line, err := readLine(lines)
+		line, n, err := readLine(lines)
 		var e entry
 		switch {
 		case len(line) == 0:
@@ -144,26 +150,73 @@ func (j *journal) read(fn func(entry)) error {
 			fn(e)
 		}
 		if err == io.EOF {
-			return nil
+			return to, nil
 		}
 		if err != nil {
-			return fmt.Errorf("journal: %w", err)
+			return to, fmt.Errorf("journal: %w", err)
 		}
+		to += n
 	}
 }
 
-// readLine is the next line without its end; of one that is too long, a part
-// that is too long as well.
-func readLine(r *bufio.Reader) (line []byte, err error) {
+// readLine is the next line without its end, and how many bytes it takes with
+// it; of one that is too long, a part that is too long as well.
+func readLine(r *bufio.Reader) (line []byte, n int64, err error) {
 	for {
 		part, err := r.ReadSlice('\n')
+		n += int64(len(part))
 		if len(line) <= longestEntry {
 			line = append(line, part...)
 		}
 		if err != bufio.ErrBufferFull {
-			return bytes.TrimSpace(line), err
+			return bytes.TrimSpace(line), n, err
 		}
 	}
+}
+
+// news gives the entries that others wrote behind a place, and the place up to
+// which it read, at most longestEntry bytes further: what it takes does not grow
+// with the file, and is one stat while nothing was added.
+func (j *journal) news(from int64) (out []entry, to int64, err error) {
+	j.mu.Lock() // none of this process's lines is on its way, so own knows them all
+	defer j.mu.Unlock()
+	info, err := os.Stat(j.path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, 0, nil
+	case err != nil:
+		return nil, from, fmt.Errorf("journal: %w", err)
+	case info.Size() < from:
+		from = 0 // another file took its place
+	}
+	if info.Size() == from {
+		return nil, from, nil
+	}
+	file, err := os.Open(j.path)
+	if err != nil {
+		return nil, from, fmt.Errorf("journal: %w", err)
+	}
+	defer file.Close()
+	text := make([]byte, min(info.Size()-from, longestEntry))
+	n, err := file.ReadAt(text, from)
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, from, fmt.Errorf("journal: %w", err)
+	}
+	text = text[:n]
+	if end := bytes.LastIndexByte(text, '\n'); end >= 0 || n < longestEntry {
+		text = text[:end+1] // a line that is longer is no entry, and is passed over
+	}
+	to = from + int64(len(text))
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		var e entry
+		if len(line) > 0 && json.Unmarshal(line, &e) == nil && !j.own[e.ID] {
+			out = append(out, e)
+		}
+	}
+	if to == info.Size() {
+		clear(j.own)
+	}
+	return out, to, nil
 }
 
 func (j *journal) close() error {

@@ -27,11 +27,11 @@ func (e *env) before(migration string) past { return e.past[pastKey{migration, e
 
 // readJournal takes what earlier processes found out: dry runs that still hold
 // for the code as it is, and calls that went out and whose answers were never
-// recorded.
-func (f *Fleet) readJournal() {
+// recorded. It gives the place up to which it read.
+func (f *Fleet) readJournal() (to int64) {
 	began := map[string]time.Time{}
 	f.change(func() { f.recalled = f.now() })
-	err := f.journal.read(func(x entry) {
+	to, err := f.journal.read(func(x entry) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		if x.Phase == tornLine { // it may have taken them back
@@ -79,6 +79,7 @@ func (f *Fleet) readJournal() {
 			f.say("warn", "", err.Error())
 		})
 	}
+	return to
 }
 
 // alone reports whether no other Strait of this project may be running the same
@@ -91,7 +92,7 @@ func (a *action) alone() error {
 		return nil
 	}
 	open := map[string]time.Time{}
-	err := a.f.journal.read(func(x entry) {
+	_, err := a.f.journal.read(func(x entry) {
 		if x.ID == a.id || plan.Action(x.Action) != plan.ActRun || x.Migration != a.c.Migration || x.Deployment != a.place {
 			return
 		}

@@ -37,10 +37,10 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 	began := e.f.now().Round(0)
 	err := e.f.wait(ctx, func() bool {
 		c = nil
-		if e.doubt != "" {
+		if e.doubt != "" && e.client == client { // else the next connection looks
 			c = e.certificate
 		}
-		return c == nil || !c.Revoked.IsZero() || e.client == client && e.activeKnown && e.pushTold
+		return c == nil || !c.Revoked.IsZero() || e.activeKnown && e.pushTold
 	})
 	if err != nil || c == nil || !c.Revoked.IsZero() {
 		return
@@ -76,7 +76,7 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 		e.f.revoke(e, why)
 	}
 	e.f.change(func() {
-		if e.client == client {
+		if e.client == client && e.certificate != nil && e.certificate.Ended.Equal(c.Ended) {
 			e.doubt, e.rechecked, e.f.planned.stale = "", true, true
 		}
 	})

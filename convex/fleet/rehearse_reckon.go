@@ -65,7 +65,7 @@ func (a *action) pastPace() pace {
 		spoilt bool
 	}
 	runs, before := map[string]*run{}, map[string]bool{}
-	err := a.f.journal.read(func(x entry) {
+	_, err := a.f.journal.read(func(x entry) {
 		switch r := runs[x.ID]; {
 		case x.Deployment != a.place || x.Action != string(plan.ActRun) && x.Phase != "tuned":
 		case x.Phase == "asked":

@@ -48,7 +48,7 @@ func TestTuningAProtectedEnvironment(t *testing.T) {
 		t.Errorf("read-only at once: %s", code)
 	}
 	tuned := 0
-	if err := f.journal.read(func(x entry) {
+	if _, err := f.journal.read(func(x entry) {
 		if x.Phase != "tuned" || x.Action == "disarm" {
 			return
 		}

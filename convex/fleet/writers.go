@@ -167,7 +167,7 @@ func (e *env) migratedAt(table string) (ended time.Time, running bool) {
 // countedClean is when a count began that has found no offender in a table.
 // f.mu is held.
 func (e *env) countedClean(table, hash string) (began time.Time, ok bool) {
-	if c := e.census; c != nil && c.Schema == hash && c.Component == "" && c.Full && c.Stopped == "" {
+	if c := e.census; c != nil && (e.certificate == nil || !e.certificate.Ended.After(c.At)) && c.Schema == hash && c.Component == "" && c.Full && c.Stopped == "" {
 		n, read := c.Tables[table]
 		if k, known := c.Counts[table]; n == 0 && k.Offenders == 0 && (read || known) {
 			return cmp.Or(c.Started, c.At), true
