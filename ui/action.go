@@ -409,7 +409,7 @@ func (m Root) copyCommand() (Root, tea.Cmd) {
 // leave quits, and asks before when something runs. A signal's question waits
 // until the keyboard is quiet.
 func (m Root) leave(signal bool) (Root, tea.Cmd) {
-	if len(m.busy.runs) == 0 {
+	if len(m.busy.runs)+len(m.busy.works) == 0 {
 		return m, tea.Quit
 	}
 	if m.ask.kind == askQuit {
@@ -432,6 +432,9 @@ func (m Root) farewell() string {
 			continue
 		}
 		fmt.Fprintf(&b, "%s goes on in %s\n", clean(a.mig), clean(a.env))
+	}
+	for _, w := range m.busy.works {
+		fmt.Fprintf(&b, "%s %s\n", clean(strings.TrimPrefix(w.of+": "+w.what, ": ")), w.fate)
 	}
 	if b.Len() > 0 {
 		words := []string{m.d.verb}

@@ -318,6 +318,9 @@ func (m Root) askQuit(signal bool) Root {
 		}
 		a.facts = append(a.facts, [2]string{r.env, short(r.mig) + " " + fate})
 	}
+	for _, w := range m.busy.works {
+		a.facts = append(a.facts, [2]string{w.of, w.what + " " + w.fate})
+	}
 	if signal {
 		a.quiet = m.now.Add(quietTime)
 	}

@@ -133,6 +133,7 @@ type entry struct {
 // busyness is what goes on in a snapshot.
 type busyness struct {
 	runs    []activity
+	works   []work
 	waiting bool // something is loading, opening, or being counted
 }
 
@@ -143,6 +144,14 @@ type activity struct {
 	mine     bool // this Strait started it
 	stops    bool // it stops when Strait ends
 	still    bool // it is paused between two batches
+}
+
+// work is what this Strait does besides running migrations, and what ends with
+// it.
+type work struct {
+	of   string // the environment; "" none
+	what string // "backup"
+	fate string // what leaving does to it: "stops; nothing of it is kept"
 }
 
 // Messages are facts, in the past tense.
@@ -420,11 +429,35 @@ func busyIn(s *fleet.Snapshot) busyness {
 				b.runs = append(b.runs, activity{e.Name, mig.Name, e.Embedded, r.Mine, stopsWithStrait(r, mig, e.Embedded), standsStill(r)})
 			}
 		}
+		b.works = append(b.works, worksIn(e)...)
 		for _, d := range e.DryRun {
 			b.waiting = b.waiting || d != nil && d.Running
 		}
 	}
+	if s.ProofRun != nil {
+		b.works = append(b.works, work{"", "prove", "stops: what it has found so far is lost"})
+	}
 	return b
+}
+
+// worksIn is what this Strait does with an environment.
+func worksIn(e *fleet.EnvSnapshot) (out []work) {
+	if e.BackupRun != nil {
+		out = append(out, work{e.Name, "backup", "stops: nothing of it is kept"})
+	}
+	if e.Rehearsing != nil {
+		out = append(out, work{e.Name, "rehearsal", "stops: nothing is left of it"})
+	}
+	if e.Embedded {
+		return out // what is done to it ends with it
+	}
+	if e.CensusRun != nil {
+		out = append(out, work{e.Name, "census", "stops: the next one can go on there"})
+	}
+	if deploying(e) {
+		out = append(out, work{e.Name, "deploy", "is stopped, wherever its command is"})
+	}
+	return out
 }
 
 // still counts the runs that are paused.

@@ -412,6 +412,32 @@ func TestQuitAsksOnlyWhenSomethingRuns(t *testing.T) {
 	}
 }
 
+// What this Strait does itself ends with it, so that it is asked before.
+func TestQuitAsksForWhatItStops(t *testing.T) {
+	for name, want := range map[string]string{"backing": "backup stops: nothing of it is kept", "rehearsing": "rehearsal stops", "proving": "prove stops"} {
+		m, _ := screen(t, scene(name), 120, 40)
+		m.busy.runs = nil
+		m, cmd := m.Update(keyMsg("q"))
+		if cmd != nil || m.ask.kind != askQuit || !strings.Contains(plainScreen(m), want) {
+			t.Errorf("%s: no %q in\n%s", name, want, plainScreen(m))
+		}
+		if _, cmd := m.Update(keyMsg("y")); cmd == nil || cmd() != (tea.QuitMsg{}) {
+			t.Errorf("%s: y did not quit", name)
+		}
+		if !strings.Contains(m.farewell(), want) {
+			t.Errorf("%s: farewell %q", name, m.farewell())
+		}
+	}
+	s := scene("census")
+	for i := range s.Envs {
+		s.Envs[i].Embedded = false
+	}
+	m, _ := screen(t, s, 120, 40)
+	if m = press(m, "q"); m.ask.kind != askQuit || !strings.Contains(plainScreen(m), "census stops") {
+		t.Errorf("a census of a deployment elsewhere:\n%s", plainScreen(m))
+	}
+}
+
 func TestASignalsQuestionWaitsForAQuietKeyboard(t *testing.T) {
 	m, _ := screen(t, scene("running"), 120, 40)
 	clock := noon
