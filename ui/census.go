@@ -145,7 +145,7 @@ func (c *cli) census(f censusFlagSet) error {
 		proof *plan.Certificate
 		fresh time.Duration
 	)
-	if s := fl.Snapshot(); envIndex(s, e.Name) >= 0 {
+	if s := fl.Now(); envIndex(s, e.Name) >= 0 {
 		e := &s.Envs[envIndex(s, e.Name)]
 		proof, fresh = newest(e.Certificate, out.Census), e.FreshFor
 	}
