@@ -73,7 +73,12 @@ func (e *env) recheck(ctx context.Context, client *wire.Client) {
 		bounded, cancel := context.WithTimeout(ctx, e.f.patience(watchTakesOver))
 		_ = e.f.wait(bounded, func() bool { return e.certificate != c || e.writers != nil && len(e.writers.Offenders) > 0 })
 		cancel()
-		e.f.revoke(e, why)
+		e.f.mu.Lock()
+		same := e.certificate != nil && e.certificate.Ended.Equal(c.Ended)
+		e.f.mu.Unlock()
+		if same { // a newer one, of here or of another Strait, says nothing of this
+			e.f.revoke(e, why)
+		}
 	}
 	e.f.change(func() {
 		if e.client == client && e.certificate != nil && e.certificate.Ended.Equal(c.Ended) {
@@ -92,7 +97,7 @@ const stillLooking = "what was written since the certificate was issued is still
 
 // caughtUp waits until the watch for old-shape writers has looked at what was
 // written until a moment, or can but count the documents again, which takes its
-// time and is not waited for; false when the connection ends before. When it
+// time and is not waited for; false when ctx ends before. When it
 // takes long, the environment is known meanwhile, and the certificate is in
 // doubt.
 func (e *env) caughtUp(ctx context.Context, client *wire.Client, c *plan.Certificate, until time.Time) bool {
@@ -107,7 +112,7 @@ func (e *env) caughtUp(ctx context.Context, client *wire.Client, c *plan.Certifi
 	defer slow.Stop()
 	return f.wait(ctx, func() bool {
 		w := e.writers
-		return e.certificate != c || e.looker == client && (w == nil || w.How == byRecount || !w.Checked.Before(until) || len(w.Offenders) > 0)
+		return e.certificate != c || e.client != client || e.looker == client && (w == nil || w.How == byRecount || !w.Checked.Before(until) || len(w.Offenders) > 0)
 	}) == nil
 }
 
