@@ -23,6 +23,7 @@ const (
 	askCursor  // where a run begins is being typed
 	askFile    // the file of an export is being typed
 	askReplace // the export's file is there already
+	askExport  // the export that a rehearsal works on is being typed
 	askTune    // a change of a supervised run waits for the environment's name
 )
 
@@ -350,12 +351,16 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 		return m.pressCursor(key, typed)
 	case a.kind == askFile, a.kind == askReplace:
 		return m.pressFile(key, typed)
+	case a.kind == askExport:
+		return m.pressExport(key, typed)
 	case a.cmd.Census != nil:
 		if m, cmd, taken := m.pressCensus(key); taken {
 			return m, cmd
 		}
 	}
 	switch {
+	case key == "f" && a.cmd.Action == plan.ActRehearse:
+		return m.typeExport(), nil
 	case len(a.form.choices) > 0 && slices.Contains(formKeys, key):
 		return m.formed(a.form.turned(key))
 	case a.how && key == "tab" && !a.reasoning:
@@ -540,6 +545,9 @@ func (m Root) askView() []string {
 		p.put(l.key, "enter").put(l.text, " write it   ").put(l.key, "esc").put(l.dim, " go back").end()
 	case a.kind == askReplace:
 		p.put(l.key, "y").put(l.text, " replace it   ").put(l.key, "n").put(l.dim, " another name   ").put(l.key, "esc").put(l.dim, " go back").end()
+	case a.kind == askExport:
+		p.put(l.text, "file: ").put(l.strong, tail(a.typed, p.room()-2)).put(l.cursor, l.g.caret).end()
+		p.put(l.key, "enter").put(l.dim, " goes back to the question with it   ").put(l.key, "esc").put(l.dim, " go back").end()
 	case a.kind == askCursor:
 		p.put(l.text, "cursor: ").put(l.strong, tail(a.typed, p.room()-2)).put(l.cursor, l.g.caret).end()
 		p.put(l.key, "enter").put(l.dim, " goes on to the question   ").put(l.key, "esc").put(l.dim, " go back").end()

@@ -145,6 +145,78 @@ func (m Root) rehearseQuestion(env string, files []copyFile, was form) ask {
 	return a
 }
 
+// typeExport asks for an export that lies elsewhere.
+func (m Root) typeExport() Root {
+	m.ask = ask{kind: askExport, prod: m.ask.prod, cmd: m.ask.cmd, title: "Rehearse with which export?",
+		notes: []string{"The path of a ZIP that npx convex export, strait backup or the dashboard has written. It is read, and stays as it is."}}
+	return m
+}
+
+// pressExport takes a key for the path of an export.
+func (m Root) pressExport(key, typed string) (Root, tea.Cmd) {
+	if key != "enter" {
+		m.ask.typed = edit(m.ask.typed, key, typed)
+		return m, nil
+	}
+	path := strings.TrimSpace(m.ask.typed)
+	if path == "" {
+		return m.tell(toastWarn, "type or paste the path of an export, then enter; esc goes back")
+	}
+	env := m.ask.cmd.Env
+	return m, func() tea.Msg {
+		file, err := exportAt(path)
+		return exportTyped{env, file, err}
+	}
+}
+
+// exportTyped is the export that was asked for by its path.
+type exportTyped struct {
+	env  string
+	file copyFile
+	err  error
+}
+
+// exportAt is the export at a path; ~ is the home.
+func exportAt(path string) (copyFile, error) {
+	if rest, ok := strings.CutPrefix(path, "~/"); ok {
+		home, err := os.UserHomeDir()
+		if err != nil {
+			return copyFile{}, fmt.Errorf("find the home: %w", err)
+		}
+		path = filepath.Join(home, rest)
+	}
+	path, err := filepath.Abs(path)
+	if err != nil {
+		return copyFile{}, fmt.Errorf("find %s: %w", path, err)
+	}
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return copyFile{}, fmt.Errorf("there is no file %s", path)
+	case err != nil:
+		return copyFile{}, err
+	case !info.Mode().IsRegular():
+		return copyFile{}, fmt.Errorf("%s is no file: an export is a ZIP", path)
+	}
+	return copyFile{path, info.Size(), info.ModTime()}, nil
+}
+
+// exportTyped goes back to the question, the export chosen.
+func (m Root) exportTyped(msg exportTyped) (Root, tea.Cmd) {
+	switch {
+	case m.ask.kind != askExport || m.ask.cmd.Env != msg.env:
+		return m, nil // the person moved on
+	case msg.err != nil:
+		return m.tell(toastBad, msg.err.Error())
+	}
+	m.copies = append([]copyFile{msg.file}, slices.DeleteFunc(slices.Clone(m.copies), func(x copyFile) bool { return x.path == msg.file.path })...)
+	m.ask = m.rehearseQuestion(msg.env, m.copies, form{})
+	if m.ask.kind == askNothing {
+		return m, nil
+	}
+	return m.check()
+}
+
 // startRehearsal shows the rehearsal that is sent.
 func (m Root) startRehearsal(cmd fleet.Command) (Root, string) {
 	m.env, m.rehearsed = cmd.Env, maps.Clone(m.rehearsed)

@@ -103,6 +103,9 @@ func (m Root) drawChoices(p *pen) {
 	if len(m.ask.form.choices) > 0 {
 		keys = append(keys, [2]string{"up down", " choose"}, [2]string{"left right", " change"})
 	}
+	if m.ask.cmd.Action == plan.ActRehearse {
+		keys = append(keys, [2]string{"f", " other file"})
+	}
 	if m.ask.how {
 		keys = append(keys, [2]string{"tab", " how it runs"})
 	}

@@ -49,6 +49,10 @@ type tableReading struct {
 // a breaking change before them, by what the snapshot knows.
 func readingOf(snap *fleet.Snapshot, e *fleet.EnvSnapshot, o fleet.CensusOptions) reading {
 	var r reading
+	if o.Component != "" { // what it holds is not in the snapshot
+		r.partial = true
+		return r.sum(o)
+	}
 	i := envIndex(snap, e.Name)
 	var seen []string
 	if i < len(snap.Plan.Envs) {
@@ -177,6 +181,9 @@ func (r reading) pace() string {
 
 // words says in a line what is read.
 func (r reading) words(o fleet.CensusOptions) string {
+	if len(r.tables) == 0 && r.partial {
+		return "its tables; how many documents they hold is being asked"
+	}
 	if len(r.tables) == 0 {
 		return "no document: nothing has to be read"
 	}
@@ -227,6 +234,16 @@ func (m Root) census() (Root, tea.Cmd) {
 	return m.openAsk(fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "screen", Census: &o})
 }
 
+// countComponent counts the tables of a component, as census does the app's.
+func (m Root) countComponent(path string) (Root, tea.Cmd) {
+	e := m.focus().env
+	cmd := fleet.Command{Action: plan.ActCensus, Env: e.Name, By: "screen", Census: &fleet.CensusOptions{Component: path}}
+	if e.Embedded {
+		return m.startCensus(cmd)
+	}
+	return m.openAsk(cmd)
+}
+
 // startCensus sends a census, and shows it.
 func (m Root) startCensus(cmd fleet.Command) (Root, tea.Cmd) {
 	if m.page != offendersPage {
@@ -240,6 +257,9 @@ func (m Root) startCensus(cmd fleet.Command) (Root, tea.Cmd) {
 func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 	e, o := f.env, *a.cmd.Census
 	a.title, a.yes = "Count what does not fit the target in "+e.Name+"?", "count"
+	if o.Component != "" {
+		add("component", o.Component)
+	}
 	r := readingOf(m.snap, e, o)
 	if a.cost != nil {
 		r = readingAt(a.cost, o)

@@ -44,7 +44,7 @@ func (m Root) paste(text string) (Root, tea.Cmd) {
 	line, _, _ := strings.Cut(strings.TrimSpace(text), "\n")
 	line = clean(line)
 	switch {
-	case m.ask.kind == askCursor, m.ask.kind == askFile:
+	case m.ask.kind == askCursor, m.ask.kind == askFile, m.ask.kind == askExport:
 		m.ask.typed = bounded(m.ask.typed + line)
 	case m.ask.kind != askNothing:
 		return m.tell(toastWarn, "a paste answers no question: use the keys")

@@ -1,8 +1,12 @@
 package ui
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
+
+	tea "charm.land/bubbletea/v2"
 
 	"strait/model/value"
 	"strait/plan"
@@ -97,5 +101,51 @@ func TestEscGoesBackTheWay(t *testing.T) {
 		if m = press(m, "esc"); m.page != want {
 			t.Fatalf("esc leads to page %d, want %d", m.page, want)
 		}
+	}
+}
+
+// The tables of a component can be counted from the palette.
+func TestAComponentIsCountedFromThePalette(t *testing.T) {
+	s := scene("idle")
+	s.Project.Components = []string{"billing/ledger"}
+	m, e := screen(t, s, 120, 40)
+	m = press(onRow(m, "users.plan"), ":", "l", "e", "d", "g", "e", "r")
+	if got := plainScreen(m); !strings.Contains(got, "count what does not fit in the component billing/ledger") {
+		t.Fatalf("the palette does not offer it:\n%s", got)
+	}
+	m = press(m, "enter")
+	if sent := e.asked(); len(sent) != 1 || sent[0].Action != plan.ActCensus || sent[0].Census == nil || sent[0].Census.Component != "billing/ledger" {
+		t.Fatalf("sent %+v", sent)
+	}
+	if m.page != offendersPage {
+		t.Fatal("the page of offenders is not shown")
+	}
+}
+
+// An export that lies elsewhere is typed, and what is no file is said to be none.
+func TestAnExportElsewhereIsRehearsed(t *testing.T) {
+	dir := t.TempDir()
+	file := filepath.Join(dir, "far.zip")
+	if err := os.WriteFile(file, []byte("zip"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, wrong := range []string{dir, filepath.Join(dir, "gone.zip")} {
+		if _, err := exportAt(wrong); err == nil || !strings.Contains(err.Error(), wrong) {
+			t.Errorf("%s: %v", wrong, err)
+		}
+	}
+	m, e := screen(t, scene("idle"), 120, 40)
+	m = press(onRow(m, "users.plan"), "R", "R", "f")
+	if got := plainScreen(m); !strings.Contains(got, "Rehearse with which export?") {
+		t.Fatalf("no path is asked for:\n%s", got)
+	}
+	m, _ = m.Update(tea.PasteMsg{Content: file})
+	m = press(m, "enter")
+	if got := plainScreen(m); !strings.Contains(got, "far.zip") || !strings.Contains(got, "Rehearse the passage of staging?") {
+		t.Fatalf("the question does not offer the export:\n%s", got)
+	}
+	press(m, "y")
+	if sent := e.asked(); len(sent) != 1 || sent[0].Rehearse == nil || sent[0].Rehearse.Export != file {
+		t.Fatalf("sent %+v", sent)
 	}
 }

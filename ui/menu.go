@@ -32,6 +32,7 @@ type menuItem struct {
 	act   int    // of Root.acts; -1 none
 	env   string
 	row   rowKey
+	part  string // path of the component whose tables are to be counted
 }
 
 func (m Root) openMenu(kind menuKind) Root {
@@ -78,6 +79,9 @@ func (m Root) menuItems(kind menuKind) []menuItem {
 	}
 	for i := range m.snap.Envs {
 		out = append(out, menuItem{group: "ENVIRONMENTS", text: m.snap.Envs[i].Name, act: -1, env: m.snap.Envs[i].Name})
+	}
+	for _, path := range m.snap.Project.Components {
+		out = append(out, menuItem{group: "COMPONENTS", text: "count what does not fit in the component " + path, also: "census", act: -1, part: path, why: blockedCensus(m)})
 	}
 	for i := range m.snap.Plan.Rows {
 		r := &m.snap.Plan.Rows[i]
@@ -133,6 +137,11 @@ func (m Root) choose() (Root, tea.Cmd) {
 			return m.trigger(a)
 		}
 		return m.tell(toastWarn, "that key works on another page")
+	case it.part != "":
+		if it.why != "" {
+			return m.tell(toastWarn, it.why)
+		}
+		return m.countComponent(it.part)
 	case it.env != "":
 		m.env, m.roll = it.env, 0
 	case it.row != (rowKey{}):

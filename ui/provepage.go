@@ -147,7 +147,7 @@ func (m Root) proofLine(p *pen, x *plan.Proof, nameW int) {
 	l := m.l
 	glyph, k := l.verdict(x.Verdict)
 	p.put(k, glyph+" ").col(k, string(x.Verdict), 11)
-	p.col(l.text, x.Title, min(nameW, max(12, p.room()-20)))
+	p.col(l.text, x.Title, min(nameW, max(12, p.room()-22))-1).put(l.text, " ")
 	p.put(l.dim, proofWord(x))
 }
 

@@ -273,6 +273,8 @@ func (m Root) update(msg tea.Msg) (Root, tea.Cmd) {
 		return m.reviewed(msg)
 	case recalled:
 		return m.recalled(msg), nil
+	case exportTyped:
+		return m.exportTyped(msg)
 	case copiesFound:
 		return m.copiesFound(msg)
 	case faded:

@@ -42,6 +42,7 @@ type ProjectInfo struct {
 	Problems           []jsrun.Problem
 	Packages           map[string]string
 	LoadTime           time.Duration
+	Components         []string // paths of the components that the project itself defines, with a schema, sorted
 }
 
 // EnvState says whether an environment can be talked to.

@@ -3,9 +3,12 @@ package fleet
 import (
 	"context"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
+	"strait/convex/jsrun"
+	"strait/convex/project"
 	"strait/plan"
 )
 
@@ -139,6 +142,22 @@ func (t *turns) take(now time.Time) time.Duration {
 	return max(0, wait)
 }
 
+// ownComponents are the paths of the components below the root that the project
+// itself defines, with a schema; not those of packages.
+func ownComponents(p *project.Project) (paths []string) {
+	if p.App == nil {
+		return nil
+	}
+	for _, c := range p.App.Components {
+		packaged := slices.ContainsFunc(c.Functions, func(fn jsrun.Function) bool { return strings.Contains(fn.File, "node_modules") })
+		if c.Path != "" && c.Schema != nil && len(c.Schema.Tables) > 0 && !packaged {
+			paths = append(paths, c.Path)
+		}
+	}
+	slices.Sort(paths)
+	return paths
+}
+
 // build makes a snapshot of the state as it is now, with a plan no older than
 // age.
 func (f *Fleet) build(seq uint64, age time.Duration) *Snapshot {
@@ -148,7 +167,7 @@ func (f *Fleet) build(seq uint64, age time.Duration) *Snapshot {
 	if p := f.project; p != nil {
 		s.Project = ProjectInfo{
 			Name: p.Name, Root: p.Root, Target: p.SchemaFile, Migrations: p.Migrations, Problems: p.Problems,
-			Packages: p.Packages, LoadTime: p.LoadTime,
+			Packages: p.Packages, LoadTime: p.LoadTime, Components: ownComponents(p),
 		}
 		if p.Config.Target != "" {
 			s.Project.Target = p.Config.Target
