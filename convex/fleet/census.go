@@ -20,6 +20,9 @@ import (
 // not feel. An embedded one is read as fast as it answers.
 const censusRate = 2000
 
+// pushToldWithin is how long a census waits for word of the last push.
+const pushToldWithin = 10 * time.Second
+
 // takeCensus counts the documents that do not fit the target. Tables whose
 // active schema lets nothing in that the target refuses are not read (design.md
 // section 4), nor those of which shapes or emptiness tell. Pages are snapshots
@@ -27,6 +30,9 @@ const censusRate = 2000
 // page until after the last.
 func (a *action) takeCensus(answer *entry) error {
 	defer a.f.change(func() { a.e.counting, a.e.stopCount = nil, nil })
+	told, cancel := context.WithTimeout(a.ctx, a.f.patience(pushToldWithin))
+	_ = a.f.wait(told, func() bool { return a.e.pushTold || a.e.client != a.client }) // later it would look like a push
+	cancel()
 	o, began, err := a.censusOptions(a.ctx)
 	if err != nil {
 		return a.censusStopped(err)
@@ -46,6 +52,7 @@ func (a *action) takeCensus(answer *entry) error {
 	}
 	if err != nil {
 		watch.stop()
+		a.foundBefore(c, began)
 		return a.censusStopped(err)
 	}
 	c.Deployment = a.place
@@ -254,6 +261,23 @@ func (f *Fleet) CensusEstimate(ctx context.Context, name string, asked CensusOpt
 	return out, nil
 }
 
+// foundBefore draws what follows from the offenders that a census found before
+// it failed.
+func (a *action) foundBefore(c *plan.Census, began censusBegin) {
+	if c == nil || c.Component != "" || c.Offenders == 0 {
+		return
+	}
+	var record []entry
+	a.f.change(func() {
+		if a.e.place == a.place {
+			record = a.judgeCensus(c, began)
+		}
+	})
+	for _, x := range record {
+		a.f.recordOf(a.e, x)
+	}
+}
+
 // found publishes a census. A full one of the root is from then on watched for
 // writes, instead of the one before.
 func (a *action) found(c *plan.Census, watch *writeWatch, written bool, began censusBegin, answer *entry) {
@@ -279,6 +303,8 @@ func (a *action) found(c *plan.Census, watch *writeWatch, written bool, began ce
 				old, e.watchingWrites = e.watchingWrites, watch
 				e.census, watch.over = c, true
 			}
+			record = a.judgeCensus(c, began)
+		} else if e.place == a.place && c.Component == "" && c.Offenders > 0 {
 			record = a.judgeCensus(c, began)
 		}
 		a.f.say("info", a.c.Env, censusText(c))

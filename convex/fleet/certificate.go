@@ -70,23 +70,28 @@ func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record []entry)
 		e.f.say("warn", e.cfg.Name, "the certificate is revoked: "+revoked.Why)
 		return []entry{e.certified("revoked", &revoked)}
 	}
-	issued := a.certificate(c, began)
+	issued := a.certificate(c)
 	if issued == nil {
 		return nil
+	}
+	if e.pushedAt != began.pushed || e.hash != began.active {
+		// A count alone would let through what a certificate does not.
+		issued.Revoked, issued.Why = laterOf(e.f.now().Round(0), c.At.Add(time.Nanosecond)), "code was pushed while it was counted: what writes there now may write the old shape"
+		e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
+		e.f.say("warn", e.cfg.Name, "no certificate: "+issued.Why)
+		return []entry{e.certified("revoked", issued)}
 	}
 	e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
 	e.f.say("info", e.cfg.Name, certificateText(issued))
 	return []entry{e.certified("certified", issued)}
 }
 
-// certificate is what a census gives; nil when it is not of zero, leaves a table
-// out, or other code was pushed meanwhile. f.mu is held.
-func (a *action) certificate(c *plan.Census, began censusBegin) *plan.Certificate {
+// certificate is what a census gives; nil when it is not of zero, or leaves a
+// table out. f.mu is held.
+func (a *action) certificate(c *plan.Census) *plan.Certificate {
 	e, target := a.e, a.f.project.Schema
 	switch {
 	case !c.Full || c.Stopped != "" || c.Offenders > 0 || target == nil || c.Schema != target.Hash():
-		return nil
-	case e.pushedAt != began.pushed && began.pushed != 0 || e.hash != began.active || began.resumed && began.pushed == 0 && e.pushedAt != 0:
 		return nil
 	}
 	out := &plan.Certificate{
@@ -152,11 +157,11 @@ func (e *env) targetHas(table string) bool { return e.f.project.Schema.Table(tab
 // restore takes up the certificate that an earlier process recorded for the
 // deployment that answers now. An embedded one is built anew each time, so
 // nothing is known of it. f.mu is held.
-func (e *env) restore() {
+func (e *env) restore(url string) {
 	if e.embedded || e.certificate != nil && e.certificateOf == e.place {
 		return
 	}
-	e.certificate, e.certificateOf = e.f.certificates[e.place], e.place
+	e.certificate, e.certificateOf = e.f.certificates[certificateKey(e.place, url)], e.place
 	if c := e.certificate; c != nil && c.Revoked.IsZero() {
 		e.doubt = recheckDoubt
 	}
@@ -172,13 +177,18 @@ func (f *Fleet) recallCertificate(x entry) {
 	if c == nil || c.Deployment == "" || f.project.Schema == nil || c.Schema != f.project.Schema.Hash() {
 		return
 	}
-	switch old := f.certificates[c.Deployment]; {
+	key := certificateKey(c.Deployment, x.URL)
+	switch old := f.certificates[key]; {
 	case x.Phase == "certified" && (old == nil || c.Ended.After(old.Ended)): // one line twice takes nothing back
-		f.certificates[c.Deployment] = c
+		f.certificates[key] = c
 	case x.Phase == "revoked" && old != nil && old.Ended.Equal(c.Ended):
-		f.certificates[c.Deployment] = c
+		f.certificates[key] = c
 	}
 }
+
+// certificateKey tells deployments apart: many that are hosted by oneself have
+// the same name.
+func certificateKey(deployment, url string) string { return deployment + " " + url }
 
 // freshFor is how long a certificate holds here.
 func (f *Fleet) freshFor() time.Duration {

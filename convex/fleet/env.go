@@ -297,7 +297,7 @@ func (e *env) probe(ctx context.Context, client *wire.Client) error {
 			e.forget()
 		}
 		e.place = place
-		e.restore()
+		e.restore(client.URL())
 		e.restoreBackup()
 		e.facts.version = version
 		e.gotAccess(Access{ReadOnly: access.ReadOnly, Ops: access.AllowedOps})

@@ -111,17 +111,18 @@ func (t *tables) inside(names map[string]bool) {
 	stopAll(gone)
 }
 
-// known are the tables whose size was told to this environment.
+// known are the tables whose size was told to this environment and may grow old.
+// That a table is empty may not: the plan takes it for a proof.
 func (t *tables) known() map[string]bool {
 	e := t.w.e
 	e.f.mu.Lock()
 	defer e.f.mu.Unlock()
 	known := make(map[string]bool, len(e.tables)+len(e.inner.sizes))
-	for name := range e.tables {
-		known[name] = true
+	for name, n := range e.tables {
+		known[name] = n > 0
 	}
-	for name := range e.inner.sizes {
-		known[name] = true
+	for name, n := range e.inner.sizes {
+		known[name] = n > 0
 	}
 	return known
 }
@@ -136,7 +137,7 @@ func (t *tables) got(name string, n int64, err error) {
 	}
 	t.mu.Lock()
 	stop := t.sizes[name]
-	once := !t.live && err == nil && stop != nil
+	once := !t.live && err == nil && n > 0 && stop != nil
 	if once {
 		delete(t.sizes, name)
 	}

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"strait/convex/local"
 	"strait/model/value"
 	"strait/plan"
 )
@@ -35,10 +36,15 @@ type holding struct {
 	http.RoundTripper
 	route string
 	let   chan struct{}
+	asked chan struct{} // gets one when there is room
 }
 
 func (h holding) RoundTrip(req *http.Request) (*http.Response, error) {
 	if req.URL.Path == h.route {
+		select {
+		case h.asked <- struct{}{}:
+		default:
+		}
 		select {
 		case <-h.let:
 		case <-req.Context().Done():
@@ -60,7 +66,7 @@ func TestAChangeWhileNobodyWatchedShutsTheGate(t *testing.T) {
 	if err := s.f.Close(); err != nil {
 		t.Fatal(err)
 	}
-	held := holding{s.d.HTTPClient().Transport, "/api/document_deltas", make(chan struct{})}
+	held := holding{s.d.HTTPClient().Transport, "/api/document_deltas", make(chan struct{}), nil}
 	s.f = Open(t.Context(), Options{Project: p, http: &http.Client{Transport: held}, writersPace: 5 * time.Millisecond, patience: 300 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(time.Hour) }})
 	f := s.f
@@ -201,4 +207,94 @@ func TestADeployTellsNoDocumentOfAProtectedEnvironment(t *testing.T) {
 			t.Errorf("%s: it does not tell the rest: %s", name, text)
 		}
 	}
+}
+
+// Of two deployments of one name, as those hosted by oneself have it, neither
+// vouches for the other.
+func TestACertificateIsOfOneDeploymentOfThatName(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	s.count()
+	p := s.f.Project()
+	if err := s.f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	p.Config.Envs[0].URL = "http://other.test"
+	s.later(nil, 0)
+	if c := s.certificate(); c != nil {
+		t.Errorf("taken over from another URL: %+v", c)
+	}
+}
+
+// That a table is empty is a proof, so it is watched although nobody looks.
+func TestAnEmptyTableThatIsFilledUnseen(t *testing.T) {
+	s := openShop(t, nil, 0, 0)
+	e := s.f.envs[0]
+	s.f.Show()
+	if err := s.f.wait(within(t), func() bool { return !e.reading.sizes && e.tablesKnown }); err != nil {
+		t.Fatal(err)
+	}
+	s.write("items:legacyAdd")
+	if err := s.f.wait(within(t), func() bool { return e.tables["items"] == 1 }); err != nil {
+		t.Fatalf("%d documents are known", e.tables["items"])
+	}
+}
+
+// Code that is pushed while a count runs ends what the count would vouch for,
+// with and without a certificate.
+func TestAPushWhileItIsCounted(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	p := s.f.Project()
+	if err := s.f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	held := holding{s.d.HTTPClient().Transport, "/api/run_test_function", make(chan struct{}), make(chan struct{}, 1)}
+	s.f = Open(t.Context(), Options{Project: p, http: &http.Client{Transport: held}, writersPace: 5 * time.Millisecond})
+	f := s.f
+	t.Cleanup(func() { f.Close() })
+	ready(t, s.f, "only")
+	e := s.f.envs[0]
+	done := make(chan Outcome, 1)
+	go func() {
+		out, _ := f.Run(t.Context(), Command{Env: "only", Action: plan.ActCensus}, func(Event) {})
+		done <- out
+	}()
+	select {
+	case <-held.asked:
+	case <-within(t).Done():
+		t.Fatal("nothing is counted")
+	}
+	f.mu.Lock()
+	before := e.pushedAt
+	f.mu.Unlock()
+	if err := s.d.Push(t.Context(), local.Push{App: s.d.App(), Schema: s.d.View().Schema("")}); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.wait(within(t), func() bool { return e.pushedAt != before }); err != nil {
+		t.Fatal(err)
+	}
+	close(held.let)
+	if out := <-done; out.Census == nil || !out.Census.Full || out.Census.Offenders != 0 {
+		t.Fatalf("%+v", out)
+	}
+	if c := s.certificate(); c == nil || c.Revoked.IsZero() {
+		t.Errorf("certified: %+v", c)
+	}
+	s.shut("after it")
+	s.count()
+	if codes := s.refusals(); len(codes) > 0 {
+		t.Errorf("counted anew: %v", codes)
+	}
+}
+
+// What a census found counts, although it failed later.
+func TestOffendersOfACensusThatFailed(t *testing.T) {
+	s := openShop(t, nil, 20, 0)
+	s.count()
+	a := &action{f: s.f, e: s.f.envs[0], c: Command{Env: "only"}}
+	s.f.mu.Lock()
+	a.place = a.e.place
+	s.f.mu.Unlock()
+	c := &plan.Census{Schema: s.certificate().Schema, Offenders: 1, At: time.Now(), Stopped: "it failed"}
+	a.foundBefore(c, censusBegin{})
+	s.revoked("a census found")
 }
