@@ -13,13 +13,18 @@ import (
 // attach puts a definition into the rows whose change it covers, and reports
 // whether there was one. What it does is read from its code where that was
 // read; else its text is searched for the names of the table and the field.
-func attach(rows []Row, d Definition, code *source.Facts) bool {
+func attach(rows []Row, d Definition, all []Definition, code *source.Facts) bool {
 	if d.Table == "" && d.Source == "" {
 		return false
 	}
 	var body *source.Body
 	if code != nil {
 		body = code.Migrations[d.Name]
+	}
+	if body != nil && body.Open && body.Table == "" && d.drives(all) {
+		own := *body
+		own.Open = false
+		body = &own
 	}
 	found := false
 	for i := range rows {
@@ -38,7 +43,7 @@ func attach(rows []Row, d Definition, code *source.Facts) bool {
 
 // covers reports whether a migration writes what a row needs: the row's field
 // in documents of its table, or whole documents there. Code that was not read
-// may write anything in the migration's own table.
+// may write anything in the migration's own table, or anywhere when it has none.
 func (d Definition) covers(b *source.Body, r *Row) bool {
 	own := cmp.Or(b.Table, d.Table)
 	if r.Table == "" { // a change of the whole schema
@@ -84,6 +89,15 @@ func sets(w source.Write, field string) bool {
 
 func unsets(w source.Write, field string) bool {
 	return slices.ContainsFunc(w.Fields, func(f source.Field) bool { return f.Name == field && f.Unset })
+}
+
+// drives reports whether a definition without a table calls another one that
+// has one, batch after batch: then that one is what covers a row.
+func (d Definition) drives(all []Definition) bool {
+	return d.Table == "" && slices.ContainsFunc(all, func(o Definition) bool {
+		_, export, _ := strings.Cut(o.Name[strings.LastIndex(o.Name, "/")+1:], ":")
+		return o.Table != "" && o.Name != d.Name && export != "default" && holdsWord(d.Source, export)
+	})
 }
 
 // names is what the text alone tells: it names the row's field, and is of

@@ -49,7 +49,7 @@ func TestAttachByCode(t *testing.T) {
 			d.Table = c.body.Table
 		}
 		code := &source.Facts{Migrations: map[string]*source.Body{"m:x": &c.body}}
-		if got := attach(rows, d, code); got != c.want || got != slices.Contains(rows[0].Migrations, "m:x") {
+		if got := attach(rows, d, nil, code); got != c.want || got != slices.Contains(rows[0].Migrations, "m:x") {
 			t.Errorf("%s: covers is %t, want %t", c.title, got, c.want)
 		}
 	}
@@ -70,7 +70,7 @@ func TestAttachByText(t *testing.T) {
 		{Definition{Name: "m:x"}, false},
 	} {
 		for _, code := range []*source.Facts{nil, {}, {Migrations: map[string]*source.Body{"m:other": {}}}} {
-			if got := attach([]Row{row}, c.d, code); got != c.want {
+			if got := attach([]Row{row}, c.d, nil, code); got != c.want {
 				t.Errorf("%+v: %t, want %t", c.d, got, c.want)
 			}
 		}
@@ -83,6 +83,23 @@ func TestTopField(t *testing.T) {
 	} {
 		if got := topField("users", path); got != want {
 			t.Errorf("top field of %q is %q, want %q", path, got, want)
+		}
+	}
+}
+
+// A function that calls a migration batch after batch covers only what it
+// writes itself; one that calls what is no migration may write anything.
+func TestAttachOfADriver(t *testing.T) {
+	code := &source.Facts{Migrations: map[string]*source.Body{"m:runPaidAt": {Open: true}}}
+	batch := Definition{Name: "m:paidAtBatch", Table: "orders"}
+	for text, want := range map[string]bool{
+		"await ctx.runMutation(internal.m.paidAtBatch, { cursor })": false,
+		"await ctx.runMutation(internal.m.setPlan, { id })":         true,
+	} {
+		d := Definition{Name: "m:runPaidAt", Source: text}
+		row := Row{Table: "refunds", Path: "refunds.amount", Changes: []Change{{Kind: FieldRemoved, Class: Destructive}}}
+		if got := attach([]Row{row}, d, []Definition{batch, d}, code); got != want {
+			t.Errorf("%s: covers is %t", text, got)
 		}
 	}
 }

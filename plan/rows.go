@@ -43,7 +43,7 @@ func rows(in Input, envs []EnvPlan) []Row {
 			out = append(out, Row{Title: shortName(d.Name) + " of component " + d.Component, Component: d.Component, Migrations: []string{d.Name}})
 			continue
 		}
-		if !attach(out, d, in.Code) {
+		if !attach(out, d, in.Definitions, in.Code) {
 			out = append(out, Row{Title: shortName(d.Name), Table: d.Table, Migrations: []string{d.Name}})
 		}
 	}

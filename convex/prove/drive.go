@@ -44,6 +44,9 @@ func (w *world) migrate(ctx context.Context, m project.Migration, fn jsrun.Funct
 			return nil, context.Cause(ctx)
 		}
 		if res.Err != nil {
+			if missing := missingFunction.FindString(res.Err.Message); missing != "" {
+				return nil, cannot("%s calls what did not load: %s; strait inspect says why", m.Name, missing)
+			}
 			return failed(m, res), nil
 		}
 		v, err := value.Decode([]byte(res.Value))
@@ -69,6 +72,11 @@ func definedAt(m project.Migration) string {
 	}
 	return fmt.Sprintf("%s:%d", m.File, m.Line)
 }
+
+// missingFunction is Convex's answer to a call of a function that is not there.
+// TypeScript finds such calls before a push, so here its file or its component
+// did not load, which tells nothing of the migration.
+var missingFunction = regexp.MustCompile(`Child component "[^"]*" (?:not found|does not export \[[^\]]*\])|Could not find (?:public |internal )?function for '[^']*'`)
 
 var failedDocument = regexp.MustCompile(`Document failed: ([0-9a-z]{31,37})`)
 
