@@ -104,6 +104,7 @@ func randomID(r *rand.Rand) string {
 // A sample reads as many documents as it was told to, wherever it begins, and
 // its bound holds; a table that is no larger is read whole.
 func TestSample(t *testing.T) {
+	slow(t)
 	d, c := embedded(t, nil)
 	target := &schema.Schema{Tables: []*schema.Table{{Name: "users", Document: object(req("n", kind(schema.Number)))}, {Name: "few", Document: object(req("n", kind(schema.Number)))}}}
 	var docs []value.Object

@@ -24,6 +24,15 @@ import (
 	"strait/plan"
 )
 
+// slow skips a test that runs the checker so often that the race detector would
+// take minutes; TestFreeWriters is left to it.
+func slow(t *testing.T) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("it runs the checker thousands of times")
+	}
+}
+
 func dial(t testing.TB, d *local.Deployment) *wire.Client {
 	t.Helper()
 	c := wire.New(wire.Options{URL: "http://embedded", AdminKey: d.AdminKey(), HTTP: d.HTTPClient()})
@@ -269,6 +278,7 @@ func storable(docs []value.Object) []value.Object {
 // The checker says of every document what CheckDocument says, in the root and
 // in a component, of all that a document may hold.
 func TestCheckerIsCheckDocument(t *testing.T) {
+	slow(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		d, c := embedded(t, nil)
 		component := rapid.SampledFrom([]string{"", "billing"}).Draw(rt, "component")
@@ -312,6 +322,7 @@ func fill(t testing.TB, d *local.Deployment, component string, docs map[string][
 // process that knows only the state's JSON, within small limits, is
 // CheckDocument over all documents.
 func TestDeploymentIsCheckDocumentOfAll(t *testing.T) {
+	slow(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		d, c := embedded(t, &local.Limits{DocumentsRead: rapid.IntRange(2, 40).Draw(rt, "limit")})
 		component := rapid.SampledFrom([]string{"", "billing"}).Draw(rt, "component")

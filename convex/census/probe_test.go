@@ -72,6 +72,7 @@ func usage(t *testing.T, d *local.Deployment) (documents, bytes int) {
 // The deployment's own word: no more is read than the budget says, of large
 // documents and small ones, in the root and inside a component.
 func TestBudgetIsNeverPassed(t *testing.T) {
+	slow(t)
 	for _, component := range []string{"", "billing"} {
 		for _, budget := range []Budget{{Documents: 7}, {Documents: 100}, {Bytes: 3 << 20}, {Bytes: 5<<20 + 17}, {Bytes: 1 << 20}, {Bytes: 1000}, {Documents: 9, Bytes: 4 << 20}} {
 			t.Run(fmt.Sprint(component, budget), func(t *testing.T) {
@@ -125,10 +126,11 @@ func (f deaf) RoundTrip(r *http.Request) (*http.Response, error) {
 // the deployment's log no more is read than the budget says, and what it was
 // spent on is told.
 func TestBudgetWithFailedPages(t *testing.T) {
+	slow(t)
 	t.Parallel() // it waits before it asks again
 	for name, limits := range map[string]*local.Limits{"bytes": {BytesRead: 1 << 20}, "result": {ResultBytes: 1200}, "lost": nil} {
 		for _, component := range []string{"", "billing"} {
-			for _, budget := range []Budget{{Documents: 30}, {Documents: 700}, {Bytes: 9<<20 + 5}} {
+			for _, budget := range []Budget{{Documents: 30}, {Documents: 700}, {Bytes: 4<<20 + 5}} {
 				d, c := embedded(t, limits)
 				if name == "lost" {
 					client := *d.HTTPClient()
@@ -138,7 +140,7 @@ func TestBudgetWithFailedPages(t *testing.T) {
 				}
 				docs := heavy(600, 100)
 				if budget.Documents == 0 {
-					docs = heavy(40, 250<<10)
+					docs = heavy(40, 120<<10)
 				}
 				insert(t, d, component, "heavy", docs)
 				o := Options{Target: heavyTarget, Component: component, ComponentID: componentID(t, c, component), Budget: budget}
@@ -179,6 +181,7 @@ func (u unmetered) RoundTrip(r *http.Request) (*http.Response, error) {
 // meter; one that is large among small ones is not overlooked. Without a meter
 // all are weighed.
 func TestSizes(t *testing.T) {
+	slow(t)
 	for _, component := range []string{"", "billing"} {
 		d, c := embedded(t, nil)
 		docs := heavy(1000, 40)
@@ -210,6 +213,7 @@ func TestSizes(t *testing.T) {
 // Where a page is more than the deployment can answer or read, pages get
 // smaller, and the census is whole.
 func TestPagesShrink(t *testing.T) {
+	slow(t)
 	for name, limits := range map[string]*local.Limits{
 		"documents": {DocumentsRead: 10}, "bytes": {BytesRead: 1 << 20}, "result": {ResultBytes: 2000},
 	} {
@@ -237,6 +241,7 @@ func TestPagesShrink(t *testing.T) {
 // Documents are written between any two pages. Those that are there throughout
 // are counted once each, and none that does not fit is missed.
 func TestConcurrentWriters(t *testing.T) {
+	slow(t)
 	table := &schema.Table{Name: "things", Document: object(opt("n", kind(schema.Number)))}
 	for _, component := range []string{"", "billing"} {
 		for _, ties := range []bool{false, true} {
