@@ -482,7 +482,11 @@ func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) 
 		r.limit = rate.NewLimiter(rate.Limit(o.Rate), max(1, min(largestPage, int(o.Rate))))
 	}
 	if o.Resume != nil {
-		if err := r.resume(o.Resume); err != nil {
+		err := r.resume(o.Resume)
+		if err == nil {
+			err = r.proveAgain(ctx)
+		}
+		if err != nil {
 			return nil, err
 		}
 	} else if err := r.choose(ctx); err != nil {
@@ -493,16 +497,9 @@ func prepare(ctx context.Context, client *wire.Client, o Options) (*run, error) 
 
 // choose lists the tables, with what proves them without reading.
 func (r *run) choose(ctx context.Context) error {
-	names, err := r.client.Tables(ctx, r.o.Component)
+	names, shapes, err := r.listed(ctx)
 	if err != nil {
-		return fmt.Errorf("the tables cannot be listed: %w", err)
-	}
-	shapes, err := r.client.Shapes(ctx, r.o.ComponentID)
-	if err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		shapes = nil // they are a short cut, no more
+		return err
 	}
 	for _, name := range r.o.Tables {
 		if r.o.Target.Table(name) == nil {
@@ -514,26 +511,73 @@ func (r *run) choose(ctx context.Context) error {
 			continue
 		}
 		t := &tableRun{table: table}
-		shape, shaped := shapes[table.Name]
-		if t.count.Documents, err = r.size(ctx, table.Name, slices.Contains(names, table.Name)); err != nil {
+		if err := r.prove(ctx, t, names, shapes); err != nil {
 			return err
 		}
-		switch {
-		case r.o.Proved[table.Name] != "":
-			t.count.Proved = r.o.Proved[table.Name]
-		case t.count.Documents == 0:
-			t.count.Proved = plan.ByEmpty
-		case acceptsAll(table.Document):
-			t.count.Proved = plan.BySchema
-		case shaped && fits(table, shape):
-			t.count.Proved = plan.ByShapes
-		}
-		t.done = t.count.Proved != ""
 		r.tables = append(r.tables, t)
 	}
 	slices.SortFunc(r.tables, func(a, b *tableRun) int {
 		return cmp.Or(cmp.Compare(a.count.Documents, b.count.Documents), cmp.Compare(a.table.Name, b.table.Name))
 	})
+	return nil
+}
+
+// listed is which tables there are, and their shapes, as far as they are told.
+func (r *run) listed(ctx context.Context) (names []string, shapes map[string]wire.Shape, err error) {
+	names, err = r.client.Tables(ctx, r.o.Component)
+	if err != nil {
+		return nil, nil, fmt.Errorf("the tables cannot be listed: %w", err)
+	}
+	shapes, err = r.client.Shapes(ctx, r.o.ComponentID)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		shapes = nil // they are a short cut, no more
+	}
+	return names, shapes, nil
+}
+
+// prove counts a table, and says what proves it without reading; "" nothing.
+func (r *run) prove(ctx context.Context, t *tableRun, names []string, shapes map[string]wire.Shape) (err error) {
+	name := t.table.Name
+	if t.count.Documents, err = r.size(ctx, name, slices.Contains(names, name)); err != nil {
+		return err
+	}
+	shape, shaped := shapes[name]
+	t.count.Proved = ""
+	switch {
+	case r.o.Proved[name] != "":
+		t.count.Proved = r.o.Proved[name]
+	case t.count.Documents == 0:
+		t.count.Proved = plan.ByEmpty
+	case acceptsAll(t.table.Document):
+		t.count.Proved = plan.BySchema
+	case shaped && fits(t.table, shape):
+		t.count.Proved = plan.ByShapes
+	}
+	t.done = t.count.Proved != ""
+	return nil
+}
+
+// proveAgain proves anew what was proved without reading when a census that is
+// resumed began: an empty table may have been filled since, and another schema
+// pushed. What nothing proves any more is read.
+func (r *run) proveAgain(ctx context.Context) error {
+	if !slices.ContainsFunc(r.tables, func(t *tableRun) bool { return t.count.Proved != "" }) {
+		return nil
+	}
+	names, shapes, err := r.listed(ctx)
+	if err != nil {
+		return err
+	}
+	for _, t := range r.tables {
+		if t.count.Proved != "" {
+			if err := r.prove(ctx, t, names, shapes); err != nil {
+				return err
+			}
+		}
+	}
 	return nil
 }
 

@@ -432,6 +432,31 @@ func TestForeignCursor(t *testing.T) {
 	}
 }
 
+// What proved a table without reading when a census began is looked at again
+// when it goes on: a table that was empty may hold offenders by now.
+func TestAResumedCensusProvesAnew(t *testing.T) {
+	var kept State
+	d, c := embedded(t, nil)
+	orders := []value.Object{value.NewObject(value.Field{Name: "kind", Value: "lost"})}
+	fill(t, d, "", many(2500))
+	o := Options{Target: shop, Budget: Budget{Documents: 2000}, Saved: func(s State) { kept = s }}
+	got, err := Deployment(t.Context(), c, o)
+	if err != nil || got.Stopped == "" || got.Counts["orders"].Proved != plan.ByEmpty {
+		t.Fatalf("%+v %v", got, err)
+	}
+	insert(t, d, "", "orders", orders)
+	o.Resume, o.Budget = &kept, Budget{}
+	if got, err = Deployment(t.Context(), c, o); err != nil {
+		t.Fatal(err)
+	}
+	if n := got.Counts["orders"]; n.Proved != "" || n.Read != int64(len(orders)) {
+		t.Errorf("orders: %+v", n)
+	}
+	if problem := equal(t, d, o, got); problem != "" {
+		t.Error(problem)
+	}
+}
+
 // flaky breaks the connection of the first requests.
 type flaky struct {
 	http.RoundTripper
