@@ -53,7 +53,7 @@ func TestTextCheckAgreesWithFits(t *testing.T) {
 			all++
 		}
 	})
-	if said < 10 || said < all {
+	if said == 0 || said < all {
 		t.Errorf("of %d documents that fit it was told by their text, of %d it was not", said, all)
 	}
 }
