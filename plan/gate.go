@@ -314,6 +314,9 @@ func (g *gate) narrow() {
 	}
 	g.refusals = append(g.refusals, g.s.busy()...)
 	g.refusals = append(g.refusals, g.s.unproven(tables)...)
+	if text := g.s.unseen(tables); text != "" {
+		g.warn("changes-unseen", text, "to see them before, "+g.s.way(ActCensus))
+	}
 	g.backedUp(g.dropped())
 	g.promotion(tables)
 }
