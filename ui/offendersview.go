@@ -231,6 +231,9 @@ func (m Root) drawCounts(p *pen, e *fleet.EnvSnapshot) {
 	wide = min(wide, max(10, p.w/3))
 	for _, name := range sortedTables(c.Counts) {
 		word, k := m.countWord(c, c.Counts[name])
+		if n := oldWrites(e, name); n > 0 {
+			word, k = l.g.failed+" "+count(n)+" since "+momentWord(m.now, e.Writers.First), l.bad
+		}
 		p.to(2).col(l.text, name, wide)
 		if n := c.Counts[name].Documents; n >= 0 {
 			p.colRight(l.dim, count(n), 10)
