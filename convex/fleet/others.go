@@ -54,7 +54,7 @@ func (f *Fleet) heed(x entry) {
 			e.cache.stale, f.planned.stale = true, true
 			switch {
 			case x.Certificate != nil:
-				if client := e.client; e.heedCertificate(f.certificates[e.place]) && client != nil {
+				if client := e.client; e.url == x.URL && e.heedCertificate(f.certificates[certificateKey(e.place, x.URL)]) && client != nil {
 					recheck = append(recheck, func() { e.recheck(f.ctx, client) })
 				}
 			case backup:
