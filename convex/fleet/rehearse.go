@@ -32,6 +32,10 @@ const (
 	rehearsedSample = 1000
 	smallDeployment = 20_000
 	keptFailures    = 50 // of a migration
+	// A document on which the migration computes without end takes the copy some
+	// seconds: after so many of them it is said, and the migration is left.
+	endlessDocuments = 5
+	longestChain     = 10_000
 )
 
 // origin is what a rehearsal knows of the environment that it stands for.
@@ -182,6 +186,8 @@ type rehearsal struct {
 	told   time.Time
 	report *plan.Rehearsal
 	limit  int64           // of the documents' text
+	limits local.Limits    // of the copy; zeros are Convex's
+	chain  int             // commits of what a migration schedules, beyond those that wait
 	kept   map[string]bool // whether the copied state of the component says that a migration is done
 	begun  []string        // those that it says are half done
 }
@@ -191,7 +197,7 @@ func newRehearsal(p *project.Project, o RehearseOptions, from origin, tell func(
 		tell = func(RehearsalRun) {}
 	}
 	from.component = cmp.Or(from.component, "migrations")
-	return &rehearsal{p: p, o: o, from: from, tell: tell, now: time.Now, limit: copyLimit}
+	return &rehearsal{p: p, o: o, from: from, tell: tell, now: time.Now, limit: copyLimit, chain: longestChain}
 }
 
 // run makes the whole passage. An error is of the copy: that a step is refused
@@ -203,7 +209,7 @@ func (r *rehearsal) run(ctx context.Context) (*plan.Rehearsal, error) {
 	began := r.now()
 	r.state = RehearsalRun{Started: began, Of: -1}
 	r.report = &plan.Rehearsal{Env: r.from.env, Deployment: r.from.deployment, At: began.Round(0), Migrations: []plan.RehearsedRun{}}
-	r.d = local.New(local.Options{Name: "rehearsal", Seed: max(1, r.o.Seed)})
+	r.d = local.New(local.Options{Name: "rehearsal", Seed: max(1, r.o.Seed), Limits: &r.limits})
 	defer r.d.Close()
 	r.client = wire.New(wire.Options{URL: "http://rehearsal.embedded", AdminKey: r.d.AdminKey(), HTTP: r.d.HTTPClient()})
 	defer r.client.Close()

@@ -114,7 +114,7 @@ func (c *course) reckon() {
 	note := func(format string, args ...any) { c.run.Notes = append(c.run.Notes, fmt.Sprintf(format, args...)) }
 	if c.driver != nil && c.driver.sized() && c.run.Documents > 0 {
 		c.run.Recommended = m.Recommend(limits, scale, c.sizes)
-		if c.run.Recommended == 0 && m.Batches > 0 {
+		if c.run.Recommended == 0 && m.Most() > 0 {
 			note("even a batch of one document takes half of a limit: let it read or write less for each document")
 		}
 	}

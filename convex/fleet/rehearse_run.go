@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"iter"
+	"maps"
 	"slices"
 	"strings"
 
@@ -129,6 +130,7 @@ type course struct {
 	single  int64 // documents still to be done in small batches, after failures in one batch
 	retries int   // of this batch
 	aside   []setAside
+	endless int // documents that ran into the time limit by themselves
 	done    bool
 }
 
@@ -251,6 +253,9 @@ func (c *course) failedOn(ctx context.Context, b batch) error {
 			c.single = int64(c.inForce())
 		}
 		c.size = max(1, cmp.Or(c.size, c.inForce())/2)
+		if timedOut(b.failed) { // each further try may take as long
+			c.size = 1
+		}
 		return nil
 	case id != "":
 		table, doc, found, err := c.find(id)
@@ -258,7 +263,14 @@ func (c *course) failedOn(ctx context.Context, b batch) error {
 			return err
 		}
 		if found {
-			return c.setAside(ctx, b, id, table, doc)
+			if timedOut(b.failed) {
+				c.endless++
+			}
+			err := c.setAside(ctx, b, id, table, doc)
+			if c.endless == endlessDocuments {
+				c.fail(fmt.Sprintf("it does not come to an end on %d documents, each tried by itself: %s; what comes after them was not tried", c.endless, b.failed))
+			}
+			return err
 		}
 	case !small && !strings.Contains(b.failed, "ArgumentValidationError"): // which document it is shows when they go one by one
 		c.single, c.size = int64(c.inForce()), 1
@@ -338,9 +350,13 @@ func (c *course) putBack(ctx context.Context) error {
 func overLimit(text string) bool {
 	return slices.ContainsFunc([]string{
 		"Too many documents read", "Too many bytes read", "Too many reads in", "Too many writes in", "Too many bytes written",
-		"Too many functions scheduled", "Too large total size", "Function execution timed out", "ran out of memory", "are too large (actual", "is too large (actual",
+		"Too many functions scheduled", "Too large total size", outOfTime, "ran out of memory", "are too large (actual", "is too large (actual",
 	}, func(words string) bool { return strings.Contains(text, words) })
 }
+
+const outOfTime = "Function execution timed out"
+
+func timedOut(text string) bool { return strings.Contains(text, outOfTime) }
 
 // settle lets run what the migration scheduled, which belongs to it.
 func (c *course) settle(ctx context.Context) error {
@@ -367,10 +383,14 @@ func (c *course) settle(ctx context.Context) error {
 		c.r.at("running what it scheduled", c.m.Name, 0, int64(n))
 		d.Hold(false)
 		defer d.Hold(true)
-		for n > 0 {
+		for left := c.r.chain + 4*n; n > 0; left-- {
 			view := d.View()
 			if n, later = due(); n == 0 {
 				break
+			}
+			if left == 0 {
+				d.Hold(true)
+				return c.cutOff()
 			}
 			if _, err := d.Wait(ctx, view.Timestamp()); err != nil {
 				return err
@@ -380,6 +400,23 @@ func (c *course) settle(ctx context.Context) error {
 	if later > 0 {
 		c.run.Notes = append(c.run.Notes, fmt.Sprintf("it schedules %s functions for later, which the rehearsal does not wait for", thousands(int64(later))))
 	}
+	return nil
+}
+
+// cutOff ends what schedules itself anew without end.
+func (c *course) cutOff() error {
+	d, functions := c.r.d, map[string]bool{}
+	view := d.View()
+	for _, component := range view.Components() {
+		for _, j := range view.Jobs(component) {
+			functions[j.Path] = true
+			if err := d.CancelJob(component, j.ID); err != nil {
+				return fmt.Errorf("cancel %s: %w", j.Path, err)
+			}
+		}
+	}
+	c.run.Notes = append(c.run.Notes, fmt.Sprintf("what it schedules goes on scheduling: the rehearsal left it, with %s waiting",
+		strings.Join(slices.Sorted(maps.Keys(functions)), ", ")))
 	return nil
 }
 

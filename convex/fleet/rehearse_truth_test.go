@@ -71,6 +71,7 @@ export default defineSchema({
   logs: defineTable({ of: v.id("items") }),
 });`,
 	}, "")
+	f.Close() // its environment is not asked for
 	p, err := project.Load(t.Context(), project.Options{Dir: f.opt.Dir})
 	if err != nil {
 		t.Fatal(err)
