@@ -33,7 +33,8 @@ func TestDocumentsAreWeighed(t *testing.T) {
 	if err != nil || out.Census == nil {
 		t.Fatalf("census: %v %+v", err, out)
 	}
-	if users := sizes()["users"]; users.Sampled != 400 {
-		t.Errorf("a census weighs what it reads: of 400 users it weighed %d", users.Sampled)
+	// One document in sixteen is weighed for the largest; the mean is of all.
+	if users := sizes()["users"]; users.Sampled < 400/16 || users.Mean < 50 || users.Largest < users.Mean {
+		t.Errorf("of 400 users the census weighed %+v", users)
 	}
 }
