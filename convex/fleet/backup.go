@@ -113,6 +113,19 @@ func (a *action) takeBackup() (*plan.Backup, error) {
 
 var unfit = regexp.MustCompile(`[^A-Za-z0-9._-]+`)
 
+// maxName bounds what a backup's name takes from a name: a deployment says
+// itself what it is called, and a file's name may have 255 bytes.
+const maxName = 64
+
+// backupName is a file's name of its own, whatever the two are called.
+func backupName(env, deployment string, at time.Time) string {
+	fit := func(name string) string {
+		name = strings.TrimLeft(unfit.ReplaceAllString(name, "-"), ".")
+		return name[:min(len(name), maxName)]
+	}
+	return cmp.Or(fit(env), "env") + "-" + cmp.Or(fit(deployment), "unnamed") + "-" + at.UTC().Format("2006-01-02T150405Z") + ".zip"
+}
+
 // backupFile is where the backup goes. Folders that are made, and the file, are
 // for their owner alone; below .strait they are kept out of git.
 func (a *action) backupFile() (string, error) {
@@ -128,8 +141,7 @@ func (a *action) backupFile() (string, error) {
 				return "", err
 			}
 		}
-		name := fmt.Sprintf("%s-%s-%s.zip", a.c.Env, a.place, a.f.now().UTC().Format("2006-01-02T150405Z"))
-		file = filepath.Join(dir, unfit.ReplaceAllString(name, "-"))
+		file = filepath.Join(dir, backupName(a.c.Env, a.place, a.f.now()))
 	} else if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
 		return "", err
 	}

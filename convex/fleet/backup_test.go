@@ -15,6 +15,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"strait/convex/project"
 	"strait/convex/snapshot"
@@ -113,6 +114,85 @@ func TestBackupToAFile(t *testing.T) {
 	out, err = f.Run(within(t), cmd, nil)
 	if err != nil || out.Status != "failed" || !strings.Contains(out.Failure.Text, "exists already") {
 		t.Errorf("over a backup: %+v %v", out, err)
+	}
+}
+
+// A deployment says itself what it is called: its backup lies in the folder all
+// the same, and is no hidden file.
+func TestBackupNames(t *testing.T) {
+	at := time.Date(2026, 11, 22, 9, 8, 7, 0, time.UTC)
+	for deployment, want := range map[string]string{
+		"happy-otter-1":            "prod-happy-otter-1-2026-11-22T090807Z.zip",
+		"../../x":                  "prod--..-x-2026-11-22T090807Z.zip",
+		"":                         "prod-unnamed-2026-11-22T090807Z.zip",
+		"..":                       "prod-unnamed-2026-11-22T090807Z.zip",
+		"a\x00b\n\x1b[2J/\\c":      "prod-a-b-2J-c-2026-11-22T090807Z.zip",
+		strings.Repeat("é/", 9000): "prod---2026-11-22T090807Z.zip",
+		strings.Repeat("a", 9000):  "prod-" + strings.Repeat("a", maxName) + "-2026-11-22T090807Z.zip",
+	} {
+		if got := backupName("prod", deployment, at); got != want || filepath.Base(got) != got {
+			t.Errorf("%.40q: %.300q, want %q", deployment, got, want)
+		}
+	}
+	if got := backupName("../"+strings.Repeat("e", 300), "d", at); filepath.Base(got) != got || strings.HasPrefix(got, ".") || len(got) > 200 {
+		t.Errorf("environment: %q", got)
+	}
+}
+
+// What cannot be written is said with its place, and no part of it stays; what
+// is there already is kept as it was.
+func TestBackupThatCannotBeWritten(t *testing.T) {
+	for what, spoil := range map[string]func(*testing.T, string){
+		"the folder is a file": func(t *testing.T, dir string) {
+			if err := os.WriteFile(dir, []byte("mine"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"the folder leads nowhere": func(t *testing.T, dir string) {
+			if err := os.Symlink(filepath.Join(dir, "..", "gone", "away"), dir); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(what, func(t *testing.T) {
+			c := newCloud(t)
+			dir := filepath.Join(c.root, ".strait", "backups")
+			if err := os.MkdirAll(filepath.Dir(dir), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			spoil(t, dir)
+			f := c.open()
+			ready(t, f, "cloud")
+			out, err := f.Run(within(t), Command{Action: plan.ActBackup, Env: "cloud"}, nil)
+			if err != nil || out.Status != "failed" || out.Backup != nil || out.Failure == nil || !strings.Contains(out.Failure.Text, "backups") {
+				t.Fatalf("%+v %v", out, err)
+			}
+			if s := f.Now().Envs[0]; s.Backup != nil || s.BackupRun != nil {
+				t.Errorf("%+v %+v", s.Backup, s.BackupRun)
+			}
+		})
+	}
+}
+
+// An export without a table that holds documents is none of the deployment; an
+// empty one, or one that is gone since, may be missing.
+func TestBackupThatLacksATable(t *testing.T) {
+	held := map[string]int64{"orders": 3, "billing:bills": 1}
+	for title, c := range map[string]struct {
+		before, after map[string]int64
+		lacks         string
+	}{
+		"whole":         {held, held, ""},
+		"new meanwhile": {held, map[string]int64{"orders": 3, "billing:bills": 1, "users": 2}, ""},
+		"empty":         {map[string]int64{"users": 0}, map[string]int64{"users": 0}, ""},
+		"emptied":       {map[string]int64{"users": 5}, map[string]int64{"users": 0}, ""},
+		"of the root":   {map[string]int64{"users": 5, "orders": 3}, map[string]int64{"users": 6}, "users, which hold documents"},
+		"of another":    {map[string]int64{"mail:sent": 5, "teams": 1}, map[string]int64{"mail:sent": 5, "teams": 1}, "mail:sent, teams, which"},
+	} {
+		err := (&action{}).missing(held, c.before, c.after)
+		if (err != nil) != (c.lacks != "") || err != nil && !strings.Contains(err.Error(), c.lacks) {
+			t.Errorf("%s: %v, want %q", title, err, c.lacks)
+		}
 	}
 }
 
