@@ -203,7 +203,8 @@ func TestVerbs(t *testing.T) {
 		{"prove with real documents", dir, "prove --row users.avatarUrl --documents 200 --env lab", 0, []string{"of them real", "1 held"}, nil},
 		{"prove an unknown row", dir, "prove --row moon", 1, nil, []string{"moon"}},
 		{"prove two shapes", dir, "prove --env lab --from x.ts", 2, nil, []string{"--env and --from"}},
-		{"rehearse", dir, "rehearse --env lab --sample 50", 1, []string{"50 documents a table", "addCustomerName", "narrow  would be refused"}, []string{"widen", "census"}},
+		// Of the stages on stderr the newest is told: a quick one may never be.
+		{"rehearse", dir, "rehearse --env lab --sample 50", 1, []string{"50 documents a table", "addCustomerName", "narrow  would be refused"}, nil},
 		{"rehearse for a pull request", dir, "rehearse --env lab --generate 30 --markdown", 0, []string{"# Rehearsal of lab", "| ✓ | `setTeamPlan`", "narrow would be accepted"}, nil},
 		{"rehearse two copies", dir, "rehearse --env lab --sample 5 --generate 5", 2, nil, []string{"give one"}},
 		{"rehearse nothing", dir, "rehearse", 2, nil, []string{"nothing to rehearse on", "hint: --env"}},
