@@ -1,4 +1,4 @@
-package main
+package ui_test
 
 import (
 	"io/fs"
@@ -15,7 +15,7 @@ import (
 func TestTheDemoIsEmbeddedWithoutWhatStraitLeaves(t *testing.T) {
 	dir := t.TempDir()
 	demo := filepath.Join(dir, "testdata", "demo")
-	if err := os.CopyFS(demo, os.DirFS("testdata/demo")); err != nil {
+	if err := os.CopyFS(demo, os.DirFS("../testdata/demo")); err != nil {
 		t.Fatal(err)
 	}
 	if err := os.RemoveAll(filepath.Join(demo, ".strait")); err != nil {
@@ -32,7 +32,7 @@ func TestTheDemoIsEmbeddedWithoutWhatStraitLeaves(t *testing.T) {
 	if err != nil || len(want) == 0 {
 		t.Fatalf("%v %v", want, err)
 	}
-	text, err := os.ReadFile("main.go")
+	text, err := os.ReadFile("../main.go")
 	if err != nil {
 		t.Fatal(err)
 	}
