@@ -267,22 +267,20 @@ func (a *action) foundBefore(c *plan.Census, began censusBegin) {
 	if c == nil || c.Component != "" || c.Offenders == 0 {
 		return
 	}
-	var record []entry
+	record := func() {}
 	a.f.change(func() {
 		if a.e.place == a.place {
 			record = a.judgeCensus(c, began)
 		}
 	})
-	for _, x := range record {
-		a.f.recordOf(a.e, x)
-	}
+	record()
 }
 
 // found publishes a census. A full one of the root is from then on watched for
 // writes, instead of the one before.
 func (a *action) found(c *plan.Census, watch *writeWatch, written bool, began censusBegin, answer *entry) {
 	old := watch
-	var record []entry
+	record := func() {}
 	a.f.change(func() {
 		e := a.e
 		a.counted, a.halted = c, a.ctx.Err() != nil
@@ -312,9 +310,7 @@ func (a *action) found(c *plan.Census, watch *writeWatch, written bool, began ce
 	if old != nil {
 		old.stop()
 	}
-	for _, x := range record {
-		a.f.recordOf(a.e, x)
-	}
+	record()
 	answer.Offenders, answer.Schema, answer.Processed = &c.Offenders, c.Schema, c.Read
 }
 

@@ -20,10 +20,8 @@ import (
 // revoke ends the certificate of an environment, if one stands, and records
 // why. f.mu is not held.
 func (f *Fleet) revoke(e *env, why string) {
-	f.mu.Lock()
-	record := e.withdraw(why, f.now().Round(0))
-	f.mu.Unlock()
-	f.changed.fire()
+	record := func() {}
+	f.change(func() { record = e.withdraw(why, f.now().Round(0)) })
 	record()
 }
 
@@ -39,51 +37,44 @@ func (e *env) withdraw(why string, at time.Time) (record func()) {
 	e.certificate = &revoked
 	e.cache.stale, e.f.planned.stale = true, true
 	e.f.say("warn", e.cfg.Name, "the certificate is revoked: "+why)
-	x := e.certified("revoked", &revoked)
-	return func() { e.f.recordOf(e, x) }
+	return e.certified("revoked", &revoked)
 }
 
-// certified is what the journal holds of a certificate.
-func (e *env) certified(phase string, c *plan.Certificate) entry {
-	return entry{
+// certified gives what records a certificate as it is now, to be called when
+// f.mu, which is held, is free; that it cannot be written is told.
+func (e *env) certified(phase string, c *plan.Certificate) (record func()) {
+	x := entry{
 		At: e.f.now(), ID: rand.Text()[:12], Phase: phase, Action: string(plan.ActCensus), Env: e.cfg.Name,
 		Deployment: c.Deployment, URL: e.url, Schema: c.Schema, Certificate: c,
 	}
-}
-
-// recordOf writes an entry; that it cannot be written is told.
-func (f *Fleet) recordOf(e *env, x entry) {
-	if err := f.journal.write(x); err != nil {
-		f.change(func() { f.say("warn", e.cfg.Name, err.Error()) })
+	return func() {
+		if err := e.f.journal.write(x); err != nil {
+			e.f.change(func() { e.f.say("warn", e.cfg.Name, err.Error()) })
+		}
 	}
 }
 
 // judgeCensus draws what follows from a census: a certificate when it is one
 // of zero that leaves nothing out, the end of the one that stood when it found
-// offenders. It gives what is to be recorded once f.mu is free, which is held.
-func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record []entry) {
+// offenders. It gives what records that once f.mu is free, which is held.
+func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record func()) {
 	e := a.e
-	if old := e.certificate; c.Offenders > 0 && old != nil && old.Revoked.IsZero() && old.Schema == c.Schema {
-		revoked := *old
-		revoked.Revoked, revoked.Why = c.At, "a census found that "+misfitting(c.Offenders)
-		e.certificate = &revoked
-		e.f.say("warn", e.cfg.Name, "the certificate is revoked: "+revoked.Why)
-		return []entry{e.certified("revoked", &revoked)}
+	if old := e.certificate; c.Offenders > 0 && old != nil && old.Schema == c.Schema {
+		return e.withdraw("a census found that "+misfitting(c.Offenders), c.At)
 	}
 	issued := a.certificate(c)
 	if issued == nil {
-		return nil
+		return func() {}
 	}
+	e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
 	if e.pushedAt != began.pushed || e.hash != began.active {
 		// A count alone would let through what a certificate does not.
 		issued.Revoked, issued.Why = laterOf(e.f.now().Round(0), c.At.Add(time.Nanosecond)), "code was pushed while it was counted: what writes there now may write the old shape"
-		e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
 		e.f.say("warn", e.cfg.Name, "no certificate: "+issued.Why)
-		return []entry{e.certified("revoked", issued)}
+		return e.certified("revoked", issued)
 	}
-	e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
 	e.f.say("info", e.cfg.Name, certificateText(issued))
-	return []entry{e.certified("certified", issued)}
+	return e.certified("certified", issued)
 }
 
 // certificate is what a census gives; nil when it is not of zero, or leaves a
