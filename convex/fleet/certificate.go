@@ -66,7 +66,7 @@ func (a *action) judgeCensus(c *plan.Census, began censusBegin) (record func()) 
 	if issued == nil {
 		return func() {}
 	}
-	e.certificate, e.certificateOf, e.doubt = issued, a.place, ""
+	e.certificate, e.doubt = issued, ""
 	if e.pushedAt != began.pushed || e.hash != began.active {
 		// A count alone would let through what a certificate does not.
 		issued.Revoked, issued.Why = laterOf(e.f.now().Round(0), c.At.Add(time.Nanosecond)), "code was pushed while it was counted: what writes there now may write the old shape"
@@ -118,7 +118,7 @@ var Tool = "strait"
 func (e *env) pushSeen() (record func()) {
 	c := e.certificate
 	none := func() {}
-	if c == nil || !c.Revoked.IsZero() || !e.activeKnown || e.client == nil || e.certificateOf != e.place {
+	if c == nil || !c.Revoked.IsZero() || !e.activeKnown || e.client == nil || c.Deployment != e.place {
 		return none
 	}
 	pushed, schema := c.Pushed != e.pushedAt && e.pushedAt != 0, c.Active != e.hash
@@ -149,10 +149,10 @@ func (e *env) targetHas(table string) bool { return e.f.project.Schema.Table(tab
 // deployment that answers now. An embedded one is built anew each time, so
 // nothing is known of it. f.mu is held.
 func (e *env) restore(url string) {
-	if e.embedded || e.certificate != nil && e.certificateOf == e.place {
+	if e.embedded || e.certificate != nil && e.certificate.Deployment == e.place {
 		return
 	}
-	e.certificate, e.certificateOf = e.f.certificates[certificateKey(e.place, url)], e.place
+	e.certificate = e.f.certificates[certificateKey(e.place, url)]
 	if c := e.certificate; c != nil && c.Revoked.IsZero() {
 		e.doubt = recheckDoubt
 	}
@@ -161,7 +161,7 @@ func (e *env) restore(url string) {
 // recheckDoubt is said of a certificate while it is not yet looked at again.
 const recheckDoubt = "the certificate is of before this connection, and is being checked again"
 
-// recalled takes a line of the journal that tells of a certificate. f.mu is
+// recallCertificate takes a line of the journal that tells of a certificate. f.mu is
 // held.
 func (f *Fleet) recallCertificate(x entry) {
 	c := x.Certificate

@@ -82,22 +82,21 @@ type env struct {
 	cache          snapshotCache
 	watchingWrites *writeWatch
 
-	certificate   *plan.Certificate // the newest for the target, revoked ones as well; never changed in place
-	certificateOf string            // the place that it is of
-	doubt         string            // why the certificate does not count yet, as plan.Evidence.Doubt
-	rechecked     bool              // on this connection
-	pushTold      bool              // whether and when code was pushed last is known, or never will be
-	staleAt       time.Time         // newest sign that the census may not hold any more
-	written       time.Time         // newest sign that a counted table changed
-	looker        *wire.Client      // the connection on which the watch for old-shape writers has looked once
-	writers       *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
-	revealed      time.Time         // until when values of its documents are shown, by the wall clock; zero masked
-	veils         veils
-	backup        *plan.Backup // the newest verified one
-	backing       *BackupRun   // while one is taken; never changed in place
-	stopBackup    context.CancelFunc
-	exporting     bool   // a backup asked for an export, which it cancels when it is stopped
-	guard         *guard // of the watch for old-shape writers; nil it never began
+	certificate *plan.Certificate // the newest for the target, revoked ones as well; never changed in place
+	doubt       string            // why the certificate does not count yet, as plan.Evidence.Doubt
+	rechecked   bool              // on this connection
+	pushTold    bool              // whether and when code was pushed last is known, or never will be
+	staleAt     time.Time         // newest sign that the census may not hold any more
+	written     time.Time         // newest sign that a counted table changed
+	looker      *wire.Client      // the connection on which the watch for old-shape writers has looked once
+	writers     *plan.Writers     // the watch for old-shape writers; nil nobody watches; never changed in place
+	revealed    time.Time         // until when values of its documents are shown, by the wall clock; zero masked
+	veils       veils
+	backup      *plan.Backup // the newest verified one
+	backing     *BackupRun   // while one is taken; never changed in place
+	stopBackup  context.CancelFunc
+	exporting   bool   // a backup asked for an export, which it cancels when it is stopped
+	guard       *guard // of the watch for old-shape writers; nil it never began
 }
 
 func newEnv(f *Fleet, c project.Env) *env {

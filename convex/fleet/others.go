@@ -82,10 +82,10 @@ func (e *env) heedCertificate(c *plan.Certificate) (recheck bool) {
 			e.f.say("warn", e.cfg.Name, "another Strait revoked the certificate: "+c.Why)
 		}
 	case !c.Revoked.IsZero():
-		e.certificate, e.certificateOf, e.doubt = c, e.place, ""
+		e.certificate, e.doubt = c, ""
 		e.f.say("warn", e.cfg.Name, "another Strait issued a certificate, and revoked it: "+c.Why)
 	default:
-		e.certificate, e.certificateOf, e.doubt, e.rechecked = c, e.place, "another Strait's certificate is being checked again", false
+		e.certificate, e.doubt, e.rechecked = c, "another Strait's certificate is being checked again", false
 		e.f.say("info", e.cfg.Name, "another Strait: "+certificateText(c))
 		return true
 	}
