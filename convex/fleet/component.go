@@ -198,7 +198,7 @@ func (a *action) settle(lines []string) error {
 		a.e.announce(t.run)
 		if id != "" && t.run.Failure != nil {
 			shown := *t.run.Failure
-			shown.Document, shown.Body, shown.Table, shown.Misfits = id, body.Body, body.Table, body.Misfits
+			shown.failedOn(body)
 			t.run.Failure = &shown
 		}
 	})

@@ -40,7 +40,7 @@ func (e *env) explain(client *wire.Client, r failedRun) {
 		e.f.change(func() {
 			if t := e.runs[r.status.Name]; t != nil && t.failures == r.number && t.run.State == "failed" {
 				if old := t.run.Failure; old != nil && shown.Document == "" {
-					shown.Document, shown.Body, shown.Table, shown.Misfits = old.Document, old.Body, old.Table, old.Misfits
+					shown.failedOn(old)
 				}
 				t.run.Failure = &shown
 			}
@@ -129,7 +129,8 @@ const maxProbe = 512
 // probeFor is how long a failing document is looked for.
 const probeFor = 20 * time.Second
 
-// fetchBody reads the document that a failure of a migration names.
+// fetchBody reads the document that a failure of a migration names, and says
+// where it does not fit the target.
 func (e *env) fetchBody(ctx context.Context, client *wire.Client, key string, failure *Failure) {
 	if failure.Document == "" {
 		return
@@ -141,24 +142,21 @@ func (e *env) fetchBody(ctx context.Context, client *wire.Client, key string, fa
 	if err != nil {
 		return // the id alone is shown
 	}
-	if id, err := value.ParseID(failure.Document); err == nil {
-		if tables, err := client.TableMapping(ctx, component); err == nil {
-			failure.Table = tables[id.Table]
-		}
+	tables, unmapped := client.TableMapping(ctx, component)
+	if id, err := value.ParseID(failure.Document); err == nil && unmapped == nil {
+		failure.Table = tables[id.Table]
 	}
 	if docs, err := client.Documents(ctx, component, []string{failure.Document}); err == nil && len(docs) > 0 {
 		failure.Body = docs[0]
-		e.judgeBody(ctx, client, component, owner, failure)
+		if unmapped == nil {
+			failure.Misfits = misfits(e.f.schemaOf(owner), failure.Table, failure.Body, mapping(tables))
+		}
 	}
 }
 
-// judgeBody says where the document of a failure does not fit the target.
-func (e *env) judgeBody(ctx context.Context, client *wire.Client, component, owner string, failure *Failure) {
-	ids, err := client.TableMapping(ctx, component)
-	if err != nil {
-		return
-	}
-	failure.Misfits = misfits(e.f.schemaOf(owner), failure.Table, failure.Body, mapping(ids))
+// failedOn gives a failure the document of another one, and what is known of it.
+func (f *Failure) failedOn(o *Failure) {
+	f.Document, f.Body, f.Table, f.Misfits = o.Document, o.Body, o.Table, o.Misfits
 }
 
 // callFailure is the failure of a call that a driver made.

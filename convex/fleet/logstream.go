@@ -280,7 +280,7 @@ func (d *death) mend(f *Failure) Failure {
 	shown := *f
 	if poor(shown.Text) {
 		shown = *newFailure(d.text)
-		shown.Document, shown.Table, shown.Body, shown.Misfits = f.Document, f.Table, f.Body, f.Misfits
+		shown.failedOn(f)
 	}
 	if shown.Document == "" {
 		shown.Document = d.document

@@ -240,7 +240,7 @@ func (a *action) told(s *stepper, status wire.MigrationStatus, lines []string) {
 		}
 		if t.run.Failure != nil {
 			shown := *t.run.Failure
-			shown.Document, shown.Body, shown.Table, shown.Misfits = id, body.Body, body.Table, body.Misfits
+			shown.failedOn(body)
 			t.run.Failure = &shown
 		}
 		a.e.announce(t.run)
