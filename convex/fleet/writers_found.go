@@ -257,8 +257,8 @@ func (w *oldWriters) show(every time.Duration) {
 	var out *plan.Writers
 	if len(g.tables) > 0 || g.found.total() > 0 {
 		out = &plan.Writers{How: g.how, First: g.found.first(), Likely: g.suspects}
-		if n := g.found.total(); n > 0 {
-			out.Offenders, out.Samples = maps.Clone(g.found.tables), g.found.groups()
+		if g.found.total() > 0 {
+			out.Offenders = maps.Clone(g.found.tables)
 		}
 	}
 	heard := w.client.State().Heard // of the connection that tells of writes, and no other sign of life
@@ -279,6 +279,9 @@ func (w *oldWriters) show(every time.Duration) {
 	looked := w.looked || len(g.tables) == 0
 	if (e.looker == w.client || !looked) && sameWriters(old, out, every) {
 		return
+	}
+	if out != nil && out.Offenders != nil {
+		out.Samples = g.found.groups() // of thousands, too much for every time that nothing is new
 	}
 	e.change(func() {
 		if looked {
