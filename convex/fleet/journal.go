@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -207,16 +208,23 @@ func (j *journal) news(from int64) (out []entry, to int64, err error) {
 		text = text[:end+1] // a line that is longer is no entry, and is passed over
 	}
 	to = from + int64(len(text))
-	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		var e entry
-		if len(line) > 0 && json.Unmarshal(line, &e) == nil && !j.own[e.ID] {
-			out = append(out, e)
-		}
-	}
+	out = slices.DeleteFunc(entriesIn(text), func(e entry) bool { return j.own[e.ID] })
 	if to == info.Size() {
 		clear(j.own)
 	}
 	return out, to, nil
+}
+
+// entriesIn are the entries of whole lines; a line that cannot be read is passed
+// over.
+func entriesIn(text []byte) (out []entry) {
+	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
+		var e entry
+		if len(line) > 0 && json.Unmarshal(line, &e) == nil {
+			out = append(out, e)
+		}
+	}
+	return out
 }
 
 func (j *journal) close() error {

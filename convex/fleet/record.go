@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -61,13 +60,7 @@ func (j *journal) last(n int, have Journal) (Journal, error) {
 	if err != nil {
 		return have, fmt.Errorf("journal: %w", err)
 	}
-	out := Journal{Size: info.Size(), More: !whole}
-	for line := range bytes.SplitSeq(text, []byte{'\n'}) {
-		var e entry
-		if len(line) > 0 && json.Unmarshal(line, &e) == nil {
-			out.Entries = append(out.Entries, e)
-		}
-	}
+	out := Journal{Entries: entriesIn(text), Size: info.Size(), More: !whole}
 	if len(out.Entries) > n {
 		out.Entries, out.More = out.Entries[len(out.Entries)-n:], true
 	}
