@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 	"crypto/rand"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -160,7 +162,7 @@ func (e *env) censusOptions(ctx context.Context, client *wire.Client, asked Cens
 				began.open = append(began.open, t)
 			}
 		}
-		o.Sizes = e.sizesOf()
+		o.Sizes = maps.Clone(e.sizes)
 	}
 	f.mu.Unlock()
 	if asked.Component == "" {
@@ -180,15 +182,6 @@ func (e *env) censusOptions(ctx context.Context, client *wire.Client, asked Cens
 	return o, began, nil
 }
 
-// sizesOf is a copy of what is known of the documents' sizes. f.mu is held.
-func (e *env) sizesOf() map[string]plan.Size {
-	out := make(map[string]plan.Size, len(e.sizes))
-	for table, s := range e.sizes {
-		out[table] = s
-	}
-	return out
-}
-
 // rateOf is the rate of a census, in documents a second; 0 no limit.
 func (e *env) rateOf(asked CensusOptions) float64 {
 	switch set := e.f.project.Config.Census.Rate; {
@@ -204,14 +197,8 @@ func (e *env) rateOf(asked CensusOptions) float64 {
 
 // budgetOf is the budget of a census: the one asked for, else strait.toml's.
 func (f *Fleet) budgetOf(asked CensusOptions) CensusBudget {
-	b, set := asked.Budget, f.project.Config.Census
-	if b.Documents == 0 {
-		b.Documents = set.BudgetDocuments
-	}
-	if b.Bytes == 0 {
-		b.Bytes = set.BudgetBytes
-	}
-	return b
+	set := f.project.Config.Census
+	return CensusBudget{Documents: cmp.Or(asked.Budget.Documents, set.BudgetDocuments), Bytes: cmp.Or(asked.Budget.Bytes, set.BudgetBytes)}
 }
 
 // CensusCost is what a census would read at most.
