@@ -52,7 +52,7 @@ func (t *share) weigh(size int64) {
 func (t *share) take(table string, line int, doc value.Object, violations []schema.Violation) {
 	t.offenders++
 	for _, v := range violations {
-		g := t.group(groupKey{pathOf(table, v.Field), v.Reason}, table)
+		g := t.group(groupKey{PathOf(table, v.Field), v.Reason}, table)
 		if g.last == line {
 			continue // a document counts once in a group
 		}
@@ -72,7 +72,7 @@ func (g *group) keep(line int, doc value.Object, v schema.Violation) {
 // that their texts are needed.
 func (t *share) wants(table string, violations []schema.Violation) bool {
 	for _, v := range violations {
-		key := groupKey{pathOf(table, v.Field), v.Reason}
+		key := groupKey{PathOf(table, v.Field), v.Reason}
 		if t.groups[key] == nil && len(t.groups) >= maxGroups {
 			key.path = table
 		}
@@ -111,8 +111,9 @@ func sampleOf(doc value.Object, v schema.Violation) plan.Sample {
 	return plan.SampleOf(text, doc, v)
 }
 
-// pathOf is a violation's field as the plan writes paths.
-func pathOf(table, field string) string {
+// PathOf is a violation's field as the plan writes paths: "orders.total", and ""
+// for a document as a whole.
+func PathOf(table, field string) string {
 	switch {
 	case field == "":
 		return ""

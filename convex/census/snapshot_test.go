@@ -197,7 +197,7 @@ func TestSnapshotIsCheckDocumentOfAll(t *testing.T) {
 				bytes += int64(value.Size(doc))
 				seen := map[string]bool{}
 				for _, v := range shop.Table(table).CheckDocument(doc, numbered{}) {
-					key := table + " " + pathOf(table, v.Field) + " " + v.Reason
+					key := table + " " + PathOf(table, v.Field) + " " + v.Reason
 					if seen[key] {
 						continue
 					}

@@ -455,14 +455,3 @@ const sampledGroup = 5 // samples kept of a group
 
 // groupKey names a group of offenders.
 type groupKey struct{ table, path, reason string }
-
-// fieldPath is a violation's field as the plan writes paths.
-func fieldPath(table, field string) string {
-	switch {
-	case field == "":
-		return ""
-	case field[0] == '[' || field[0] == '{' || field[0] == '.':
-		return table + field
-	}
-	return table + "." + field
-}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"strait/convex/census"
 	"strait/model/schema"
 	"strait/model/value"
 	"strait/plan"
@@ -39,7 +40,7 @@ func (w *oldWriters) offender(t *guarded, id string, at time.Time, doc value.Obj
 	o := &offender{table: t.of.Name, id: id, at: at, seen: now, last: now}
 	seen := map[groupKey]bool{}
 	for _, v := range violations {
-		key := groupKey{t.of.Name, fieldPath(t.of.Name, v.Field), v.Reason}
+		key := groupKey{t.of.Name, census.PathOf(t.of.Name, v.Field), v.Reason}
 		if seen[key] || len(o.parts) == sampledGroup {
 			continue
 		}
