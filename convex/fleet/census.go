@@ -381,7 +381,7 @@ func (a *action) watchWrites(open []*schema.Table) (*writeWatch, error) {
 		}
 	}
 	for i, t := range open {
-		call := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: t.Name})}
+		call := stampCall(t.Name)
 		w.calls = append(w.calls, call)
 		stops = append(stops, a.client.Subscribe(call, func(u wire.Update) {
 			spent := false
@@ -413,6 +413,11 @@ func (a *action) watchWrites(open []*schema.Table) (*writeWatch, error) {
 	return w, nil
 }
 
+// stampCall asks for the value that changes whenever a table is written to.
+func stampCall(table string) wire.Call {
+	return wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: table})}
+}
+
 // stampOf is the value by which writes are noticed. A deployment without the
 // function has none; any other failure may hide a write, so it is a value of
 // its own.
@@ -435,8 +440,7 @@ func (w *writeWatch) barrier(ctx context.Context) (written bool, err error) {
 	if len(w.calls) == 0 {
 		return false, nil
 	}
-	moment := wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: "strait" + rand.Text()[:10]})}
-	if _, err := w.client.Once(ctx, moment); err != nil && functionError(err) == nil {
+	if _, err := w.client.Once(ctx, stampCall("strait"+rand.Text()[:10])); err != nil && functionError(err) == nil {
 		return false, err
 	}
 	for i, call := range w.calls {

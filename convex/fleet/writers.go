@@ -442,7 +442,7 @@ type writeSignal struct {
 // listen makes the signal of a table; it is asked with the first look.
 func (w *oldWriters) listen(table string) *writeSignal {
 	return &writeSignal{
-		client: w.client, call: wire.Call{Path: "_system/cli/queryTable", Args: value.NewObject(value.Field{Name: "tableName", Value: table})},
+		client: w.client, call: stampCall(table),
 		wake: func() {
 			select {
 			case w.wake <- struct{}{}:
