@@ -68,10 +68,7 @@ func (f *Fleet) Do(ctx context.Context, c Command) error {
 			f.StopProof()
 			return nil
 		}
-		if f.stopDeploy(c.Env) || f.stopBackup(c.Env) {
-			return nil
-		}
-		if f.StopRehearsal(c.Env) {
+		if f.stopDeploy(c.Env) || f.stopBackup(c.Env) || f.StopRehearsal(c.Env) {
 			return nil
 		}
 		return f.stopCensus(c.Env)
@@ -108,7 +105,7 @@ type action struct {
 	embed     *local.Deployment
 	ctx       context.Context
 	cancel    context.CancelFunc
-	schema    *schema.Schema                                        // of widen and narrow; target of a census
+	schema    *schema.Schema                                        // of widen and narrow
 	code      string                                                // hash of the migration's source
 	place     string                                                // the deployment it goes to
 	call      func(context.Context, wire.Call) (wire.Result, error) // of a function by hand; send but in tests
@@ -280,7 +277,6 @@ func (a *action) mark() {
 			}
 		}
 	case plan.ActCensus:
-		a.schema = a.f.project.Schema
 		a.e.counting = &CensusRun{Started: now}
 		a.e.stopCount = a.cancel
 	case plan.ActRehearse:

@@ -454,8 +454,3 @@ func (w *writeWatch) barrier(ctx context.Context) (written bool, err error) {
 	}
 	return written, nil
 }
-
-const sampledGroup = 5 // samples kept of a group
-
-// groupKey names a group of offenders.
-type groupKey struct{ table, path, reason string }

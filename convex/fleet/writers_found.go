@@ -17,7 +17,12 @@ import (
 const (
 	maxFound   = 10_000 // offenders that are kept one by one
 	maxSampled = 200    // of them with their documents
+
+	sampledGroup = 5 // samples kept of a group
 )
+
+// groupKey names a group of offenders.
+type groupKey struct{ table, path, reason string }
 
 // offender is a document that was written in the old shape.
 type offender struct {
