@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"strait/convex/local"
@@ -147,8 +146,6 @@ func (x *componentBatches) next(ctx context.Context, size int) batch {
 	}
 	return b
 }
-
-var errStuck = errors.New("the batch did not move its cursor: it would go round for ever")
 
 // bareBatches call the migration as an older component does.
 type bareBatches struct {

@@ -24,7 +24,7 @@ const (
 	// mutation is picked up, executed and committed before the next one is
 	// scheduled. It is a bound for planning, not a measurement.
 	leastBatch = 50 * time.Millisecond
-	// leastSpeed is the write throughput of a deployment in bytes a second
+	// mostWritten is the write throughput of a deployment in bytes a second
 	// (convex-wire.md 9.1), which no migration goes beyond.
 	mostWritten = 4 << 20
 	// seenBatches is how many batches must have been seen before their pace

@@ -116,7 +116,7 @@ func (a *action) stepThrough(s *stepper) (over bool, err error) {
 		case status.IsDone:
 			return false, nil
 		case !s.first && status.Cursor == s.last.Cursor && status.Processed == s.last.Processed:
-			return true, a.stepFailed(s, errors.New("the batch did not move its cursor: it would go round for ever"))
+			return true, a.stepFailed(s, errStuck)
 		}
 		s.first, s.last = false, status
 	}
@@ -130,6 +130,8 @@ func (a *action) stepThrough(s *stepper) (over bool, err error) {
 	})
 	return true, nil
 }
+
+var errStuck = errors.New("the batch did not move its cursor: it would go round for ever")
 
 // stand shows how a run that Strait drove has ended, where the component's
 // status does not tell it. f.mu is held.

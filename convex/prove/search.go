@@ -132,7 +132,7 @@ func (s *search) batch(ctx context.Context, batch []candidate) (*found, error) {
 			return s.eachAlone(ctx, batch)
 		}
 		if t.thrown != nil {
-			at := indexOf(t.ids, t.thrown.document)
+			at := slices.Index(t.ids, t.thrown.document)
 			if at < 0 || len(batch) == 1 {
 				return s.halves(ctx, batch)
 			}
@@ -237,13 +237,4 @@ func documents(batch []candidate) []value.Object {
 		out[i] = c.doc
 	}
 	return out
-}
-
-func indexOf(ids []string, id string) int {
-	for i := range ids {
-		if ids[i] == id {
-			return i
-		}
-	}
-	return -1
 }
