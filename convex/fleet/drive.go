@@ -79,9 +79,9 @@ func (l *loop) take(v value.Value) error {
 		l.done = true
 		return nil
 	}
-	next, known := nextCursor(v, l.m.CursorArg)
+	next, known := l.m.NextCursor(v)
 	switch {
-	case finished(v):
+	case project.Finished(v):
 		l.done = true
 	case !known:
 		l.done = true
@@ -93,36 +93,6 @@ func (l *loop) take(v value.Value) error {
 	}
 	l.cursor = next
 	return nil
-}
-
-// finished reports whether an answer says that there is nothing more.
-func finished(v value.Value) bool {
-	o, ok := v.(value.Object)
-	if !ok {
-		return false
-	}
-	for _, name := range []string{"isDone", "done", "complete", "finished"} {
-		if yes, ok := get(o, name).(bool); ok && yes {
-			return true
-		}
-	}
-	more, ok := get(o, "hasMore").(bool)
-	return ok && !more
-}
-
-// nextCursor finds the cursor in an answer; known is false when there is none.
-func nextCursor(v value.Value, arg string) (next value.Value, known bool) {
-	o, ok := v.(value.Object)
-	if !ok {
-		_, text := v.(string)
-		return v, text
-	}
-	for _, name := range []string{"continueCursor", "nextCursor", "cursor", arg} {
-		if c, ok := o.Get(name); ok {
-			return c, true
-		}
-	}
-	return nil, false
 }
 
 // handled finds how many documents an answer tells of; -1 unknown.

@@ -185,29 +185,11 @@ func (p *pages) take(v value.Value) (over bool, err error) {
 	if p.m.Driver == project.OneshotDriver {
 		return true, nil
 	}
-	o, _ := v.(value.Object)
-	for _, name := range []string{"isDone", "done", "complete", "finished"} {
-		if done, _ := o.Get(name); done == true {
-			return true, nil
-		}
-	}
-	if more, ok := o.Get("hasMore"); ok && more == false {
+	next, _ := p.m.NextCursor(v)
+	switch {
+	case project.Finished(v), next == nil && p.m.Driver != project.HelpersDriver:
 		return true, nil
-	}
-	var next value.Value
-	for _, name := range []string{"continueCursor", "nextCursor", "cursor", p.m.CursorArg} {
-		if c, ok := o.Get(name); ok {
-			next = c
-			break
-		}
-	}
-	if text, ok := v.(string); ok {
-		next = text
-	}
-	if next == nil && p.m.Driver != project.HelpersDriver {
-		return true, nil
-	}
-	if next != nil && value.Equal(next, p.cursor) {
+	case next != nil && value.Equal(next, p.cursor):
 		return false, errors.New("it answered the cursor that it was given: it would go round for ever")
 	}
 	p.cursor = next
