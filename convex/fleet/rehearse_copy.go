@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"iter"
 	"maps"
 	"math"
 	"path/filepath"
@@ -157,21 +156,6 @@ func (r *rehearsal) madeUp(ctx context.Context) error {
 	}
 	r.at("making up documents", "", 0, int64(r.o.Generate*len(counts)))
 	return r.d.Generate(ctx, local.GenerateOptions{Schema: shape, Counts: counts, Seed: max(1, r.o.Seed)})
-}
-
-// shelf is where samples are taken from.
-type shelf interface {
-	// tables are those of the root and of the components that define migrations.
-	tables(ctx context.Context) ([]shelfTable, error)
-	// some yields documents of a table, at most n that are worth taking.
-	some(ctx context.Context, t shelfTable, n int) iter.Seq2[value.Object, error]
-	// byID finds documents by id, as many as there are.
-	byID(ctx context.Context, component string, ids []string) ([]value.Object, error)
-}
-
-type shelfTable struct {
-	component, name string
-	number          uint32 // 0 not told
 }
 
 // sampling is the documents taken from a shelf.
@@ -346,7 +330,7 @@ func (r *rehearsal) sampled(ctx context.Context) error {
 	if n < math.MaxInt {
 		r.report.Source = fmt.Sprintf("%s documents a table", thousands(int64(n)))
 	}
-	if err := r.sampleFrom(ctx, &remoteShelf{r: r}, n); err != nil {
+	if err := r.sampleFrom(ctx, &remoteShelf{r.from.client, r.owners(), r.note}, n); err != nil {
 		return err
 	}
 	if r.from.tables == nil {

@@ -14,6 +14,21 @@ import (
 
 const shelfPage = 2000 // documents that are asked for at once
 
+// shelf is where samples are taken from.
+type shelf interface {
+	// tables are those of the root and of the components that define migrations.
+	tables(ctx context.Context) ([]shelfTable, error)
+	// some yields documents of a table, at most n that are worth taking.
+	some(ctx context.Context, t shelfTable, n int) iter.Seq2[value.Object, error]
+	// byID finds documents by id, as many as there are.
+	byID(ctx context.Context, component string, ids []string) ([]value.Object, error)
+}
+
+type shelfTable struct {
+	component, name string
+	number          uint32 // 0 not told
+}
+
 // owners are the components that define migrations, the root first.
 func (r *rehearsal) owners() []string {
 	out := []string{""}
@@ -25,18 +40,22 @@ func (r *rehearsal) owners() []string {
 	return out
 }
 
-// remoteShelf takes documents from the environment's deployment.
-type remoteShelf struct{ r *rehearsal }
+// remoteShelf takes documents from an environment's deployment.
+type remoteShelf struct {
+	client *wire.Client
+	owners []string // components
+	note   func(format string, args ...any)
+}
 
 func (s *remoteShelf) tables(ctx context.Context) ([]shelfTable, error) {
 	var out []shelfTable
-	for _, owner := range s.r.owners() {
-		id, err := ownerID(ctx, s.r.from.client, owner)
+	for _, owner := range s.owners {
+		id, err := ownerID(ctx, s.client, owner)
 		if err != nil {
-			s.r.note("component %s: its documents cannot be read, so its migrations find none: %v", owner, err)
+			s.note("component %s: its documents cannot be read, so its migrations find none: %v", owner, err)
 			continue
 		}
-		numbers, err := s.r.from.client.TableMapping(ctx, id)
+		numbers, err := s.client.TableMapping(ctx, id)
 		if err != nil {
 			return nil, err
 		}
@@ -97,7 +116,7 @@ func (s *remoteShelf) some(ctx context.Context, t shelfTable, n int) iter.Seq2[v
 // page reads a page, smaller ones when the deployment finds it too large.
 func (s *remoteShelf) page(ctx context.Context, t shelfTable, order, cursor string, n int) (wire.Page, error) {
 	for {
-		page, err := s.r.from.client.TableData(ctx, t.component, t.name, order, cursor, n)
+		page, err := s.client.TableData(ctx, t.component, t.name, order, cursor, n)
 		if functionError(err) == nil || n <= 1 {
 			return page, err
 		}
@@ -106,13 +125,13 @@ func (s *remoteShelf) page(ctx context.Context, t shelfTable, order, cursor stri
 }
 
 func (s *remoteShelf) byID(ctx context.Context, component string, ids []string) ([]value.Object, error) {
-	id, err := ownerID(ctx, s.r.from.client, component)
+	id, err := ownerID(ctx, s.client, component)
 	if err != nil {
 		return nil, err
 	}
 	var out []value.Object
 	for chunk := range slices.Chunk(ids, 200) {
-		docs, err := s.r.from.client.Documents(ctx, id, chunk)
+		docs, err := s.client.Documents(ctx, id, chunk)
 		if err != nil {
 			return nil, err
 		}

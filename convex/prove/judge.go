@@ -129,7 +129,7 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 func dangling(v *local.View, doc value.Object) []string {
 	var out []string
 	for _, f := range doc {
-		References(f.Value, func(id string) {
+		References(f.Value, func(id string, _ value.ID) {
 			if _, ok := v.Get("", id); !ok && !slices.Contains(out, f.Name) {
 				out = append(out, f.Name)
 			}

@@ -166,9 +166,8 @@ func (w *world) standIns(o *Options) {
 		}
 	}
 	for _, doc := range o.Sample.Tables[w.table] {
-		References(fields(doc), func(text string) {
-			id, err := value.ParseID(text)
-			if err != nil || there[text] || o.Sample.Gone[text] {
+		References(fields(doc), func(text string, id value.ID) {
+			if there[text] || o.Sample.Gone[text] {
 				return
 			}
 			there[text] = true
@@ -249,15 +248,12 @@ func fields(doc value.Object) value.Object {
 	return out
 }
 
-// References calls fn for every id that a value holds.
-func References(v value.Value, fn func(id string)) {
+// References calls fn for every id that a value holds, with what it says.
+func References(v value.Value, fn func(text string, id value.ID)) {
 	switch v := v.(type) {
 	case string:
-		if len(v) < 31 || len(v) > 37 {
-			return
-		}
-		if _, err := value.ParseID(v); err == nil {
-			fn(v)
+		if id, err := value.ParseID(v); err == nil {
+			fn(v, id)
 		}
 	case value.Array:
 		for _, e := range v {
