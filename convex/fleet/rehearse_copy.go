@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"strait/convex/local"
+	"strait/convex/prove"
 	"strait/convex/snapshot"
 	"strait/model/value"
 )
@@ -261,32 +262,12 @@ func (s *sampling) all(component string) []value.Object {
 // no document that was taken; sorted.
 func (s *sampling) refers(component string, docs []value.Object) []string {
 	missing := map[string]bool{}
-	var look func(v value.Value)
-	look = func(v value.Value) {
-		switch v := v.(type) {
-		case string:
-			if len(v) < 31 || len(v) > 37 || missing[v] {
-				return
-			}
-			id, err := value.ParseID(v)
-			if err != nil || s.numbers[component][id.Table] == "" {
-				return
-			}
-			if _, there := s.docs[component][v]; !there {
-				missing[v] = true
-			}
-		case value.Array:
-			for _, x := range v {
-				look(x)
-			}
-		case value.Object:
-			for _, f := range v {
-				look(f.Value)
-			}
-		}
-	}
 	for _, doc := range docs {
-		look(doc)
+		prove.References(doc, func(text string, id value.ID) {
+			if _, there := s.docs[component][text]; !there && s.numbers[component][id.Table] != "" {
+				missing[text] = true
+			}
+		})
 	}
 	return slices.Sorted(maps.Keys(missing))
 }

@@ -1,9 +1,11 @@
 package fleet
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
+	"strait/model/value"
 	"strait/plan"
 )
 
@@ -56,5 +58,25 @@ func TestRehearseDemo(t *testing.T) {
 	}
 	if s := f.Now().Envs[2]; s.Rehearsal == nil || s.Rehearsal.Documents != prod.Documents || s.Rehearsing != nil {
 		t.Error("the snapshot does not hold the report")
+	}
+}
+
+// The keys of a record may be ids as well as its values.
+func TestReferencesOfASample(t *testing.T) {
+	id := func(table uint32, n byte) string { return value.NewID(table, [14]byte{n}, 20000).String() }
+	taken := id(10001, 1)
+	s := &sampling{
+		numbers: map[string]map[uint32]string{"": {10001: "users"}},
+		docs:    map[string]map[string]value.Object{"": {taken: nil}},
+	}
+	doc := value.NewObject(
+		value.Field{Name: "_id", Value: taken},
+		value.Field{Name: "votes", Value: value.NewObject(value.Field{Name: id(10001, 2), Value: true})},
+		value.Field{Name: "likes", Value: value.Array{id(10001, 3), id(10002, 4), "nobody"}},
+	)
+	want := []string{id(10001, 2), id(10001, 3)}
+	slices.Sort(want)
+	if got := s.refers("", []value.Object{doc}); !slices.Equal(got, want) {
+		t.Errorf("it refers to %v, want %v", got, want)
 	}
 }
