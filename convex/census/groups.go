@@ -28,6 +28,11 @@ type share struct {
 
 type groupKey struct{ path, reason string }
 
+// keyOf is the group of a violation in a document of a table.
+func keyOf(table string, v schema.Violation) groupKey {
+	return groupKey{PathOf(table, v.Field), v.Reason}
+}
+
 type group struct {
 	count   int64
 	samples []placed // by line
@@ -52,7 +57,7 @@ func (t *share) weigh(size int64) {
 func (t *share) take(table string, line int, doc value.Object, violations []schema.Violation) {
 	t.offenders++
 	for _, v := range violations {
-		g := t.group(groupKey{PathOf(table, v.Field), v.Reason}, table)
+		g := t.group(keyOf(table, v), table)
 		if g.last == line {
 			continue // a document counts once in a group
 		}
@@ -72,7 +77,7 @@ func (g *group) keep(line int, doc value.Object, v schema.Violation) {
 // that their texts are needed.
 func (t *share) wants(table string, violations []schema.Violation) bool {
 	for _, v := range violations {
-		key := groupKey{PathOf(table, v.Field), v.Reason}
+		key := keyOf(table, v)
 		if t.groups[key] == nil && len(t.groups) >= maxGroups {
 			key.path = table
 		}

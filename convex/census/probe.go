@@ -263,7 +263,7 @@ func (r *run) takeAnswer(t *tableRun, a *answer) error {
 // in is the sample with the place that puts it into a group.
 func (p placed) in(key groupKey, table string, doc value.Object, violations []schema.Violation) placed {
 	for _, v := range violations {
-		if (groupKey{PathOf(table, v.Field), v.Reason}) == key {
+		if keyOf(table, v) == key {
 			return placed{sampleOf(doc, v), p.line}
 		}
 	}
@@ -273,7 +273,7 @@ func (p placed) in(key groupKey, table string, doc value.Object, violations []sc
 func sameGroups(table string, violations []schema.Violation, keys []string) bool {
 	here := map[groupKey]bool{}
 	for _, v := range violations {
-		here[groupKey{PathOf(table, v.Field), v.Reason}] = true
+		here[keyOf(table, v)] = true
 	}
 	for _, text := range keys {
 		key, ok := groupKeyOf(table, text)
