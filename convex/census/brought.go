@@ -25,13 +25,7 @@ func (r *run) bring(ctx context.Context, t *tableRun, n int) error {
 	}
 	bytes := t.found.bytes
 	for _, doc := range page.Documents {
-		t.found.weigh(int64(value.Size(doc)))
-		if t.table.FitsDocument(doc, r.ids) {
-			continue
-		}
-		if violations := t.table.CheckDocument(doc, r.ids); len(violations) > 0 {
-			t.found.take(t.table.Name, int(t.found.read), doc, violations)
-		}
+		t.found.judge(t.table, int(t.found.read)+1, doc, r.ids)
 	}
 	r.bytes += t.found.bytes - bytes
 	r.read += int64(len(page.Documents))

@@ -53,6 +53,21 @@ func (t *share) weigh(size int64) {
 	t.largest = max(t.largest, size)
 }
 
+// judge counts the document of a line, which is at hand. Lines ascend.
+func (t *share) judge(table *schema.Table, line int, doc value.Object, ids schema.Tables) {
+	t.weigh(int64(value.Size(doc)))
+	if table.FitsDocument(doc, ids) {
+		return
+	}
+	found := table.Misfits(doc, ids)
+	if t.wants(table.Name, found) {
+		found = table.CheckDocument(doc, ids)
+	}
+	if len(found) > 0 {
+		t.take(table.Name, line, doc, found)
+	}
+}
+
 // take counts the violations of the document of a line, from 1. Lines ascend.
 func (t *share) take(table string, line int, doc value.Object, violations []schema.Violation) {
 	t.offenders++

@@ -33,12 +33,7 @@ func Held(ctx context.Context, documents func(table string) iter.Seq2[value.Obje
 			if err != nil {
 				return nil, err
 			}
-			found.weigh(int64(value.Size(doc)))
-			if !table.FitsDocument(doc, ids) {
-				if violations := table.CheckDocument(doc, ids); len(violations) > 0 {
-					found.take(table.Name, int(found.read), doc, violations)
-				}
-			}
+			found.judge(table, int(found.read)+1, doc, ids)
 			if p.Read++; p.Read%1024 == 0 {
 				if ctx.Err() != nil {
 					return nil, ctx.Err()

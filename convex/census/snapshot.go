@@ -15,7 +15,6 @@ import (
 
 	"strait/convex/snapshot"
 	"strait/model/schema"
-	"strait/model/value"
 	"strait/plan"
 )
 
@@ -278,17 +277,7 @@ func (r *reading) checkBlock(b *block, t *share, texts *schema.TextCheck) error 
 		if err != nil {
 			return err
 		}
-		t.weigh(int64(value.Size(doc)))
-		if b.of.table.FitsDocument(doc, r.ids) {
-			continue
-		}
-		found := b.of.table.Misfits(doc, r.ids)
-		if t.wants(b.of.table.Name, found) {
-			found = b.of.table.CheckDocument(doc, r.ids)
-		}
-		if len(found) > 0 {
-			t.take(b.of.table.Name, b.ns[i], doc, found)
-		}
+		t.judge(b.of.table, b.ns[i], doc, r.ids)
 	}
 	return nil
 }
