@@ -4,6 +4,8 @@
 package census
 
 import (
+	"fmt"
+	"slices"
 	"time"
 
 	"strait/model/schema"
@@ -37,6 +39,22 @@ type Options struct {
 	// Progress is called after each page, never twice at once.
 	Progress func(Progress)
 	Now      func() time.Time // default time.Now
+}
+
+// tables are those of the target that are to be counted.
+func (o *Options) tables() ([]*schema.Table, error) {
+	for _, name := range o.Tables {
+		if o.Target.Table(name) == nil {
+			return nil, fmt.Errorf("the target has no table %q", name)
+		}
+	}
+	var out []*schema.Table
+	for _, t := range o.Target.Tables {
+		if o.Tables == nil || slices.Contains(o.Tables, t.Name) {
+			out = append(out, t)
+		}
+	}
+	return out, nil
 }
 
 // Budget bounds what one call reads, that of a census it resumes not counted;

@@ -5,10 +5,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"golang.org/x/time/rate"
 	"math/rand/v2"
 	"slices"
 	"time"
+
+	"golang.org/x/time/rate"
 
 	"strait/convex/wire"
 	"strait/model/schema"
@@ -54,15 +55,11 @@ func (r *run) choose(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	for _, name := range r.o.Tables {
-		if r.o.Target.Table(name) == nil {
-			return fmt.Errorf("the target has no table %q", name)
-		}
+	tables, err := r.o.tables()
+	if err != nil {
+		return err
 	}
-	for _, table := range r.o.Target.Tables {
-		if r.o.Tables != nil && !slices.Contains(r.o.Tables, table.Name) {
-			continue
-		}
+	for _, table := range tables {
 		t := &tableRun{table: table}
 		if err := r.prove(ctx, t, names, shapes); err != nil {
 			return err

@@ -120,15 +120,11 @@ func newReading(archive *snapshot.Archive, o Options) (*reading, error) {
 		return nil, fmt.Errorf("it holds no component %q", o.Component)
 	}
 	r.ids = idsOf(archive.Numbers(o.Component), o.Target)
-	for _, name := range o.Tables {
-		if o.Target.Table(name) == nil {
-			return nil, fmt.Errorf("the target has no table %q", name)
-		}
+	tables, err := o.tables()
+	if err != nil {
+		return nil, err
 	}
-	for _, t := range o.Target.Tables {
-		if o.Tables != nil && !slices.Contains(o.Tables, t.Name) {
-			continue
-		}
+	for _, t := range tables {
 		at, ok := held[t.Name]
 		if why := o.Proved[t.Name]; why != "" || !ok {
 			documents := int64(-1)
