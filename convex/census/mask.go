@@ -59,15 +59,20 @@ func members(out []*schema.Validator, v *schema.Validator) []*schema.Validator {
 	return out
 }
 
+// elements are the validators that the elements of an array may be meant for.
+func elements(of []*schema.Validator) (inside []*schema.Validator) {
+	for _, m := range of {
+		if m != nil && m.Kind == schema.Array {
+			inside = members(inside, m.Element)
+		}
+	}
+	return inside
+}
+
 func mask(of []*schema.Validator, v value.Value) value.Value {
 	switch v := v.(type) {
 	case value.Array:
-		var inside []*schema.Validator
-		for _, m := range of {
-			if m != nil && m.Kind == schema.Array {
-				inside = members(inside, m.Element)
-			}
-		}
+		inside := elements(of)
 		out := make(value.Array, len(v))
 		for i, e := range v {
 			out[i] = mask(inside, e)
@@ -153,13 +158,7 @@ func maskWay(of []*schema.Validator, v value.Value, way []string) []string {
 			if err != nil || i < 0 || i >= len(x) {
 				return out
 			}
-			var inside []*schema.Validator
-			for _, m := range of {
-				if m != nil && m.Kind == schema.Array {
-					inside = members(inside, m.Element)
-				}
-			}
-			of, v = inside, x[i]
+			of, v = elements(of), x[i]
 		case value.Object:
 			name, found := step, false
 			eachField(of, x, func(i int, shown string, inside []*schema.Validator) bool {
