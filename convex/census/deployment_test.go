@@ -24,12 +24,12 @@ import (
 	"strait/plan"
 )
 
-// slow skips a test that runs the checker so often that the race detector would
-// take minutes; TestFreeWriters is left to it.
+// slow skips a test of the race detector's -short run that runs the checker so
+// often that it would take minutes there. TestFreeWriters is left to that run.
 func slow(t *testing.T) {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("it runs the checker thousands of times")
+		t.Skip("-short, which is the race detector's run: it runs the checker thousands of times, one after the other")
 	}
 }
 
