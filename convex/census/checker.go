@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
-	"slices"
 	"strings"
 
 	"strait/model/schema"
@@ -278,7 +277,7 @@ func (c *compiler) checkObject(v *schema.Validator, root bool) string {
 	var b strings.Builder
 	var names []string
 	b.WriteString(notA("isObject(x)") + "let a;")
-	for _, f := range fieldsByName(v) {
+	for _, f := range v.SortedFields() {
 		names = append(names, text(f.Name))
 		path := "p+" + text("."+f.Name)
 		fmt.Fprintf(&b, "a=%s;if(a!==undefined){%s}", field(f.Name, root), c.check(f.Type, "a", path, false))
@@ -290,9 +289,4 @@ func (c *compiler) checkObject(v *schema.Validator, root bool) string {
 	fmt.Fprintf(&c.out, "const %s=new Set([%s]);\n", set, strings.Join(names, ","))
 	fmt.Fprintf(&b, `for(const k of Object.keys(x).sort()){%sif(!%s.has(k))add(p+"."+k,%s)}`, skipSystem(root), set, text(schema.ReasonExtra))
 	return b.String()
-}
-
-// fieldsByName are the fields in the order in which Convex looks at them.
-func fieldsByName(v *schema.Validator) []schema.Field {
-	return slices.SortedFunc(slices.Values(v.Fields), func(a, b schema.Field) int { return strings.Compare(a.Name, b.Name) })
 }

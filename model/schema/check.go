@@ -339,7 +339,7 @@ func (c *checker) checkID(v *Validator, text string, at *place) {
 }
 
 func (c *checker) checkObject(v *Validator, o value.Object, at *place) {
-	for _, f := range v.sortedFields() {
+	for _, f := range v.SortedFields() {
 		inside := &place{at, "." + f.Name, "." + f.Name, f.Name}
 		val, ok := o.Get(f.Name)
 		switch {

@@ -38,7 +38,7 @@ func (v *Validator) write(b *strings.Builder) {
 		b.WriteByte(')')
 	case Object:
 		b.WriteString("v.object({")
-		for i, f := range v.sortedFields() {
+		for i, f := range v.SortedFields() {
 			if i > 0 {
 				b.WriteString(", ")
 			}
@@ -70,8 +70,8 @@ func (f Field) write(b *strings.Builder) {
 	b.WriteByte(')')
 }
 
-// sortedFields returns the fields in the order in which Convex keeps them.
-func (v *Validator) sortedFields() []Field {
+// SortedFields returns the fields in the order in which Convex keeps them.
+func (v *Validator) SortedFields() []Field {
 	byName := func(a, b Field) int { return strings.Compare(a.Name, b.Name) }
 	if slices.IsSortedFunc(v.Fields, byName) {
 		return v.Fields

@@ -102,7 +102,7 @@ func (r *rules) validator(v *Validator, prefix string) {
 	case Record:
 		r.record(v, prefix)
 	case Object:
-		for _, f := range v.sortedFields() {
+		for _, f := range v.SortedFields() {
 			if reason := badIdentifier(f.Name); reason != "" {
 				r.add("", "%s%s", prefix, reason)
 			}

@@ -339,7 +339,7 @@ func apartByTag(a, b *Validator) bool {
 // then the first by name. nil if there is none.
 func pairTagged(first, second []*Validator) map[*Validator]*Validator {
 	var best map[*Validator]*Validator
-	for _, f := range first[0].sortedFields() {
+	for _, f := range first[0].SortedFields() {
 		if !tells(first, f.Name) || !tells(second, f.Name) {
 			continue
 		}
