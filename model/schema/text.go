@@ -1,7 +1,7 @@
 package schema
 
 import (
-	"slices"
+	"bytes"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -47,10 +47,9 @@ func newTextNode(v *Validator) textNode {
 	if v == nil {
 		return n
 	}
-	for _, f := range v.Fields {
+	for _, f := range v.SortedFields() {
 		n.fields = append(n.fields, textField{f.Name, f.Optional, newTextNode(f.Type)})
 	}
-	slices.SortFunc(n.fields, func(a, b textField) int { return strings.Compare(a.name, b.name) })
 	for _, m := range v.Members {
 		n.members = append(n.members, newTextNode(m))
 	}
@@ -87,7 +86,7 @@ func (c *TextCheck) Fits(text []byte) (size int, ok bool) {
 // the system.
 func (c *TextCheck) document(n *textNode) (int, bool) {
 	if n.Validator != nil && n.Kind == Union {
-		return c.union(n, 0, c.document)
+		return c.union(n, c.document)
 	}
 	if n.Validator != nil && n.Kind != Object && n.Kind != Any {
 		return 0, false
@@ -109,7 +108,7 @@ func (c *TextCheck) space() {
 }
 
 // union reads the value once for each member, until one accepts it.
-func (c *TextCheck) union(n *textNode, depth int, read func(*textNode) (int, bool)) (int, bool) {
+func (c *TextCheck) union(n *textNode, read func(*textNode) (int, bool)) (int, bool) {
 	start := c.pos
 	for i := range n.members {
 		c.pos = start
@@ -131,7 +130,7 @@ func (n *textNode) accepts(k Kind) bool {
 
 func (c *TextCheck) value(n *textNode, depth int) (int, bool) {
 	if n.Validator != nil && n.Kind == Union {
-		return c.union(n, depth, func(m *textNode) (int, bool) { return c.value(m, depth) })
+		return c.union(n, func(m *textNode) (int, bool) { return c.value(m, depth) })
 	}
 	if c.space(); c.pos >= len(c.text) || depth > textDepth {
 		return 0, false
@@ -156,15 +155,15 @@ func (c *TextCheck) value(n *textNode, depth int) (int, bool) {
 }
 
 func (c *TextCheck) word(w string) bool {
-	if !strings.HasPrefix(string(c.text[c.pos:min(len(c.text), c.pos+len(w))]), w) {
+	if !bytes.HasPrefix(c.text[c.pos:], []byte(w)) {
 		return false
 	}
 	c.pos += len(w)
 	return true
 }
 
-// raw reads a string. plain says that the bytes are the string; else they are
-// some longer by escapes.
+// raw reads a string. Without escapes the bytes are the string; else they are
+// longer by one for each.
 func (c *TextCheck) raw() (raw []byte, escapes int, ok bool) {
 	c.pos++
 	start, ascii := c.pos, true
