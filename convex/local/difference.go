@@ -17,22 +17,12 @@ type Difference struct {
 // table that nobody wrote to costs nothing, any other one a walk over it.
 func (v *View) Since(before *View) []Difference {
 	var out []Difference
-	paths := v.Components()
-	for _, path := range before.Components() {
-		if v.snapshot.space(path) == nil {
-			paths = append(paths, path)
-		}
-	}
+	paths := append(v.Components(), before.Components()...)
 	slices.Sort(paths)
-	for _, path := range paths {
+	for _, path := range slices.Compact(paths) {
 		now, old := v.tables(path), before.tables(path)
-		names := map[string]bool{}
-		for name := range now {
-			names[name] = true
-		}
-		for name := range old {
-			names[name] = true
-		}
+		names := maps.Clone(old)
+		maps.Copy(names, now)
 		for _, name := range slices.Sorted(maps.Keys(names)) {
 			d := Difference{Component: path, Table: name}
 			d.compare(old[name], now[name])

@@ -56,11 +56,11 @@ func (d *Deployment) readStreamAsk(r *http.Request) (*streamAsk, error) {
 		if a.Component != nil {
 			component = *a.Component
 		}
-		a.Selection = &selection{named: map[string]*selection{component: {named: map[string]*selection{*a.Table: {other: true}}}}}
+		a.Selection = &selection{named: map[string]*selection{component: {named: map[string]*selection{*a.Table: allOf}}}}
 	case a.Component != nil:
-		a.Selection = &selection{named: map[string]*selection{*a.Component: {other: true}}}
+		a.Selection = &selection{named: map[string]*selection{*a.Component: allOf}}
 	default:
-		a.Selection = &selection{other: true}
+		a.Selection = allOf
 	}
 	var err error
 	a.format, err = parseFormat(a.Format)
