@@ -36,12 +36,18 @@ const (
 	Unproven  Verdict = "unproven"  // it could not be tried: Why
 )
 
+// What a counterexample shows.
+const (
+	KindMisfit         = "misfit"          // the outcome does not fit
+	KindThrows         = "throws"          // or is stopped at a limit
+	KindNotIdempotent  = "not-idempotent"  // a second run changes it again
+	KindTouchesFitting = "touches-fitting" // a document that fits is changed
+	KindOtherTable     = "other-table"     // what it writes elsewhere does not fit there
+)
+
 // Counterexample is a document that a migration does not bring to the target.
 type Counterexample struct {
-	// Kind: "misfit" (the outcome does not fit), "throws", "not-idempotent" (a
-	// second run changes it again), "touches-fitting" (a document that fits is
-	// changed), "other-table" (what it writes elsewhere does not fit there).
-	Kind      string `json:"kind"`
+	Kind      string `json:"kind"` // one of the Kind constants
 	Migration string `json:"migration"`
 	Real      bool   `json:"real,omitempty"`   // shrunk from a document of a deployment
 	Masked    bool   `json:"masked,omitempty"` // its scalars are masks
@@ -60,7 +66,7 @@ type Counterexample struct {
 	Way       []string     `json:"way,omitempty"`   // the same step by step within that document; nil: it as a whole
 	Expected  string       `json:"expected,omitempty"`
 	Got       string       `json:"got,omitempty"`
-	Violation string       `json:"violation"`        // Convex\'s text, or what was thrown
+	Violation string       `json:"violation"`        // Convex's text, or what was thrown
 	Thrown    bool         `json:"thrown,omitempty"` // Violation is the text of what the function threw
 	Frame     string       `json:"frame,omitempty"`  // "convex/migrations.ts:41"
 }

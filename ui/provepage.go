@@ -154,18 +154,18 @@ func (m Root) proofLine(p *pen, x *plan.Proof, nameW int) {
 // kindWord says what a counterexample shows.
 func kindWord(x *plan.Counterexample) string {
 	switch x.Kind {
-	case "misfit":
+	case plan.KindMisfit:
 		return "what comes out does not fit the target"
-	case "throws":
+	case plan.KindThrows:
 		if !x.Thrown {
 			return "the migration is stopped at a limit"
 		}
 		return "the migration throws"
-	case "not-idempotent":
+	case plan.KindNotIdempotent:
 		return "a second run changes the document again"
-	case "touches-fitting":
+	case plan.KindTouchesFitting:
 		return "a document that fits already is changed"
-	case "other-table":
+	case plan.KindOtherTable:
 		return "what it writes to another table does not fit there"
 	}
 	return x.Kind
@@ -272,12 +272,12 @@ func danglingText(x *plan.Counterexample) string {
 // violationTitle says whose words a violation is in.
 func violationTitle(x *plan.Counterexample) string {
 	switch x.Kind {
-	case "throws":
+	case plan.KindThrows:
 		if !x.Thrown {
 			return "WHY IT WAS STOPPED"
 		}
 		return "WHAT WAS THROWN"
-	case "not-idempotent", "touches-fitting":
+	case plan.KindNotIdempotent, plan.KindTouchesFitting:
 		return "WHY"
 	}
 	return "WHAT CONVEX WOULD SAY"
@@ -319,9 +319,9 @@ func counterColumns(l *look, x *plan.Counterexample, w, limit int) []column {
 		after.lines = show(x.After, x.Before, l.add, "+")
 	case x.After != nil:
 		after.lines = show(x.After, x.Before, l.add, "+", place(x.After)...)
-	case x.Kind == "throws" && x.Thrown:
+	case x.Kind == plan.KindThrows && x.Thrown:
 		after.text = []string{"nothing: it threw"}
-	case x.Kind == "throws":
+	case x.Kind == plan.KindThrows:
 		after.text = []string{"nothing: it was stopped"}
 	default:
 		after.text = []string{"deleted"}

@@ -11,15 +11,6 @@ import (
 	"strait/plan"
 )
 
-// The kinds of plan.Counterexample.
-const (
-	kindMisfit     = "misfit"
-	kindThrows     = "throws"
-	kindNotTwice   = "not-idempotent"
-	kindTouches    = "touches-fitting"
-	kindOtherTable = "other-table"
-)
-
 // trial is some documents put through the row's migrations twice, in a
 // deployment that holds nothing else in their table but what can be referred to.
 type trial struct {
@@ -97,7 +88,7 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 	c := &plan.Counterexample{Before: old, After: body(t.after(), id)}
 	switch {
 	case len(violations) == 0 && after != before && len(dangling(t.before(), old)) == 0:
-		c.Kind, c.Migration = kindTouches, s.changer(t, id, 1, before)
+		c.Kind, c.Migration = plan.KindTouchesFitting, s.changer(t, id, 1, before)
 		c.Violation = "it fits the target and is changed"
 		if after == "" {
 			c.Violation = "it fits the target and is deleted"
@@ -107,13 +98,13 @@ func (s *search) judge(t *trial, i int) *plan.Counterexample {
 		return c
 	case after != "":
 		if v := s.counts(violations, s.target.CheckDocument(c.After, ids)); v != nil {
-			c.Kind, c.Migration = kindMisfit, s.changer(t, id, 1, before)
+			c.Kind, c.Migration = plan.KindMisfit, s.changer(t, id, 1, before)
 			c.Place, c.Way, c.Violation, c.Expected, c.Got = strings.TrimPrefix(v.Path, "."), v.Way, v.Message, v.Expected, v.Got
 			return c
 		}
 	}
 	if again != after {
-		c.Kind, c.Migration, c.Again = kindNotTwice, s.changer(t, id, t.first, after), body(t.again(), id)
+		c.Kind, c.Migration, c.Again = plan.KindNotIdempotent, s.changer(t, id, t.first, after), body(t.again(), id)
 		c.Violation = "a second run changes it again"
 		if again == "" {
 			c.Violation = "a second run deletes it"
@@ -228,7 +219,7 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 		}
 		if bad := shape.CheckDocument(object(d.JSON), ids); len(bad) > 0 {
 			return &plan.Counterexample{
-				Kind: kindOtherTable, Migration: s.writer(t, d.ID, 1), Other: fields(object(d.JSON)),
+				Kind: plan.KindOtherTable, Migration: s.writer(t, d.ID, 1), Other: fields(object(d.JSON)),
 				Place: d.table + bad[0].Path, Way: bad[0].Way, Violation: bad[0].Message, Expected: bad[0].Expected, Got: bad[0].Got,
 			}
 		}
@@ -238,7 +229,7 @@ func (s *search) elsewhere(t *trial) *plan.Counterexample {
 		if known && old == d.JSON || bookkeeping(d.JSON) {
 			continue
 		}
-		c := &plan.Counterexample{Kind: kindNotTwice, Migration: s.writer(t, d.ID, t.first), Place: d.table}
+		c := &plan.Counterexample{Kind: plan.KindNotIdempotent, Migration: s.writer(t, d.ID, t.first), Place: d.table}
 		c.Other = fields(object(d.JSON))
 		c.Violation = "a second run adds another document to table " + d.table
 		if known {

@@ -264,7 +264,7 @@ export const alone = stateless({ table: "stateless", migrateOne: (_ctx, doc: any
 		if p.Verdict != want {
 			t.Errorf("%s: %s %s %+v", path, p.Verdict, p.Why, p.Counter)
 		}
-		if c := p.Counter; c != nil && (c.Kind != kindMisfit || shown(c.Before) != "{}") {
+		if c := p.Counter; c != nil && (c.Kind != plan.KindMisfit || shown(c.Before) != "{}") {
 			t.Errorf("%s: %s %s", path, c.Kind, shown(c.Before))
 		}
 	}

@@ -109,7 +109,7 @@ type found struct {
 // the whole one did.
 func (f *found) same(g *found) bool {
 	a, b := f.counter, g.counter
-	return a.Kind == b.Kind && a.Migration == b.Migration && f.code == g.code && (a.Kind != kindThrows || a.Frame == b.Frame)
+	return a.Kind == b.Kind && a.Migration == b.Migration && f.code == g.code && (a.Kind != plan.KindThrows || a.Frame == b.Frame)
 }
 
 // maxVain is how many documents of a batch may fail without being a
@@ -207,7 +207,7 @@ func (s *search) one(ctx context.Context, base *local.View, c candidate) (*found
 	}
 	if t.thrown != nil {
 		return &found{candidate: c, code: t.thrown.code, counter: &plan.Counterexample{
-			Kind: kindThrows, Migration: t.thrown.migration, Before: fields(c.doc), Violation: t.thrown.text, Frame: t.thrown.frame,
+			Kind: plan.KindThrows, Migration: t.thrown.migration, Before: fields(c.doc), Violation: t.thrown.text, Frame: t.thrown.frame,
 			Thrown: !t.thrown.slow, Dangling: dangling(t.before(), fields(c.doc)),
 		}}, nil
 	}
@@ -215,7 +215,7 @@ func (s *search) one(ctx context.Context, base *local.View, c candidate) (*found
 	if counter == nil {
 		if counter = s.elsewhere(t); counter != nil {
 			counter.Before, counter.After = fields(c.doc), body(t.after(), t.ids[0])
-			if counter.Kind == kindNotTwice {
+			if counter.Kind == plan.KindNotIdempotent {
 				counter.Again = body(t.again(), t.ids[0])
 			}
 		}

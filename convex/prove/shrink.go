@@ -52,7 +52,7 @@ func (s *search) shrink(ctx context.Context, f *found) (*plan.Counterexample, er
 
 // allowed reports whether a smaller document may stand for the one found.
 func (s *search) allowed(f *found, doc value.Object) bool {
-	if f.counter.Kind == kindTouches {
+	if f.counter.Kind == plan.KindTouchesFitting {
 		return s.target.FitsDocument(doc, s.w.tables())
 	}
 	return s.widened.FitsDocument(doc, s.w.tables())
