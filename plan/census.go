@@ -120,12 +120,9 @@ type Certificate struct {
 // Writers is the watch for old-shape writers: code that goes on writing
 // documents which the target refuses, after they have all been migrated.
 type Writers struct {
-	Since   time.Time `json:"since"`   // watched without a gap since then
-	Checked time.Time `json:"checked"` // what was written until then was looked at
-	// How says what is seen: "shapes" (every write, by the inferred shapes),
-	// "changes" (every write, by the stream of changes), "recount" (new
-	// documents at once, changed ones when their table is read again).
-	How       string           `json:"how"`
+	Since     time.Time        `json:"since"`               // watched without a gap since then
+	Checked   time.Time        `json:"checked"`             // what was written until then was looked at
+	How       string           `json:"how"`                 // what is seen: one of the Watch constants
 	Offenders map[string]int64 `json:"offenders,omitempty"` // since then, by table
 	First     time.Time        `json:"first,omitzero"`      // when the first was seen
 	Samples   []Group          `json:"samples,omitempty"`
@@ -133,6 +130,13 @@ type Writers struct {
 	// first; empty where the function log does not tell.
 	Likely []string `json:"likely,omitempty"`
 }
+
+// How writers are watched for.
+const (
+	WatchChanges = "changes" // every write, by the stream of changes
+	WatchShapes  = "shapes"  // every write, by the inferred shapes
+	WatchRecount = "recount" // new documents at once, changed ones when their table is read again
+)
 
 // Backup is an export that was downloaded and read through.
 type Backup struct {

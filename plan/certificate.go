@@ -101,7 +101,7 @@ func (s *stand) unlooked(began time.Time) string {
 // read again. On a large table that is written to all the time that is never
 // soon enough for lookLag: there the certificate's own time is the bound, and
 // unseen says what it leaves open.
-func (w *Writers) recounts() bool { return w.How == "recount" }
+func (w *Writers) recounts() bool { return w.How == WatchRecount }
 
 // migratedSince reports whether a migration ended after a moment: what it wrote
 // is no ordinary writer's.
@@ -146,9 +146,9 @@ func (s *stand) sinceThen() string {
 		return "; nobody watches for old-shape writers"
 	}
 	what := map[string]string{
-		"shapes":  "; what is written since is looked at by its shapes",
-		"changes": "; every write since is looked at",
-		"recount": "; new documents since are looked at, changed ones only when they are counted again",
+		WatchShapes:  "; what is written since is looked at by its shapes",
+		WatchChanges: "; every write since is looked at",
+		WatchRecount: "; new documents since are looked at, changed ones only when they are counted again",
 	}[w.How]
 	return cmp.Or(what, "; what is written since is looked at") + ", last " + ago(s.Now, w.Checked)
 }

@@ -174,11 +174,11 @@ func (m Root) writersWord(e *fleet.EnvSnapshot, table string) (sign, text string
 	}
 	how := "new and changed documents"
 	switch w.How {
-	case "shapes":
+	case plan.WatchShapes:
 		how += " by the deployment's shapes"
-	case "changes":
+	case plan.WatchChanges:
 		how += " by the stream of changes"
-	case "recount":
+	case plan.WatchRecount:
 		how = "new documents at once, changed ones when their table is read again"
 	}
 	text = "watching " + how

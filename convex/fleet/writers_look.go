@@ -12,13 +12,14 @@ import (
 	"strait/convex/wire"
 	"strait/model/schema"
 	"strait/model/value"
+	"strait/plan"
 )
 
 // The means by which documents are looked at, plan.Writers.How.
 const (
-	byChanges = "changes"
-	byShapes  = "shapes"
-	byRecount = "recount"
+	byChanges = plan.WatchChanges
+	byShapes  = plan.WatchShapes
+	byRecount = plan.WatchRecount
 )
 
 const (
