@@ -77,8 +77,9 @@ var floors = []struct {
 	{"convex/project", []string{"model", "convex/jsrun", "convex/scan"}},
 	{"convex/census", []string{"model", "plan", "convex/wire", "convex/snapshot"}},
 	{"convex/prove", []string{"model", "plan", "convex/jsrun", "convex/project", "convex/local"}},
-	{"convex/internal/npmtest", nil}, // tests only
-	{"convex/internal/awkward", nil}, // tests only
+	{"convex/internal/npmtest", nil},                                   // tests only
+	{"convex/internal/awkward", nil},                                   // tests only
+	{"convex/internal/archived", []string{"model", "convex/snapshot"}}, // tests only
 	{"convex/fleet", []string{"model", "plan", "convex"}},
 	{"ui", []string{"model", "plan", "convex"}},
 	{".", []string{"ui"}},

@@ -54,7 +54,7 @@ var anyMask = regexp.MustCompile(`<(string|bytes|key \d+), \d+>|<id, table \d+>|
 func TestNothingIsLeftOfAMaskedSample(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		docs := drawShop(rt)
-		got, err := Snapshot(t.Context(), archived(t, "", docs), Options{Target: shop})
+		got, err := Snapshot(t.Context(), shopOf(t, "", docs), Options{Target: shop})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -156,7 +156,7 @@ func TestMaskedMessages(t *testing.T) {
 
 // Every line is one JSON object, whose document reads back as it was.
 func TestWriteOffenders(t *testing.T) {
-	a := archived(t, "", many(300))
+	a := shopOf(t, "", many(300))
 	c, err := Snapshot(t.Context(), a, Options{Target: shop})
 	if err != nil {
 		t.Fatal(err)

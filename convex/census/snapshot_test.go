@@ -1,7 +1,6 @@
 package census
 
 import (
-	"bytes"
 	"context"
 	"encoding/binary"
 	"errors"
@@ -14,6 +13,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"strait/convex/internal/archived"
 	"strait/convex/snapshot"
 	"strait/model/schema"
 	"strait/model/value"
@@ -133,39 +133,14 @@ func drawShop(t *rapid.T) map[string][]value.Object {
 	return out
 }
 
-// archived writes documents into an archive.
-func archived(t testing.TB, component string, docs map[string][]value.Object) *snapshot.Archive {
+// shopOf is an archive of the shop's tables in a component.
+func shopOf(t testing.TB, component string, docs map[string][]value.Object) *snapshot.Archive {
 	t.Helper()
-	var out bytes.Buffer
-	w, err := snapshot.NewWriter(&out)
-	if err == nil {
-		var tables []snapshot.Table
-		for name, number := range shopNumbers {
-			tables = append(tables, snapshot.Table{Component: component, Name: name, Number: number})
-		}
-		err = w.Tables(component, tables)
+	tables := map[snapshot.Table][]value.Object{}
+	for name, number := range shopNumbers {
+		tables[snapshot.Table{Component: component, Name: name, Number: number}] = docs[name]
 	}
-	for name := range shopNumbers {
-		if err == nil {
-			err = w.Begin(component, name)
-		}
-		for _, doc := range docs[name] {
-			if err == nil {
-				err = w.Write(doc)
-			}
-		}
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := snapshot.New(bytes.NewReader(out.Bytes()), int64(out.Len()), "shop.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
+	return archived.New(t, tables)
 }
 
 // numbered are the tables by number; 515 is _storage.
@@ -186,7 +161,7 @@ func TestSnapshotIsCheckDocumentOfAll(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		docs := drawShop(rt)
 		component := rapid.SampledFrom([]string{"", "billing"}).Draw(rt, "component")
-		got, err := Snapshot(t.Context(), archived(t, component, docs), Options{Target: shop, Component: component})
+		got, err := Snapshot(t.Context(), shopOf(t, component, docs), Options{Target: shop, Component: component})
 		if err != nil {
 			rt.Fatal(err)
 		}
@@ -259,7 +234,7 @@ func many(n int) map[string][]value.Object {
 // The first of a group are its samples, whoever checks first; progress rises
 // to the end.
 func TestSnapshotOfManyBlocks(t *testing.T) {
-	a := archived(t, "", many(20_000))
+	a := shopOf(t, "", many(20_000))
 	var last Progress
 	got, err := Snapshot(t.Context(), a, Options{Target: shop, Progress: func(p Progress) {
 		if p.Read <= last.Read || p.Bytes > p.Size || p.Bytes <= last.Bytes {
@@ -285,14 +260,14 @@ func TestSnapshotOfManyBlocks(t *testing.T) {
 
 func TestSnapshotCanceled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := Snapshot(ctx, archived(t, "", many(20_000)), Options{Target: shop, Progress: func(Progress) { cancel() }})
+	_, err := Snapshot(ctx, shopOf(t, "", many(20_000)), Options{Target: shop, Progress: func(Progress) { cancel() }})
 	if !errors.Is(err, context.Canceled) {
 		t.Errorf("canceled: %v", err)
 	}
 }
 
 func TestSnapshotErrors(t *testing.T) {
-	a := archived(t, "", many(1))
+	a := shopOf(t, "", many(1))
 	for want, o := range map[string]Options{
 		"no target schema":         {},
 		`no component "x"`:         {Target: shop, Component: "x"},
@@ -312,7 +287,7 @@ func TestSnapshotBoundsItsGroups(t *testing.T) {
 		docs = append(docs, value.NewObject(value.Field{Name: "_id", Value: idOf(10002, i)}, value.Field{Name: fmt.Sprintf("x%d", i), Value: true}))
 	}
 	target := &schema.Schema{Tables: []*schema.Table{{Name: "orders", Document: object()}}}
-	got, err := Snapshot(t.Context(), archived(t, "", map[string][]value.Object{"orders": docs}), Options{Target: target})
+	got, err := Snapshot(t.Context(), shopOf(t, "", map[string][]value.Object{"orders": docs}), Options{Target: target})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,7 +1,6 @@
 package local
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -13,45 +12,10 @@ import (
 
 	"pgregory.net/rapid"
 
+	"strait/convex/internal/archived"
 	archive "strait/convex/snapshot"
 	"strait/model/value"
 )
-
-// made is an archive of some tables, opened.
-func made(t interface{ Fatal(...any) }, tables map[archive.Table][]value.Object) *archive.Archive {
-	var out bytes.Buffer
-	w, err := archive.NewWriter(&out)
-	byComponent := map[string][]archive.Table{"": nil}
-	for table := range tables {
-		byComponent[table.Component] = append(byComponent[table.Component], table)
-	}
-	for component, list := range byComponent {
-		if err == nil {
-			err = w.Tables(component, list)
-		}
-		for _, table := range list {
-			if err == nil {
-				err = w.Begin(component, table.Name)
-			}
-			for _, doc := range tables[table] {
-				if err == nil {
-					err = w.Write(doc)
-				}
-			}
-		}
-	}
-	if err == nil {
-		err = w.Close()
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, err := archive.New(bytes.NewReader(out.Bytes()), int64(out.Len()), "test.zip")
-	if err != nil {
-		t.Fatal(err)
-	}
-	return a
-}
 
 // all are the documents of all tables by component/table, sorted.
 func all(d *Deployment) map[string][]string {
@@ -127,14 +91,14 @@ func TestImportKeepsItsPromises(t *testing.T) {
 	promised := func(t rapid.TB, there, coming map[archive.Table][]value.Object, mode ImportMode) {
 		d := New(Options{Seed: 1})
 		defer d.Close()
-		if _, err := d.Import(ctx, made(t, there), ImportOptions{Mode: RequireEmpty}); err != nil {
+		if _, err := d.Import(ctx, archived.New(t, there), ImportOptions{Mode: RequireEmpty}); err != nil {
 			if !strings.Contains(err.Error(), "duplicate _id") {
 				t.Fatal(err)
 			}
 			return
 		}
 		before := all(d)
-		wrote, err := d.Import(ctx, made(t, coming), ImportOptions{Mode: mode})
+		wrote, err := d.Import(ctx, archived.New(t, coming), ImportOptions{Mode: mode})
 		after := all(d)
 		checkNumbers(t, d)
 		if err != nil {
@@ -241,7 +205,7 @@ func TestImportEnforcesTheSchema(t *testing.T) {
 		{"a system table's number", map[archive.Table][]value.Object{{Name: "c", Number: storageNumber}: {}}, Replace, "New table `c` has IDs that conflict with existing table `_storage`"},
 	} {
 		before := all(d)
-		_, err := d.Import(t.Context(), made(t, c.tables), ImportOptions{Mode: c.mode})
+		_, err := d.Import(t.Context(), archived.New(t, c.tables), ImportOptions{Mode: c.mode})
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}
@@ -260,7 +224,7 @@ func TestImportEnforcesTheSchema(t *testing.T) {
 // A schema that changes while an import runs ends it.
 func TestImportEndsWhenTheSchemaChanges(t *testing.T) {
 	d := withSchema(t)
-	a := made(t, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: {number(1)}})
+	a := archived.New(t, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: {number(1)}})
 	before := all(d)
 	pushed := false
 	_, err := d.Import(t.Context(), a, ImportOptions{Mode: Replace, Progress: func(string) {
@@ -293,7 +257,7 @@ func TestImportBesideWriters(t *testing.T) {
 			for i := range 1000 {
 				docs = append(docs, number(float64(i)))
 			}
-			a := made(t, map[archive.Table][]value.Object{{Name: "a", Number: to}: docs})
+			a := archived.New(t, map[archive.Table][]value.Object{{Name: "a", Number: to}: docs})
 			ctx, cancel := context.WithCancel(t.Context())
 			var wg sync.WaitGroup
 			var mu sync.Mutex
@@ -338,7 +302,7 @@ func TestImportCancelled(t *testing.T) {
 		docs = append(docs, number(float64(i)))
 	}
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err := d.Import(ctx, made(t, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: docs}), ImportOptions{Mode: Replace, Progress: func(string) { cancel() }})
+	_, err := d.Import(ctx, archived.New(t, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: docs}), ImportOptions{Mode: Replace, Progress: func(string) { cancel() }})
 	if !errors.Is(err, context.Canceled) || len(all(d)["/a"]) != 0 {
 		t.Errorf("%v, %d documents", err, len(all(d)["/a"]))
 	}
@@ -350,7 +314,7 @@ func BenchmarkImport(b *testing.B) {
 	for i := range 20_000 {
 		docs = append(docs, value.NewObject(value.Field{Name: "n", Value: float64(i)}, value.Field{Name: "text", Value: fmt.Sprintf("document number %d", i)}))
 	}
-	a := made(b, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: docs})
+	a := archived.New(b, map[archive.Table][]value.Object{{Name: "a", Number: 10001}: docs})
 	for b.Loop() {
 		d := New(Options{Seed: 1})
 		if _, err := d.Import(context.Background(), a, ImportOptions{Mode: RequireEmpty}); err != nil {
@@ -369,7 +333,7 @@ func TestImportOvertakesTransactions(t *testing.T) {
 	if _, err := tx.insert("", "a", number(1)); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := d.Import(t.Context(), made(t, map[archive.Table][]value.Object{{Name: "a", Number: 20001}: {number(2)}}), ImportOptions{Mode: Replace}); err != nil {
+	if _, err := d.Import(t.Context(), archived.New(t, map[archive.Table][]value.Object{{Name: "a", Number: 20001}: {number(2)}}), ImportOptions{Mode: Replace}); err != nil {
 		t.Fatal(err)
 	}
 	var lost *conflict
