@@ -162,36 +162,12 @@ func fieldName(s string) string {
 // pretty writes a document over several lines, at most limit of them. What
 // fits into w cells stays in one line.
 func pretty(l *look, doc value.Value, w, limit int) []bits {
-	var out []bits
-	var walk func(prefix bits, v value.Value, depth int, tail string)
-	walk = func(prefix bits, v value.Value, depth int, tail string) {
-		if len(out) >= limit {
-			return
-		}
-		one := inline(l, v, w)
-		if _, leaf := scalar(l, v); leaf || depth > 0 && bitsWidth(prefix)+bitsWidth(one)+len(tail) <= w {
-			out = append(out, append(append(prefix, one...), bit{l.dim, tail}))
-			return
-		}
-		pad := strings.Repeat("  ", depth+1)
-		end := bits{{l.dim, strings.Repeat("  ", depth)}}
-		switch v := v.(type) {
-		case value.Array:
-			out = append(out, append(prefix, bit{l.dim, "["}))
-			for _, e := range v {
-				walk(bits{{l.dim, pad}}, e, depth+1, ",")
-			}
-			end = append(end, bit{l.dim, "]" + tail})
-		case value.Object:
-			out = append(out, append(prefix, bit{l.dim, "{"}))
-			for _, f := range v {
-				walk(bits{{l.dim, pad}, {l.name, fieldName(f.Name)}, {l.dim, ": "}}, f.Value, depth+1, ",")
-			}
-			end = append(end, bit{l.dim, "}" + tail})
-		}
-		out = append(out, end)
+	g := marking{l: l, w: w, near: -1, most: limit + 1, end: -1}
+	g.walk(nil, doc, nil, spot{})
+	out := make([]bits, 0, len(g.out))
+	for _, line := range g.out {
+		out = append(out, line.line)
 	}
-	walk(nil, doc, 0, "")
 	if len(out) > limit {
 		out = append(out[:limit-1:limit-1], bits{{l.dim, l.g.ellipsis}})
 	}

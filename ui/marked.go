@@ -32,6 +32,7 @@ type marking struct {
 	masks bool       // strings that are masks are written as such
 
 	near int // fields or elements that stay beside what is marked; -1: all
+	most int // lines after which nothing more is written
 	out  []markedLine
 	end  int // of out: the last line of the first place that offends
 }
@@ -44,7 +45,10 @@ func (g marking) lines(doc value.Object) (lines []markedLine, end int) {
 		ways = append(ways, wayIn(doc, way))
 	}
 	for _, near := range []int{-1, 12, 8, 5, 3, 2, 1, 0} {
-		g.near, g.out, g.end = near, nil, -1
+		g.near, g.most, g.out, g.end = near, tallest, nil, -1
+		if g.limit > 0 && near != 0 {
+			g.most = g.limit + 1 // enough to see that it does not fit
+		}
 		g.walk(nil, doc, g.other, spot{ways: ways})
 		if g.limit <= 0 || len(g.out) <= g.limit {
 			break
@@ -159,7 +163,7 @@ func (s spot) into(step string) (ways [][]string) {
 }
 
 func (g *marking) add(s spot, line bits, sign bool) {
-	if len(g.out) >= tallest {
+	if len(g.out) >= g.most {
 		return
 	}
 	x := markedLine{k: g.l.text, sign: " ", line: line, deep: 2 * s.depth}
@@ -177,16 +181,19 @@ func (g *marking) add(s spot, line bits, sign bool) {
 
 // walk writes a value that is beside another one.
 func (g *marking) walk(prefix bits, v, other value.Value, s spot) {
+	if len(g.out) >= g.most {
+		return
+	}
 	differs := g.other != nil && !s.whole && !sameValue(v, other)
 	if differs && !paired(v, other) {
 		s.whole, differs = true, false
 	}
-	shown := v
-	if g.masks {
-		shown = withMasks(v)
-	}
 	through := differs || slices.ContainsFunc(s.ways, func(w []string) bool { return len(w) > 0 })
 	if !through {
+		shown := v
+		if g.masks {
+			shown = withMasks(v)
+		}
 		one := inline(g.l, shown, g.w)
 		_, leaf := scalar(g.l, shown)
 		short := bitsWidth(prefix)+bitsWidth(one)+width(s.tail) <= g.w
