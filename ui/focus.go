@@ -34,7 +34,7 @@ func rowID(r *plan.Row) rowKey { return rowKey{r.Table, r.Path, r.Title} }
 func (m Root) sift() Root {
 	rows := m.snap.Plan.Rows
 	out := make([]int, 0, len(rows))
-	words := strings.Fields(strings.ToLower(m.entry.text))
+	words := m.entry.words()
 	found := false
 	for i := range rows {
 		if !rowMatches(&rows[i], words) {

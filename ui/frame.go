@@ -361,9 +361,9 @@ func (m Root) drawToast(p *pen) {
 func (m Root) drawKeys(p *pen) {
 	l := m.l
 	type hintKey struct {
-		a    *action
-		w    int
-		show bool
+		a         *action
+		w         int
+		off, show bool
 	}
 	var keys []hintKey
 	total, gap := 1, "   "
@@ -372,11 +372,15 @@ func (m Root) drawKeys(p *pen) {
 	}
 	for i := range m.acts {
 		a := &m.acts[i]
-		if a.foot == 0 || !a.on(m.page) || a.shy && a.stopped(m) != "" {
+		if a.foot == 0 || !a.on(m.page) {
+			continue
+		}
+		off := a.stopped(m) != ""
+		if off && a.shy {
 			continue
 		}
 		w := width(a.keys[0]) + 1 + width(a.label) + len(gap)
-		keys = append(keys, hintKey{a, w, true})
+		keys = append(keys, hintKey{a, w, off, true})
 		total += w
 	}
 	for total-len(gap) > p.w {
@@ -402,7 +406,7 @@ func (m Root) drawKeys(p *pen) {
 			p.put(l.text, gap)
 		}
 		ki, li := l.key, l.dim
-		if k.a.stopped(m) != "" {
+		if k.off {
 			ki, li = l.keyOff, l.keyOff
 		}
 		p.put(ki, k.a.keys[0]).put(li, " "+k.a.label)

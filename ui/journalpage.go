@@ -107,14 +107,13 @@ func (m Root) recalled(msg recalled) Root {
 
 // deeds are those that the filter leaves.
 func (m Root) deeds() []deed {
-	words := strings.Fields(strings.ToLower(m.record.entry.text))
+	words := m.record.entry.words()
 	if len(words) == 0 {
 		return m.record.deeds
 	}
 	var out []deed
 	for _, d := range m.record.deeds {
-		hay := strings.ToLower(strings.Join([]string{d.Env, d.what(), d.By, d.word(), d.why, d.Override, d.Deployment, d.At.Local().Format("2 Jan 2006 15:04")}, " "))
-		if !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(hay, w) }) {
+		if holds(strings.Join([]string{d.Env, d.what(), d.By, d.word(), d.why, d.Override, d.Deployment, d.At.Local().Format("2 Jan 2006 15:04")}, " "), words) {
 			out = append(out, d)
 		}
 	}

@@ -83,6 +83,15 @@ func edit(text, key, typed string) string {
 	return bounded(text + clean(typed))
 }
 
+// words are what a filter looks for, in small letters.
+func (e entry) words() []string { return strings.Fields(strings.ToLower(e.text)) }
+
+// holds reports whether a text has every one of some words.
+func holds(text string, words []string) bool {
+	text = strings.ToLower(text)
+	return !slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(text, w) })
+}
+
 func (m Root) startFilter() (Root, tea.Cmd) {
 	return m.sieved(entry{true, m.sieve().text}), nil
 }

@@ -43,15 +43,10 @@ func (m Root) openMenu(kind menuKind) Root {
 // typed gives the menu a new query.
 func (n menu) typed(query string, m Root) menu {
 	n.query, n.at = bounded(query), 0
-	words := strings.Fields(strings.ToLower(n.query))
+	words := entry{text: n.query}.words()
 	n.items = nil
 	for _, it := range m.menuItems(n.kind) {
-		hay := strings.ToLower(it.text + " " + it.keys + " " + it.also + " " + it.group)
-		hit := true
-		for _, w := range words {
-			hit = hit && strings.Contains(hay, w)
-		}
-		if hit {
+		if holds(it.text+" "+it.keys+" "+it.also+" "+it.group, words) {
 			n.items = append(n.items, it)
 		}
 	}

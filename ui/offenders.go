@@ -33,16 +33,14 @@ type offenderKey struct {
 // offenderEntry is one line of the page's list.
 type offenderEntry struct {
 	offenderKey
+	name  string // its path, its table in front
 	group *plan.Group
 	fail  *fleet.Failure
 }
 
-// name is the entry's path, its table in front.
-func (x *offenderEntry) name() string {
-	if x.group != nil {
-		return groupName(*x.group)
-	}
-	return cmp.Or(x.table, "a document")
+// groupEntry is the line of a group of offenders.
+func groupEntry(g *plan.Group, since bool) offenderEntry {
+	return offenderEntry{offenderKey: offenderKey{g.Table, g.Path, g.Reason, "", since}, name: groupName(*g), group: g}
 }
 
 // samples are the documents that the entry shows.
@@ -55,10 +53,12 @@ func (x *offenderEntry) samples() int {
 
 // offenders are the page's entries that the filter leaves.
 func (m Root) offenders() []offenderEntry {
-	words := strings.Fields(strings.ToLower(m.off.find.text))
+	words := m.off.find.words()
+	if len(words) == 0 {
+		return m.unsieved()
+	}
 	return slices.DeleteFunc(m.unsieved(), func(x offenderEntry) bool {
-		hay := strings.ToLower(x.name() + " " + x.mig + " " + reasonShort(x.reason) + " " + reasonWord(x.reason))
-		return slices.ContainsFunc(words, func(w string) bool { return !strings.Contains(hay, w) })
+		return !holds(x.name+" "+x.mig+" "+reasonShort(x.reason)+" "+reasonWord(x.reason), words)
 	})
 }
 
@@ -75,24 +75,22 @@ func (m Root) unsieved() []offenderEntry {
 	for i := range m.snap.Project.Migrations {
 		name := m.snap.Project.Migrations[i].Name
 		if r, ok := e.Runs[name]; ok && r.State == "failed" && r.Failure != nil && len(r.Failure.Body) > 0 {
-			out = append(out, offenderEntry{offenderKey: offenderKey{table: r.Failure.Table, mig: name}, fail: r.Failure})
+			out = append(out, offenderEntry{offenderKey: offenderKey{table: r.Failure.Table, mig: name}, name: cmp.Or(r.Failure.Table, "a document"), fail: r.Failure})
 		}
 	}
 	if e.Writers != nil {
 		for i := range e.Writers.Samples {
-			g := &e.Writers.Samples[i]
-			out = append(out, offenderEntry{offenderKey: offenderKey{g.Table, g.Path, g.Reason, "", true}, group: g})
+			out = append(out, groupEntry(&e.Writers.Samples[i], true))
 		}
 	}
 	first := len(out)
 	if e.Census != nil {
 		for i := range e.Census.Groups {
-			g := &e.Census.Groups[i]
-			out = append(out, offenderEntry{offenderKey: offenderKey{g.Table, g.Path, g.Reason, "", false}, group: g})
+			out = append(out, groupEntry(&e.Census.Groups[i], false))
 		}
 	}
 	slices.SortStableFunc(out[first:], func(a, b offenderEntry) int {
-		return cmp.Or(cmp.Compare(b.group.Count, a.group.Count), cmp.Compare(a.name(), b.name()), cmp.Compare(a.reason, b.reason))
+		return cmp.Or(cmp.Compare(b.group.Count, a.group.Count), cmp.Compare(a.name, b.name), cmp.Compare(a.reason, b.reason))
 	})
 	return out
 }
@@ -133,7 +131,7 @@ func (m Root) groupOf(r *plan.Row) offenderKey {
 	for _, x := range m.offenders() {
 		switch {
 		case x.group == nil || x.table != r.Table:
-		case related(x.name(), r.Path):
+		case related(x.name, r.Path):
 			return x.offenderKey
 		case near == offenderKey{}:
 			near = x.offenderKey
@@ -182,10 +180,10 @@ func (m Root) covering(x *offenderEntry) *plan.Row {
 		case x.mig != "" && slices.Contains(r.Migrations, x.mig):
 			s = 1000
 		case x.group == nil || r.Table != x.table || r.Component != "":
-		case r.Path == x.name():
+		case r.Path == x.name:
 			s = 900
-		case related(x.name(), r.Path) && r.Path != "":
-			s = min(len(r.Path), len(x.name()))
+		case related(x.name, r.Path) && r.Path != "":
+			s = min(len(r.Path), len(x.name))
 		}
 		if s > score {
 			best, score = r, s
@@ -208,7 +206,7 @@ func noChange(m Root) string {
 	case x == nil:
 		return noSample(m)
 	case m.covering(x) == nil:
-		return "no change or migration of the plan is about " + x.name()
+		return "no change or migration of the plan is about " + x.name
 	}
 	return ""
 }
@@ -246,7 +244,7 @@ func (m Root) moveOffender(n int) Root {
 	switch {
 	case x == nil:
 	case m.off.inside:
-		w, h := m.samplePane()
+		w, h := m.samplePane(all)
 		lines, start := m.sampleLines(x, w, h)
 		m.roll = min(max(n+m.roll, -start), max(0, len(lines)-h-start))
 	default:

@@ -14,16 +14,13 @@ const offendersHead = 3
 
 // offendersPanes says how the page uses its window: the width and height of the
 // list, and of the document. Where only one has room, both are the whole of it.
-func (m Root) offendersPanes(w, h int) (listW, listH, docW, docH int, shape shape) {
-	all := m.offenders()
-	entries := len(all)
+func offendersPanes(all []offenderEntry, w, h int) (listW, listH, docW, docH int, shape shape) {
 	switch {
 	case w >= 100:
-		c := columnsOf(all)
-		listW = min(max(46, c.all()), w*11/20)
+		listW = min(max(46, columnsOf(all).all()), w*11/20)
 		return listW, h, w - listW - 1, h, sideBySide
 	case w >= 64 && h >= 15:
-		listH = min(max(3, entries+1), h/3+1)
+		listH = min(max(3, len(all)+1), h/3+1)
 		return w, listH, w, h - listH - 1, stacked
 	}
 	return w, h, w, h, onePane
@@ -41,9 +38,9 @@ func (m Root) censusLines(w int) []string {
 }
 
 // samplePane is the size of the pane that shows the document.
-func (m Root) samplePane() (w, h int) {
+func (m Root) samplePane(all []offenderEntry) (w, h int) {
 	rows := m.bodyHeight() - offendersHead - len(m.censusLines(m.w))
-	_, _, w, h, _ = m.offendersPanes(m.w, max(0, rows))
+	_, _, w, h, _ = offendersPanes(all, m.w, max(0, rows))
 	return w, max(0, h-sampleHead)
 }
 
@@ -68,7 +65,7 @@ func (m Root) offendersBody(w, h int) []string {
 		m.drawNoOffender(q, f.env)
 		return append(out, m.window(q.lines, w, h)...)
 	}
-	listW, listH, docW, docH, shape := m.offendersPanes(w, h)
+	listW, listH, docW, docH, shape := offendersPanes(all, w, h)
 	switch shape {
 	case sideBySide:
 		list, doc := m.listPane(all, at, listW, listH), m.docPane(x, docW, docH)
@@ -129,7 +126,7 @@ func columnsOf(all []offenderEntry) listColumns {
 			continue
 		}
 		c.count = max(c.count, width(count(x.group.Count)))
-		c.path = max(c.path, width(clean(x.name())))
+		c.path = max(c.path, width(clean(x.name)))
 		c.reason = max(c.reason, width(clean(reasonShort(x.reason))))
 	}
 	c.reason = min(c.reason, 20)
@@ -184,7 +181,7 @@ func (m Root) drawOffender(p *pen, e *fleet.EnvSnapshot, x *offenderEntry, here 
 	default:
 		p.colRight(l.dim, shareOf(x.group.Count, e.Census.Offenders), shareWidth)
 	}
-	p.put(l.text, "  ").putMax(l.strong, x.name(), p.room()-right-2)
+	p.put(l.text, "  ").putMax(l.strong, x.name, p.room()-right-2)
 	p.to(p.w-right).put(l.dim, reasonShort(x.reason)).end()
 }
 
@@ -302,7 +299,7 @@ func (m Root) docPane(x *offenderEntry, w, h int) []string {
 		return p.fill()
 	}
 	if x.samples() == 0 {
-		p.to(1).put(l.strong, x.name()).put(l.dim, "  "+reasonWord(x.reason)).end()
+		p.to(1).put(l.strong, x.name).put(l.dim, "  "+reasonWord(x.reason)).end()
 		p.to(1).put(l.dim, noSample(m)).end()
 		return p.fill()
 	}
@@ -324,7 +321,7 @@ func (m Root) docPane(x *offenderEntry, w, h int) []string {
 		p.putMax(l.bad, short(x.mig)+" stopped at this document", p.room()-width(of)-2)
 		p.to(p.w-width(of)-1).put(l.dim, of).end()
 	} else {
-		p.putMax(l.strong, x.name(), p.room()-width(of)-2).putMax(l.dim, "  "+reasonWord(x.reason), p.room()-width(of)-2)
+		p.putMax(l.strong, x.name, p.room()-width(of)-2).putMax(l.dim, "  "+reasonWord(x.reason), p.room()-width(of)-2)
 		p.to(p.w-width(of)-1).put(l.dim, of).end()
 	}
 	p.to(1).put(l.dim, x.table+" ").put(l.accent, s.id)
