@@ -94,7 +94,7 @@ func askFor(act plan.Action) func(Root) (Root, tea.Cmd) {
 
 // openAsk opens the question before a command.
 func (m Root) openAsk(cmd fleet.Command) (Root, tea.Cmd) {
-	m.ask = m.question(cmd)
+	m.ask = m.question(cmd, nil)
 	return m.check()
 }
 
@@ -116,7 +116,7 @@ func (m Root) reask(change func(*fleet.Command)) (Root, tea.Cmd) {
 	}
 	was := m.ask
 	change(&was.cmd)
-	m.ask = m.question(was.cmd)
+	m.ask = m.question(was.cmd, nil)
 	m.ask.typed, m.ask.refused, m.ask.warned = was.typed, was.refused, was.warned
 	return m.check()
 }
@@ -148,13 +148,15 @@ func (m Root) check() (Root, tea.Cmd) {
 	})
 }
 
-func (m Root) question(cmd fleet.Command) ask {
+// question is the question before a command; cost is what a census would read,
+// once the deployment has told.
+func (m Root) question(cmd fleet.Command, cost *fleet.CensusCost) ask {
 	f, ok := m.focusOf(cmd)
 	if !ok {
 		return ask{}
 	}
 	e := f.env
-	a := ask{kind: askAction, prod: e.Protected, cmd: cmd}
+	a := ask{kind: askAction, prod: e.Protected, cmd: cmd, cost: cost}
 	add := func(k, v string) {
 		if v != "" {
 			a.facts = append(a.facts, [2]string{k, v})

@@ -109,27 +109,9 @@ func (m Root) priced(msg priced) Root {
 		return m
 	}
 	was := m.ask
-	m.ask = m.censusQuestion(was.cmd, msg.cost)
+	m.ask = m.question(was.cmd, msg.cost)
 	m.ask.refused, m.ask.warned = was.refused, was.warned
 	return m
-}
-
-// censusQuestion is the question before a census with what it would read.
-func (m Root) censusQuestion(cmd fleet.Command, cost *fleet.CensusCost) ask {
-	f, ok := m.focusOf(cmd)
-	if !ok {
-		return ask{}
-	}
-	a := ask{kind: askAction, prod: f.env.Protected, cmd: cmd, cost: cost}
-	add := func(k, v string) {
-		if v != "" {
-			a.facts = append(a.facts, [2]string{k, v})
-		}
-	}
-	add("target", targetOf(f.env))
-	m.askCensus(&a, f, add)
-	a.shell = m.shell(cmd)
-	return a
 }
 
 // readingAt is what a census reads, as its price says.
@@ -270,8 +252,7 @@ func (m Root) askCensus(a *ask, f focus, add func(k, v string)) {
 		add("takes", r.pace())
 	}
 	add("writes", "nothing")
-	switch {
-	case o.Resume && e.Census != nil:
+	if o.Resume && e.Census != nil {
 		add("so far", fmt.Sprintf("%s read, %s %s", documents(e.Census.Read), count(e.Census.Offenders), notFit(e.Census.Offenders)))
 	}
 	if o.Sample > 0 {
@@ -373,27 +354,15 @@ func (m Root) pressCensus(key string) (root Root, cmd tea.Cmd, taken bool) {
 		}
 	case "up", "down":
 		if o.Sample > 0 {
-			o.Sample = rung(sampleLadder, o.Sample, key == "up")
+			o.Sample = climb(sampleLadder, o.Sample, key == "up")
 		} else {
-			o.Budget.Documents = rung(budgetLadder, o.Budget.Documents, key == "up")
+			o.Budget.Documents = climb(budgetLadder, o.Budget.Documents, key == "up")
 		}
 	default:
 		return m, nil, false
 	}
 	m, cmd = m.reask(func(c *fleet.Command) { c.Census = &o })
 	return m, cmd, true
-}
-
-// rung is the next one of a ladder, up or down.
-func rung(ladder []int64, n int64, up bool) int64 {
-	i, found := slices.BinarySearch(ladder, n)
-	switch {
-	case up && found:
-		i++
-	case !up:
-		i--
-	}
-	return ladder[min(max(0, i), len(ladder)-1)]
 }
 
 // censusFlags are the flags of strait census that mean the options.
