@@ -89,7 +89,12 @@ func (m Root) copiesFound(msg copiesFound) (Root, tea.Cmd) {
 		return m.tell(toastBad, msg.err.Error())
 	}
 	m.copies = msg.files
-	m.ask = m.rehearseQuestion(msg.env, msg.files, form{})
+	return m.askCopy(msg.env)
+}
+
+// askCopy asks which copy to rehearse on, the first of the exports chosen.
+func (m Root) askCopy(env string) (Root, tea.Cmd) {
+	m.ask = m.rehearseQuestion(env, form{})
 	if m.ask.kind == askNothing {
 		return m, nil
 	}
@@ -98,12 +103,12 @@ func (m Root) copiesFound(msg copiesFound) (Root, tea.Cmd) {
 
 // rehearseQuestion asks which copy to take. was is the form as it stands; the
 // zero one begins with the newest export.
-func (m Root) rehearseQuestion(env string, files []copyFile, was form) ask {
+func (m Root) rehearseQuestion(env string, was form) ask {
 	i := envIndex(m.snap, env)
 	if i < 0 {
 		return ask{}
 	}
-	e := &m.snap.Envs[i]
+	e, files := &m.snap.Envs[i], m.copies
 	from := choice{label: chooseCopy, at: max(0, was.pick(chooseCopy))}
 	for _, x := range files {
 		from.options = append(from.options, option{x.path, fmt.Sprintf("an export of %s, %s; every document of it is held in memory", bytesWord(x.size), age(m.now, x.at))})
@@ -154,13 +159,9 @@ func (m Root) typeExport() Root {
 
 // pressExport takes a key for the path of an export.
 func (m Root) pressExport(key, typed string) (Root, tea.Cmd) {
-	if key != "enter" {
-		m.ask.typed = edit(m.ask.typed, key, typed)
-		return m, nil
-	}
-	path := strings.TrimSpace(m.ask.typed)
+	m, cmd, path := m.pressLine(key, typed, "type or paste the path of an export")
 	if path == "" {
-		return m.tell(toastWarn, "type or paste the path of an export, then enter; esc goes back")
+		return m, cmd
 	}
 	env := m.ask.cmd.Env
 	return m, func() tea.Msg {
@@ -210,11 +211,7 @@ func (m Root) exportTyped(msg exportTyped) (Root, tea.Cmd) {
 		return m.tell(toastBad, msg.err.Error())
 	}
 	m.copies = append([]copyFile{msg.file}, slices.DeleteFunc(slices.Clone(m.copies), func(x copyFile) bool { return x.path == msg.file.path })...)
-	m.ask = m.rehearseQuestion(msg.env, m.copies, form{})
-	if m.ask.kind == askNothing {
-		return m, nil
-	}
-	return m.check()
+	return m.askCopy(msg.env)
 }
 
 // startRehearsal shows the rehearsal that is sent.

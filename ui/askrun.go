@@ -169,17 +169,26 @@ func dryCursor(f focus) string {
 
 // pressCursor takes a key for the cursor that is being typed.
 func (m Root) pressCursor(key, typed string) (Root, tea.Cmd) {
-	if key != "enter" {
-		m.ask.typed = edit(m.ask.typed, key, typed)
-		return m, nil
-	}
-	cursor := strings.TrimSpace(m.ask.typed)
+	m, warn, cursor := m.pressLine(key, typed, "type or paste a cursor")
 	if cursor == "" {
-		return m.tell(toastWarn, "type or paste a cursor, then enter; esc goes back")
+		return m, warn
 	}
 	cmd := m.ask.cmd
 	cmd.Cursor = &cursor
 	return m.openAsk(cmd)
+}
+
+// pressLine takes a key for a line that is being typed; line is it, once it was
+// entered. what says what to do where it is empty.
+func (m Root) pressLine(key, typed, what string) (root Root, cmd tea.Cmd, line string) {
+	if key != "enter" {
+		m.ask.typed = edit(m.ask.typed, key, typed)
+		return m, nil, ""
+	}
+	if line = strings.TrimSpace(m.ask.typed); line == "" {
+		m, cmd = m.tell(toastWarn, what+", then enter; esc goes back")
+	}
+	return m, cmd, line
 }
 
 // runsIn names what runs in an environment.

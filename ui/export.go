@@ -81,12 +81,9 @@ func (m Root) pressFile(key, typed string) (Root, tea.Cmd) {
 		}
 		return m, nil
 	}
-	if key != "enter" {
-		m.ask.typed = edit(a.typed, key, typed)
-		return m, nil
-	}
-	if strings.TrimSpace(a.typed) == "" {
-		return m.tell(toastWarn, "type the name of a file, then enter; esc goes back")
+	m, cmd, file := m.pressLine(key, typed, "type the name of a file")
+	if file == "" {
+		return m, cmd
 	}
 	m.ask = ask{}
 	return m, m.writeOffenders(a, false)

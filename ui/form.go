@@ -97,7 +97,7 @@ func (m Root) formed(f form) (Root, tea.Cmd) {
 	case plan.ActProve:
 		m.ask.cmd = m.proveCommand(f)
 	case plan.ActRehearse:
-		m.ask = m.rehearseQuestion(m.ask.cmd.Env, m.copies, f)
+		m.ask = m.rehearseQuestion(m.ask.cmd.Env, f)
 	}
 	m.ask.shell = m.shell(m.ask.cmd)
 	if m.ask.cmd.Action == plan.ActProve {
