@@ -247,7 +247,8 @@ func (c *cli) say(format string, args ...any) {
 	}
 }
 
-// table writes rows in columns; rights are the columns aligned right.
+// table writes rows in columns; rights are the columns aligned right. A row
+// that ends early takes no part in the width of its last column.
 func (c *cli) table(rows [][]string, rights ...int) {
 	var widths []int
 	for _, r := range rows {
@@ -256,13 +257,15 @@ func (c *cli) table(rows [][]string, rights ...int) {
 				widths = append(widths, 0)
 			}
 			r[i] = clean(cell)
-			widths[i] = max(widths[i], width(r[i]))
+			if i < len(r)-1 || slices.Contains(rights, i) {
+				widths[i] = max(widths[i], width(r[i]))
+			}
 		}
 	}
 	for _, r := range rows {
 		var b strings.Builder
 		for i, cell := range r {
-			pad := strings.Repeat(" ", widths[i]-width(cell))
+			pad := strings.Repeat(" ", max(0, widths[i]-width(cell)))
 			if slices.Contains(rights, i) {
 				cell = pad + cell
 			} else {

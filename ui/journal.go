@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -113,27 +112,5 @@ func (c *cli) tellJournal(deeds []deed) {
 			rows = append(rows, []string{"", "", "  " + n})
 		}
 	}
-	c.wideTable(rows)
-}
-
-// wideTable is table, where a row that ends early takes no part in the width of
-// its last column.
-func (c *cli) wideTable(rows [][]string) {
-	var widths [3]int
-	for _, r := range rows {
-		for i := 0; i < len(r)-1; i++ {
-			widths[i] = max(widths[i], width(clean(r[i])))
-		}
-	}
-	for _, r := range rows {
-		line := ""
-		for i, cell := range r {
-			cell = clean(cell)
-			if i < len(r)-1 {
-				cell += strings.Repeat(" ", widths[i]-width(cell)+2)
-			}
-			line += cell
-		}
-		fmt.Fprintln(c.out, strings.TrimRight(line, " "))
-	}
+	c.table(rows)
 }
