@@ -33,8 +33,6 @@ type eventLine struct {
 	TookMS      *float64   `json:"tookMs,omitempty"`
 	Level       string     `json:"level,omitempty"`
 	Text        string     `json:"text,omitempty"`
-	Table       string     `json:"table,omitempty"`
-	Found       *int64     `json:"found,omitempty"`
 	Usage       *usageLine `json:"usage,omitempty"` // of a batch, where the function log told it
 }
 
@@ -69,17 +67,11 @@ func (t *teller) tell(ev fleet.Event) {
 		if t.cmd.Action == plan.ActDryRun {
 			word = "dry run of"
 		}
-		if t.cmd.Action == plan.ActCensus {
-			t.say("counting what does not fit the target in %s", ev.Env)
-			return
-		}
 		t.say("%s %s in %s%s", word, ev.Migration, ev.Env, after(", ", totalOf(ev)))
 	case "batch":
 		t.say("%s", batchText(t.cmd, ev))
 	case "log":
 		t.say("  %s %s: %s", ev.At.Format("15:04:05"), strings.ToLower(ev.Log.Level), ev.Log.Text)
-	case "progress":
-		t.say("  %s of %s read, %s %s so far", count(ev.Census.Read), count(ev.Census.Total), count(ev.Census.Found), notFit(ev.Census.Found))
 	}
 }
 
@@ -126,8 +118,6 @@ func eventOf(ev fleet.Event) eventLine {
 	case "log":
 		l.Level, l.Text, l.State = ev.Log.Level, ev.Log.Text, ""
 		return l
-	case "progress":
-		l.Table, l.Found = ev.Census.Table, &ev.Census.Found
 	case "batch":
 		took := float64(ev.Batch.Took.Microseconds()) / 1000
 		l.Documents, l.TookMS, l.Usage = &ev.Batch.Documents, &took, usageOf(ev.Batch.Usage)
