@@ -48,7 +48,7 @@ func (c *cli) backup(env, to string) error {
 	f := fleet.Open(ctx, fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
 	cmd := fleet.Command{Action: plan.ActBackup, Env: e.Name, BackupTo: to, By: "cli"}
-	t := &backupTeller{cli: c, env: e.Name}
+	t := &backupTeller{jsonLines: jsonLines{cli: c}, env: e.Name}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
 		return c.notRun(ctx, cmd, fateOf(e, project.Migration{}, cmd.Action), err)
@@ -64,11 +64,10 @@ func (c *cli) backup(env, to string) error {
 // backupTeller writes how far a backup is: each stage as it begins, and now and
 // then how far that is.
 type backupTeller struct {
-	*cli
-	env    string
-	stage  string
-	last   time.Time
-	failed error // of the output
+	jsonLines
+	env   string
+	stage string
+	last  time.Time
 }
 
 type backupLine struct {
@@ -91,7 +90,7 @@ func (t *backupTeller) tell(ev fleet.Event) {
 	}
 	t.stage, t.last = run.Stage, time.Now()
 	if t.json {
-		t.note(t.line(backupLine{Event: "progress", Environment: t.env, Stage: run.Stage, Detail: clean(run.Detail), Bytes: run.Bytes, Size: run.Size, Read: run.Read}))
+		t.write(backupLine{Event: "progress", Environment: t.env, Stage: run.Stage, Detail: clean(run.Detail), Bytes: run.Bytes, Size: run.Size, Read: run.Read})
 		return
 	}
 	switch {
@@ -108,12 +107,6 @@ func (t *backupTeller) tell(ev fleet.Event) {
 	}
 }
 
-func (t *backupTeller) note(err error) {
-	if t.failed == nil {
-		t.failed = err
-	}
-}
-
 func (t *backupTeller) end(out fleet.Outcome) error {
 	b := out.Backup
 	if t.json {
@@ -121,7 +114,7 @@ func (t *backupTeller) end(out fleet.Outcome) error {
 		if out.Failure != nil {
 			l.Error = clean(out.Failure.Text)
 		}
-		t.note(t.line(l))
+		t.write(l)
 	}
 	switch {
 	case out.Failure != nil && t.json:

@@ -214,7 +214,7 @@ func (c *cli) run(name string, fl runFlags) error {
 	// stopped in order.
 	f := fleet.Open(context.WithoutCancel(ctx), fleet.Options{Project: p, Envs: []string{e.Name}})
 	defer f.Close()
-	t := &teller{cli: c, cmd: cmd, driver: m.Driver}
+	t := &teller{jsonLines: jsonLines{cli: c}, cmd: cmd, driver: m.Driver}
 	out, err := f.Run(ctx, cmd, t.tell)
 	if err != nil {
 		if ctx.Err() != nil && cmd.Supervised {

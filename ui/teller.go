@@ -12,13 +12,24 @@ import (
 	"strait/plan"
 )
 
+// jsonLines writes lines of JSON, and keeps the first error of the output.
+type jsonLines struct {
+	*cli
+	failed error
+}
+
+func (w *jsonLines) write(v any) {
+	if err := w.line(v); err != nil && w.failed == nil {
+		w.failed = err
+	}
+}
+
 // teller writes the events of a run, as lines of text or of JSON.
 type teller struct {
-	*cli
+	jsonLines
 	cmd    fleet.Command
 	driver project.Driver
 	began  time.Time
-	failed error // of the output
 }
 
 type eventLine struct {
@@ -58,7 +69,7 @@ func (t *teller) tell(ev fleet.Event) {
 		t.began = ev.At
 	}
 	if t.json {
-		t.note(t.line(eventOf(ev)))
+		t.write(eventOf(ev))
 		return
 	}
 	switch ev.Kind {
@@ -72,13 +83,6 @@ func (t *teller) tell(ev fleet.Event) {
 		t.say("%s", batchText(t.cmd, ev))
 	case "log":
 		t.say("  %s %s: %s", ev.At.Format("15:04:05"), strings.ToLower(ev.Log.Level), ev.Log.Text)
-	}
-}
-
-// note keeps the first error of the output.
-func (t *teller) note(err error) {
-	if t.failed == nil {
-		t.failed = err
 	}
 }
 
@@ -153,7 +157,7 @@ type exampleLine struct {
 
 func (t *teller) end(out fleet.Outcome) error {
 	if t.json {
-		t.note(t.line(t.endOf(out)))
+		t.write(t.endOf(out))
 		return t.failed
 	}
 	if out.DryRun != nil && out.DryRun.Err == nil {
