@@ -86,12 +86,13 @@ func (m Root) watchBackup(cmd fleet.Command) Root {
 	return m.visit(envPage)
 }
 
-// underway is what c stops on this page: the action, and where.
+// underway is what c stops on this page: the action, and where; a search is no
+// environment's.
 func (m Root) underway() (act plan.Action, env string) {
 	e := m.focus().env
 	switch {
 	case m.page == provePage && m.snap.ProofRun != nil:
-		return plan.ActProve, m.proved.Env
+		return plan.ActProve, ""
 	case m.page == rehearsalPage && e != nil && e.Rehearsing != nil:
 		return plan.ActRehearse, e.Name
 	case m.page == envPage && e != nil && e.BackupRun != nil:
@@ -112,8 +113,5 @@ func blockedStop(m Root) string {
 func (m Root) stop() (Root, tea.Cmd) {
 	act, env := m.underway()
 	m, hush := m.tell(toastInfo, "stopping the "+map[plan.Action]string{plan.ActProve: "search", plan.ActRehearse: "rehearsal", plan.ActBackup: "backup"}[act])
-	if act == plan.ActProve {
-		env = "" // it is no environment's
-	}
 	return m, tea.Batch(hush, m.send(fleet.Command{Action: plan.ActCancel, Env: env, By: "screen"}))
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -13,12 +14,7 @@ import (
 
 // sortedTables are the names of tables, in order.
 func sortedTables[V any](tables map[string]V) []string {
-	names := make([]string, 0, len(tables))
-	for name := range tables {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	return names
+	return slices.Sorted(maps.Keys(tables))
 }
 
 // shortHash is as much of a schema's hash as tells it from another.
@@ -131,16 +127,16 @@ func (m Root) drawCensusFacts(p *pen, e *fleet.EnvSnapshot, c *plan.Census) {
 }
 
 // certificateWord is in a line, or two, what is certified of an environment.
-func (m Root) certificateWord(e *fleet.EnvSnapshot) (sign, text string, k ink, at time.Time) {
+func (m Root) certificateWord(e *fleet.EnvSnapshot) (sign, text string, k ink) {
 	l, c := m.l, e.Certificate
 	if c == nil {
 		if x := e.Census; x != nil && !x.Full && x.Stopped == "" {
-			return l.g.todo, "none: a sampled census gives none", l.dim, time.Time{}
+			return l.g.todo, "none: a sampled census gives none", l.dim
 		}
-		return l.g.todo, "none: it takes a full census of zero", l.dim, time.Time{}
+		return l.g.todo, "none: it takes a full census of zero", l.dim
 	}
 	if !c.Revoked.IsZero() {
-		return l.g.failed, "revoked " + momentWord(m.now, c.Revoked) + after(": ", firstLine(c.Why)), l.bad, time.Time{}
+		return l.g.failed, "revoked " + momentWord(m.now, c.Revoked) + after(": ", firstLine(c.Why)), l.bad
 	}
 	var n int64
 	for _, k := range c.Tables {
@@ -150,10 +146,11 @@ func (m Root) certificateWord(e *fleet.EnvSnapshot) (sign, text string, k ink, a
 	if len(c.Proved) > 0 {
 		what += ", " + plural(int64(len(c.Proved)), "table") + " proved without reading"
 	}
-	if until := freshUntil(e.Certificate, e.FreshFor); m.now.After(until) {
-		return l.g.blocked, what + "; no longer fresh since " + momentWord(m.now, until) + ": v counts again", l.warn, time.Time{}
+	until := freshUntil(c, e.FreshFor)
+	if m.now.After(until) {
+		return l.g.blocked, what + "; no longer fresh since " + momentWord(m.now, until) + ": v counts again", l.warn
 	}
-	return l.g.done, what + "; fresh until " + untilWord(m.now, freshUntil(e.Certificate, e.FreshFor)), l.ok, time.Time{}
+	return l.g.done, what + "; fresh until " + untilWord(m.now, until), l.ok
 }
 
 // writersWord says how the watch for writers of the old shape stands; "" when
@@ -202,8 +199,8 @@ func (m Root) drawEvidence(p *pen, e *fleet.EnvSnapshot) {
 		sign, text, k := m.countedWord(e)
 		m.fact(p, "census", k, sign+" "+text, c.At)
 	}
-	sign, text, k, at := m.certificateWord(e)
-	m.fact(p, "certified", k, sign+" "+text, at)
+	sign, text, k := m.certificateWord(e)
+	m.fact(p, "certified", k, sign+" "+text, time.Time{})
 	if sign, text, k := m.writersWord(e, ""); text != "" {
 		m.fact(p, "writers", k, sign+" "+text, time.Time{})
 	}
@@ -216,10 +213,10 @@ func (m Root) drawStanding(p *pen, f focus) {
 	switch sign, text, k := m.countedWord(f.env); {
 	case c != nil && !c.Revoked.IsZero():
 		m.standingLine(p, l.bad, l.g.failed, "certificate revoked "+momentWord(m.now, c.Revoked))
-	case c != nil && m.now.After(freshUntil(e.Certificate, e.FreshFor)):
-		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(e.Certificate, e.FreshFor)))
+	case c != nil && m.now.After(freshUntil(c, e.FreshFor)):
+		m.standingLine(p, l.warn, l.g.blocked, "certificate no longer fresh since "+momentWord(m.now, freshUntil(c, e.FreshFor)))
 	case c != nil:
-		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(e.Certificate, e.FreshFor)))
+		m.standingLine(p, l.ok, l.g.done, "certificate of "+cmp.Or(c.Deployment, c.Env)+" for schema "+shortHash(c.Schema)+", fresh until "+untilWord(m.now, freshUntil(c, e.FreshFor)))
 	case f.env.Census != nil && !f.env.Census.Full:
 		m.standingLine(p, k, sign, text)
 	}

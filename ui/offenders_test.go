@@ -361,7 +361,7 @@ func TestCertificateWords(t *testing.T) {
 	e := m.snap.Envs[1]
 	cert := *e.Certificate
 	e.Certificate, e.FreshFor = &cert, 24*time.Hour
-	word := func() string { _, text, _, _ := m.certificateWord(&e); return text }
+	word := func() string { _, text, _ := m.certificateWord(&e); return text }
 	if got := word(); !strings.Contains(got, "schema 9be1f0aa") || !strings.Contains(got, "34,000 documents counted") || !strings.Contains(got, "fresh until tomorrow ") {
 		t.Errorf("a fresh one: %s", got)
 	}
