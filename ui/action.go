@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -137,15 +138,7 @@ func except(not pageKind) (out []pageKind) {
 
 // on reports whether the action works on a page.
 func (a *action) on(p pageKind) bool {
-	if a.pages == nil {
-		return true
-	}
-	for _, x := range a.pages {
-		if x == p {
-			return true
-		}
-	}
-	return false
+	return a.pages == nil || slices.Contains(a.pages, p)
 }
 
 // stopped is why the action cannot go out now; "" when it can.
@@ -193,7 +186,7 @@ func notReady(m Root) string {
 	case e == nil && m.snap.Loading:
 		return "the project is still being loaded"
 	case e == nil:
-		return "there is no environment: strait.toml lists them"
+		return noEnv(m)
 	case e.State == fleet.Opening:
 		return e.Name + " is still opening" + after(": ", e.Opening)
 	case e.State == fleet.Lost:
@@ -401,7 +394,11 @@ func (m Root) copyCommand() (Root, tea.Cmd) {
 			cmd.Action = plan.ActDryRun
 		}
 	}
-	text := m.shell(cmd)
+	return m.copyLine(m.shell(cmd))
+}
+
+// copyLine puts a command line on the clipboard, and says so.
+func (m Root) copyLine(text string) (Root, tea.Cmd) {
 	m, hush := m.tell(toastInfo, "copied: "+text)
 	return m, tea.Batch(hush, tea.SetClipboard(text))
 }

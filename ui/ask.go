@@ -377,8 +377,7 @@ func (m Root) pressAsk(key, typed string) (Root, tea.Cmd) {
 	case a.kind == askHow:
 		if key == "y" {
 			m.ask = ask{}
-			m, hush := m.tell(toastInfo, "copied: "+a.shell)
-			return m, tea.Batch(hush, tea.SetClipboard(a.shell))
+			return m.copyLine(a.shell)
 		}
 		if key == "n" || key == "q" || key == "enter" {
 			m.ask = ask{}

@@ -182,6 +182,15 @@ func short(mig string) string {
 	return mig[strings.LastIndex(mig, ":")+1:]
 }
 
+// shorts are the short names of migrations, in a line.
+func shorts(migs []string) string {
+	names := make([]string, len(migs))
+	for i, n := range migs {
+		names[i] = short(n)
+	}
+	return strings.Join(names, ", ")
+}
+
 // tableName is a migration's table, with the component that has it.
 func tableName(m *project.Migration) string {
 	if m.Owner == "" || m.Table == "" {

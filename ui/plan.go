@@ -250,11 +250,7 @@ func (c *cli) tellGrid(s *fleet.Snapshot, d *planDoc) {
 		rows[0] = append(rows[0], strings.ToUpper(e.Env))
 	}
 	for _, r := range d.plan.Rows {
-		var names []string
-		for _, n := range r.Migrations {
-			names = append(names, short(n))
-		}
-		line := []string{r.Title, strings.Join(names, ", ")}
+		line := []string{r.Title, shorts(r.Migrations)}
 		for i := range r.Cells {
 			line = append(line, stand(&r, &r.Cells[i], d.runsOf(i)).text())
 		}

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -196,11 +197,7 @@ func (c *cli) tellProve(r proveReport) {
 		x := &r.Proofs[i].Proof
 		proofs = append(proofs, *x)
 		glyph, _ := l.verdict(x.Verdict)
-		var names []string
-		for _, n := range x.Migrations {
-			names = append(names, short(n))
-		}
-		rows = append(rows, []string{glyph, string(x.Verdict), x.Title, strings.Join(names, ", "), proofWord(x)})
+		rows = append(rows, []string{glyph, string(x.Verdict), x.Title, shorts(x.Migrations), proofWord(x)})
 	}
 	c.table(rows)
 	for i := range r.Proofs {
@@ -228,10 +225,8 @@ func proofWord(x *plan.Proof) string {
 			what += ", " + count(int64(x.Sampled)) + " of them real"
 		}
 		return what
-	case x.Why == "":
-		return "no migration is said to cover it"
 	}
-	return x.Why
+	return cmp.Or(x.Why, "no migration is said to cover it")
 }
 
 // tellCounter writes a counterexample so that it is understood in a log.
@@ -256,11 +251,7 @@ func (c *cli) tellCounter(l *look, r *proofReport) {
 	if text := danglingText(x); text != "" {
 		c.say("  %s", text)
 	}
-	where := short(x.Migration)
-	if x.Frame != "" {
-		where += " at " + x.Frame
-	}
-	c.say("  in %s", where)
+	c.say("  in %s%s", short(x.Migration), after(" at ", x.Frame))
 	if x.Masked {
 		c.say("  values are masked: --reveal shows them, and the journal keeps that it was asked for")
 	}

@@ -132,10 +132,7 @@ func (m Root) drawNoProof(p *pen) {
 	p.put(l.dim, " "+l.g.todo+" nothing was searched yet").end()
 	p.blank()
 	p.to(3).put(l.key, "V")
-	for i, line := range wrap("puts documents that the widened schema accepts and the target refuses through the migrations of every change, and looks for one that does not come out right: that does not fit the target, makes it throw, or changes again at a second run.", max(1, p.w-6)) {
-		if i > 0 {
-			p.to(3)
-		}
+	for _, line := range wrap("puts documents that the widened schema accepts and the target refuses through the migrations of every change, and looks for one that does not come out right: that does not fit the target, makes it throw, or changes again at a second run.", max(1, p.w-6)) {
 		p.to(5).put(l.text, line).end()
 	}
 	p.blank()
@@ -175,11 +172,7 @@ func kindWord(x *plan.Counterexample) string {
 func (m Root) drawProof(p *pen, x *plan.Proof) {
 	l := m.l
 	p.to(1).put(l.strong, x.Title)
-	var names []string
-	for _, n := range x.Migrations {
-		names = append(names, short(n))
-	}
-	p.put(l.dim, after("  ", strings.Join(names, ", "))).end()
+	p.put(l.dim, after("  ", shorts(x.Migrations))).end()
 	glyph, k := l.verdict(x.Verdict)
 	p.to(1)
 	switch {
@@ -191,7 +184,7 @@ func (m Root) drawProof(p *pen, x *plan.Proof) {
 		p.put(k, glyph+" held").put(l.text, ": no counterexample among "+documents(int64(x.Documents))).end()
 		p.para(l.dim, 3, "What came out fits the target, a second run changed nothing, and documents that fitted already stayed as they were.")
 	case x.Verdict == plan.Uncovered:
-		p.put(k, glyph+" uncovered").put(l.text, ": "+cmp.Or(x.Why, "no migration is said to cover it")).end()
+		p.put(k, glyph+" uncovered").put(l.text, ": "+proofWord(x)).end()
 		p.blank()
 		p.to(3).put(l.key, "P").put(l.dim, " the plan has a draft of a migration where it can make one").end()
 	default:
@@ -248,11 +241,7 @@ func (m Root) drawCounter(p *pen, x *plan.Counterexample) {
 	if text := danglingText(x); text != "" {
 		p.to(3).put(l.text, text).end()
 	}
-	where := short(x.Migration)
-	if x.Frame != "" {
-		where += " at " + x.Frame
-	}
-	p.to(3).put(l.dim, "in ").put(l.accent, where).end()
+	p.to(3).put(l.dim, "in ").put(l.accent, short(x.Migration)+after(" at ", x.Frame)).end()
 	if x.Masked {
 		p.to(3).put(l.faint, "values are masked: "+cmp.Or(m.proved.Env, "the environment")+" is protected").end()
 	}

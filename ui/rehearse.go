@@ -254,19 +254,27 @@ func censusWords(n *plan.Census) string {
 
 // outcomeWord is what a rehearsed migration did besides changing documents.
 func outcomeWord(r *plan.RehearsedRun) string {
-	var out []string
-	for _, x := range []struct {
-		n    int64
-		word string
-	}{{r.Unchanged, "as they were"}, {r.Deleted, "deleted"}, {r.Inserted, "inserted"}, {r.Failed, "failed"}} {
-		if x.n > 0 {
-			out = append(out, count(x.n)+" "+x.word)
-		}
-	}
+	out := counted(figure{r.Unchanged, "as they were"}, figure{r.Deleted, "deleted"}, figure{r.Inserted, "inserted"}, figure{r.Failed, "failed"})
 	if r.Failed == 0 && r.State != "success" {
 		out = append(out, r.State)
 	}
 	return strings.Join(out, ", ")
+}
+
+// figure is how many documents something was done to.
+type figure struct {
+	n    int64
+	word string
+}
+
+// counted are the figures that are not zero, in words.
+func counted(all ...figure) (out []string) {
+	for _, x := range all {
+		if x.n > 0 {
+			out = append(out, count(x.n)+" "+x.word)
+		}
+	}
+	return out
 }
 
 // bindingWord is the limit that the fullest batch came nearest to.

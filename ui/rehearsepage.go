@@ -188,7 +188,7 @@ func (m Root) drawNoRehearsal(p *pen) {
 	l, e := m.l, m.focus().env
 	p.blank()
 	if e == nil {
-		p.put(l.dim, " there is no environment: strait.toml lists them").end()
+		p.put(l.dim, " "+noEnv(m)).end()
 		return
 	}
 	if e.Rehearsing != nil {
@@ -232,9 +232,8 @@ func (m Root) drawSkipped(p *pen, x *plan.Rehearsal) {
 	for _, s := range x.Skipped {
 		p.to(3).put(m.l.accent, short(s.Name)).put(m.l.text, "  ")
 		for _, line := range wrap(clean(s.Why), max(8, p.room()-1)) {
-			p.put(m.l.dim, line).end().to(5)
+			p.to(5).put(m.l.dim, line).end()
 		}
-		p.buf, p.used = p.buf[:0], 0
 	}
 }
 
@@ -343,15 +342,7 @@ func (m Root) drawRehearsed(p *pen, e *fleet.EnvSnapshot, x *plan.RehearsedRun) 
 
 // elsewhere says what a migration wrote in another table.
 func elsewhere(w plan.Written) string {
-	var out []string
-	for _, x := range []struct {
-		n    int64
-		word string
-	}{{w.Inserted, "inserted"}, {w.Changed, "changed"}, {w.Deleted, "deleted"}} {
-		if x.n > 0 {
-			out = append(out, count(x.n)+" "+x.word)
-		}
-	}
+	out := counted(figure{w.Inserted, "inserted"}, figure{w.Changed, "changed"}, figure{w.Deleted, "deleted"})
 	return w.Table + after(" in ", w.Component) + ": " + strings.Join(out, ", ")
 }
 

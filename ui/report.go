@@ -187,7 +187,5 @@ func (m Root) copyReport() (Root, tea.Cmd) {
 	if m.page == rehearsalPage {
 		cmd = fleet.Command{Action: plan.ActRehearse, Env: m.env, Rehearse: m.rehearsed[m.env]}
 	}
-	text := m.shell(cmd)
-	m, hush := m.tell(toastInfo, "copied: "+text)
-	return m, tea.Batch(hush, tea.SetClipboard(text))
+	return m.copyLine(m.shell(cmd))
 }
