@@ -25,7 +25,7 @@ func marksOf(g marking, d value.Object) (out []string) {
 
 func TestTheEntryOfARecordIsMarked(t *testing.T) {
 	l := newLook(true, false)
-	d := doc("scores", doc("anna", 1.0, "ben.x", "2", "carl", 3.0))
+	d := object("scores", object("anna", 1.0, "ben.x", "2", "carl", 3.0))
 	if got := marksOf(marking{l: l, w: 60, limit: 50, ways: [][]string{{"scores", "ben.x"}}}, d); len(got) != 1 || got[0] != `✗ "ben.x": "2",` {
 		t.Errorf("marked: %q", got)
 	}
@@ -40,8 +40,8 @@ func TestFoldingKeepsWhatIsMarked(t *testing.T) {
 		many, other = append(many, float64(i)), append(other, float64(i))
 	}
 	many[150] = "x"
-	d := doc("list", many, "who", "gone", "why", "gone too")
-	g := marking{l: l, w: 60, limit: 20, k: l.add, sign: "+", other: doc("list", other, "who", "gone", "why", "gone too"), ways: [][]string{{"who"}, {"why"}}}
+	d := object("list", many, "who", "gone", "why", "gone too")
+	g := marking{l: l, w: 60, limit: 20, k: l.add, sign: "+", other: object("list", other, "who", "gone", "why", "gone too"), ways: [][]string{{"who"}, {"why"}}}
 	if got := marksOf(g, d); strings.Join(got, "|") != `+ "x",|✗ who: "gone",|✗ why: "gone too",` {
 		t.Errorf("marked: %q", got)
 	}
@@ -78,7 +78,7 @@ func TestTheDocumentOfTheOtherTableIsShown(t *testing.T) {
 	s := scene("proof")
 	for i := range s.Proofs {
 		if c := s.Proofs[i].Counter; c != nil && c.Kind == "misfit" {
-			*c = plan.Counterexample{Kind: "other-table", Migration: c.Migration, Before: doc("paid", true), After: doc("paid", "paid"), Other: doc("zip", 1.0),
+			*c = plan.Counterexample{Kind: "other-table", Migration: c.Migration, Before: object("paid", true), After: object("paid", "paid"), Other: object("zip", 1.0),
 				Place: "preferences.zip", Way: []string{"zip"}, Violation: "Value does not match validator."}
 		}
 	}

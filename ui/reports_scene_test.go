@@ -8,14 +8,6 @@ import (
 	"strait/plan"
 )
 
-func doc(fields ...any) value.Object {
-	var out []value.Field
-	for i := 0; i+1 < len(fields); i += 2 {
-		out = append(out, value.Field{Name: fields[i].(string), Value: fields[i+1]})
-	}
-	return value.NewObject(out...)
-}
-
 // dressReports puts proofs, rehearsals and backups into a scene.
 func dressReports(s *fleet.Snapshot, name string, now time.Time) {
 	e := &s.Envs[1]
@@ -57,18 +49,18 @@ func sceneProofs(now time.Time) []plan.Proof {
 	}
 	price := held("orders.price changes type", "orders", "orders.price", "priceToString", 120)
 	price.Verdict, price.Documents, price.Took = plan.Refuted, 214, 380*time.Millisecond
-	price.Counter = &plan.Counterexample{Kind: "throws", Thrown: true, Dangling: []string{"customer"}, Migration: "migrations:priceToString", Before: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
+	price.Counter = &plan.Counterexample{Kind: "throws", Thrown: true, Dangling: []string{"customer"}, Migration: "migrations:priceToString", Before: object("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "price", ""),
 		Violation: "Uncaught Error: price \"\" is not a number", Frame: "convex/migrations.ts:71"}
 	paid := held("orders.paid changes type", "orders", "orders.paid", "statusToEnum", 120)
 	paid.Verdict, paid.Documents = plan.Refuted, 31
 	paid.Counter = &plan.Counterexample{Kind: "misfit", Migration: "migrations:statusToEnum", Real: true,
-		Before: doc("customer", "k57a2m9d0f3h6j8", "lines", value.Array{doc("sku", "A-1", "state", doc("code", 3.0)), doc("sku", "A-2", "state", doc("code", 0.0))}, "paid", true),
-		After:  doc("customer", "k57a2m9d0f3h6j8", "lines", value.Array{doc("sku", "A-1", "state", "shipped"), doc("sku", "A-2", "state", doc("code", 0.0))}, "paid", "paid"),
+		Before: object("customer", "k57a2m9d0f3h6j8", "lines", value.Array{object("sku", "A-1", "state", object("code", 3.0)), object("sku", "A-2", "state", object("code", 0.0))}, "paid", true),
+		After:  object("customer", "k57a2m9d0f3h6j8", "lines", value.Array{object("sku", "A-1", "state", "shipped"), object("sku", "A-2", "state", object("code", 0.0))}, "paid", "paid"),
 		Place:  ".lines[1].state", Violation: "Value does not match validator.\nPath: .lines[1].state\nValue: {code: 0.0}\nValidator: v.union(v.literal(\"open\"), v.literal(\"shipped\"))", Frame: "convex/migrations.ts:52"}
 	profile := held("users.profile is removed", "users", "users.profile", "splitProfile", 0)
 	profile.Verdict, profile.Documents = plan.Refuted, 3
 	profile.Counter = &plan.Counterexample{Kind: "not-idempotent", Migration: "migrations:splitProfile", Masked: true,
-		Before: doc("name", "aaa", "visits", 1.0), After: doc("name", "aaa", "visits", 2.0), Again: doc("name", "aaa", "visits", 3.0),
+		Before: object("name", "aaa", "visits", 1.0), After: object("name", "aaa", "visits", 2.0), Again: object("name", "aaa", "visits", 3.0),
 		Violation: "a second run changes what the first one has left", Frame: "convex/migrations.ts:31"}
 	notes := held("orders.notes is removed", "orders", "orders.notes", "dropLegacyNotes", 120)
 	notes.Verdict, notes.Why, notes.Documents = plan.Unproven, "dropLegacyNotes calls an action, which prove cannot run", 0
@@ -92,8 +84,8 @@ func sceneRehearsal(now time.Time) *plan.Rehearsal {
 	price := run("priceToString", "orders", 4000, 9_100_000)
 	price.State, price.Changed, price.Failed, price.Recommended = "failed", 3958, 2, 75
 	price.Failures = []plan.RehearsedFailure{
-		{Document: "j97c3t5e1r8q2w4", Summary: "price \"12,50 €\" is not a number", Frame: "convex/migrations.ts:71", Body: doc("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
-		{Document: "j97d0a1b2c3d4e5", Summary: "price \"\" is not a number", Frame: "convex/migrations.ts:71", Body: doc("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
+		{Document: "j97c3t5e1r8q2w4", Summary: "price \"12,50 €\" is not a number", Frame: "convex/migrations.ts:71", Body: object("_id", "j97c3t5e1r8q2w4", "customer", "k57a2m9d0f3h6j8", "paid", true, "price", "12,50 €")},
+		{Document: "j97d0a1b2c3d4e5", Summary: "price \"\" is not a number", Frame: "convex/migrations.ts:71", Body: object("_id", "j97d0a1b2c3d4e5", "customer", "k57b8s3x9c2v5b1", "paid", false, "price", "")}}
 	last := run("movePreferences", "preferences", 2000, 400_000)
 	last.Deleted, last.Changed, last.Unchanged = 1900, 100, 0
 	last.Elsewhere = []plan.Written{{Table: "users", Changed: 1900}}

@@ -217,7 +217,7 @@ func TestMarksTellWhatDiffers(t *testing.T) {
 
 func TestThePlaceIsMarked(t *testing.T) {
 	l := newLook(true, false)
-	d := doc("tags", value.Array{"a", 2.0}, "profile", doc("zip", 1.0), "scores", doc("math", "x"))
+	d := object("tags", value.Array{"a", 2.0}, "profile", object("zip", 1.0), "scores", object("math", "x"))
 	for place, want := range map[string]string{".tags[1]": "2,", ".profile.zip": "zip: 1,", ".plan": "plan: missing", ".profile.city": "city: missing"} {
 		var got []string
 		lines, _ := marking{l: l, ways: [][]string{wayOf(d, place)}, w: 60, limit: 50}.lines(d)

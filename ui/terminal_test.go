@@ -80,6 +80,16 @@ func (x *tty) see(text string) string {
 	return x.until(strconv.Quote(text), func(s string) bool { return strings.Contains(s, text) })
 }
 
+// holds checks what is on a screen.
+func (x *tty) holds(screen string, wants ...string) {
+	x.t.Helper()
+	for _, want := range wants {
+		if !strings.Contains(screen, want) {
+			x.t.Errorf("no %q on\n%s", want, screen)
+		}
+	}
+}
+
 // pid is the process of the built binary.
 func (x *tty) pid() int {
 	x.t.Helper()
@@ -141,11 +151,7 @@ func TestTheDemoFromOpenToQuit(t *testing.T) {
 	x := startTerm(t, 120, 36, "strait demo")
 	x.opened()
 	s := x.see("✓ ✗ ▲ failed") // the screen opens on what failed, every state in sight
-	for _, want := range []string{"✓ ✓ ✓ done", "✓ ○ ▲ migrate", "✓ ○ ▲ count", "✓ ○ ▲ resume", "○ ▲ ▲ widen", "target enforced"} {
-		if !strings.Contains(s, want) {
-			t.Errorf("no %q on\n%s", want, s)
-		}
-	}
+	x.holds(s, "✓ ✓ ✓ done", "✓ ○ ▲ migrate", "✓ ○ ▲ count", "✓ ○ ▲ resume", "○ ▲ ▲ widen", "target enforced")
 	x.keys("Enter")
 	x.showsTheFailure()
 	x.goTo("movePreferences")
@@ -199,11 +205,7 @@ func TestTheDemoIsProvenAndRehearsed(t *testing.T) {
 	x.keys("y")
 	x.see("1 refuted, 8 held")
 	s := x.see("WHAT WAS THROWN")
-	for _, want := range []string{"✗ the migration throws", "customerId: ", "addCustomerName at convex/migrations/orders.ts:28"} {
-		if !strings.Contains(s, want) {
-			t.Errorf("no %q on\n%s", want, s)
-		}
-	}
+	x.holds(s, "✗ the migration throws", "customerId: ", "addCustomerName at convex/migrations/orders.ts:28")
 	x.keys("R")
 	x.see("no rehearsal of staging yet")
 	x.keys("b")
@@ -219,11 +221,7 @@ func TestTheDemoIsProvenAndRehearsed(t *testing.T) {
 	x.keys("y")
 	x.see("narrow would be refused, 1 migration failed")
 	s = x.see("FAILURES  1 document")
-	for _, want := range []string{"all that there are", "✗ addCustomerName", "at convex/migrations/orders.ts:28", "customerId: "} {
-		if !strings.Contains(s, want) {
-			t.Errorf("no %q on\n%s", want, s)
-		}
-	}
+	x.holds(s, "all that there are", "✗ addCustomerName", "at convex/migrations/orders.ts:28", "customerId: ")
 	x.keys("NPage")
 	x.see("HEADROOM")
 	x.keys("J")
@@ -239,11 +237,7 @@ func (x *tty) showsTheFailure() {
 	x.t.Helper()
 	x.see("✗ failed in staging")
 	s := x.see("DOCUMENT  orders") // looked for once the run has failed
-	for _, want := range []string{"TypeError", "at convex/migrations/orders.ts:28", "customerId: "} {
-		if !strings.Contains(s, want) {
-			x.t.Errorf("no %q on\n%s", want, s)
-		}
-	}
+	x.holds(s, "TypeError", "at convex/migrations/orders.ts:28", "customerId: ")
 }
 
 // running starts a long run on the screen and waits for its first batches.
