@@ -64,14 +64,7 @@ func (f *Fleet) Do(ctx context.Context, c Command) error {
 		return err
 	}
 	if c.Action == plan.ActCancel && c.Migration == "" {
-		if c.Env == "" {
-			f.StopProof()
-			return nil
-		}
-		if f.stopDeploy(c.Env) || f.stopBackup(c.Env) || f.StopRehearsal(c.Env) {
-			return nil
-		}
-		return f.stopCensus(c.Env)
+		return f.stop(c.Env)
 	}
 	a, err := f.begin(c)
 	if err != nil {
@@ -434,16 +427,32 @@ func hashOf(text string) string {
 	return hex.EncodeToString(sum[:6])
 }
 
-// StopCensus ends the census that is being taken, if there is one.
-func (f *Fleet) StopCensus(name string) { _ = f.stopCensus(name) } // that there is none is no error here
-
-func (f *Fleet) stopCensus(name string) error {
+// stop ends what is under way without being a migration: what Do says.
+func (f *Fleet) stop(name string) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	e := f.env(name)
-	if e == nil || e.stopCount == nil {
-		return &Refused{Env: name, Action: plan.ActCancel, Reasons: []plan.Refusal{{Code: "not-running", Why: "no census is being taken in " + name}}}
+	if name == "" {
+		if f.proving != nil {
+			f.proving.cancel()
+		}
+		return nil
 	}
-	e.stopCount()
-	return nil
+	if e := f.env(name); e != nil {
+		for _, stop := range []context.CancelFunc{e.stopDeploy, e.stopBackup, e.stopRehearse, e.stopCount} {
+			if stop != nil {
+				stop()
+				return nil
+			}
+		}
+	}
+	return &Refused{Env: name, Action: plan.ActCancel, Reasons: []plan.Refusal{{Code: "not-running", Why: "no census is being taken in " + name}}}
+}
+
+// StopCensus ends the census that is being taken, if there is one.
+func (f *Fleet) StopCensus(name string) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if e := f.env(name); e != nil && e.stopCount != nil {
+		e.stopCount()
+	}
 }

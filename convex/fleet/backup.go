@@ -490,18 +490,6 @@ func place(part, file string) error {
 	return os.Rename(part, file)
 }
 
-// stopBackup stops the backup of an environment; false when none is taken.
-func (f *Fleet) stopBackup(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	e := f.env(name)
-	if e == nil || e.stopBackup == nil {
-		return false
-	}
-	e.stopBackup()
-	return true
-}
-
 // recallBackup takes a line of the journal that tells of a backup. f.mu is held.
 func (f *Fleet) recallBackup(x entry) {
 	b := x.Backup

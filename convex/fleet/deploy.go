@@ -240,19 +240,6 @@ type commandError struct {
 func (e *commandError) Error() string { return e.error.Error() + e.printed }
 func (e *commandError) Unwrap() error { return e.error }
 
-// stopDeploy stops the command that deploys to an environment; false when none
-// runs.
-func (f *Fleet) stopDeploy(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	e := f.env(name)
-	if e == nil || e.stopDeploy == nil {
-		return false
-	}
-	e.stopDeploy()
-	return true
-}
-
 // ended is why the action failed; nil when it did not, or not yet.
 func (a *action) ended() error {
 	a.f.mu.Lock()

@@ -280,15 +280,6 @@ func (f *Fleet) searchProof(s *proving) ([]plan.Proof, error) {
 	return x.search(s.ctx, rows, active, widened, sample)
 }
 
-// StopProof ends the search for counterexamples, if there is one.
-func (f *Fleet) StopProof() {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.proving != nil {
-		f.proving.cancel()
-	}
-}
-
 // runProof is Run for prove.
 func (f *Fleet) runProof(ctx context.Context, c Command, emit func(Event)) (Outcome, error) {
 	name := c.Env

@@ -80,19 +80,6 @@ func (e *env) cannotRehearse() []plan.Refusal {
 	return nil
 }
 
-// StopRehearsal ends the rehearsal of an environment; false when none is under
-// way. What it found until then is its report.
-func (f *Fleet) StopRehearsal(name string) bool {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	e := f.env(name)
-	if e == nil || e.stopRehearse == nil {
-		return false
-	}
-	e.stopRehearse()
-	return true
-}
-
 // rehearse is the action.
 func (a *action) rehearse(answer *entry) error {
 	defer a.f.change(func() { a.e.rehearsing, a.e.stopRehearse = nil, nil })
