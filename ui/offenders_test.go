@@ -2,6 +2,7 @@ package ui
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"math"
 	"os"
@@ -421,5 +422,38 @@ func TestWhatACensusSays(t *testing.T) {
 	}
 	if text := censusWords(&plan.Census{Offenders: 1, Read: 13_256}); text != "1 document of 13,256 does not fit the target" {
 		t.Error(text)
+	}
+}
+
+// BenchmarkOffenders draws the page with many groups, and with a document of
+// many fields.
+func BenchmarkOffenders(b *testing.B) {
+	many, large := scene("offenders"), scene("offenders")
+	c := many.Envs[1].Census
+	for i := range 300 {
+		g := c.Groups[i%5]
+		g.Table = fmt.Sprintf("%s%d", g.Table, i)
+		c.Groups = append(c.Groups, g)
+	}
+	var list value.Array
+	for range 50 {
+		list = append(list, "value")
+	}
+	var fields []any
+	for i := range 1000 {
+		fields = append(fields, fmt.Sprintf("field%04d", i), list)
+	}
+	g := &large.Envs[1].Census.Groups[0]
+	g.Samples[0].Document = object(fields...)
+	for name, s := range map[string]*fleet.Snapshot{"groups": many, "document": large} {
+		b.Run(name, func(b *testing.B) {
+			m, _ := screen(b, s, 160, 50)
+			m = press(m, "o")
+			m.off.key = offenderKey{table: g.Table, path: g.Path, reason: g.Reason}
+			b.ReportAllocs()
+			for b.Loop() {
+				_ = m.View()
+			}
+		})
 	}
 }
