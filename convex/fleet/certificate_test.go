@@ -24,12 +24,8 @@ func (s *shopped) later(refuse []string, shift time.Duration) {
 	if err := s.f.Close(); err != nil {
 		s.t.Fatal(err)
 	}
-	routes := map[string]bool{}
-	for _, r := range refuse {
-		routes[r] = true
-	}
 	s.f = Open(s.t.Context(), Options{
-		Project: p, http: &http.Client{Transport: refusing{s.d.HTTPClient().Transport, routes}}, writersPace: 5 * time.Millisecond,
+		Project: p, http: &http.Client{Transport: refusing{s.d.HTTPClient().Transport, refuse}}, writersPace: 5 * time.Millisecond,
 		Now: func() time.Time { return time.Now().Add(shift) },
 	})
 	f := s.f

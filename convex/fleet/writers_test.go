@@ -56,7 +56,7 @@ export const addKind = mutation({ args: { kind: v.string() }, handler: (ctx, { k
 `,
 }
 
-// watched is a deployment of the shop, widened, and a fleet that watches it
+// shopped is a deployment of the shop, widened, and a fleet that watches it
 // through a transport which refuses some routes.
 type shopped struct {
 	t *testing.T
@@ -105,11 +105,11 @@ func (l *line) down(cut bool) {
 // refusing answers some routes as a deployment that has them not.
 type refusing struct {
 	http.RoundTripper
-	routes map[string]bool
+	routes []string
 }
 
 func (r refusing) RoundTrip(req *http.Request) (*http.Response, error) {
-	if !r.routes[req.URL.Path] {
+	if !slices.Contains(r.routes, req.URL.Path) {
 		return r.RoundTripper.RoundTrip(req)
 	}
 	return &http.Response{
@@ -191,14 +191,10 @@ func openShopOf(t *testing.T, p *project.Project, refuse []string, fitting, old 
 	if _, err := d.Insert(t.Context(), "", "kinds", []value.Object{value.NewObject(value.Field{Name: "kind", Value: "a"})}); err != nil {
 		t.Fatal(err)
 	}
-	routes := map[string]bool{}
-	for _, r := range refuse {
-		routes[r] = true
-	}
 	transport := d.HTTPClient().Transport.(*http.Transport).Clone()
 	l := &line{dial: transport.DialContext}
 	transport.DialContext = l.connect
-	o := Options{Project: p, http: &http.Client{Transport: refusing{transport, routes}}, writersPace: 5 * time.Millisecond}
+	o := Options{Project: p, http: &http.Client{Transport: refusing{transport, refuse}}, writersPace: 5 * time.Millisecond}
 	f := Open(t.Context(), o)
 	t.Cleanup(func() { f.Close() })
 	t.Cleanup(transport.CloseIdleConnections)
