@@ -478,9 +478,6 @@ func TestWritesWhileTheConnectionIsLost(t *testing.T) {
 // A certificate of an earlier process is guarded from its count on: what was
 // written while nobody watched is found.
 func TestWritesWhileNobodyWatched(t *testing.T) {
-	if testing.Short() {
-		t.Skip("a second fleet over the same journal: not yet seen to end in time under the race detector")
-	}
 	t.Parallel()
 	for how, refuse := range map[string][]string{byChanges: nil, byRecount: noShapes} {
 		t.Run(how, func(t *testing.T) {
