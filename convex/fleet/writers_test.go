@@ -306,6 +306,8 @@ func TestOldShapeWriters(t *testing.T) {
 			if c := s.certificate(); c == nil || !c.Revoked.IsZero() {
 				t.Fatalf("after fitting writes the certificate is %+v", c)
 			}
+			// On a busy machine, a write from before the count may be told of after it.
+			s.writers("all that was told of is looked at", func(w plan.Writers) bool { return !w.Checked.Before(s.f.envs[0].written) })
 			if got := s.refusals(); len(got) > 0 {
 				t.Fatalf("narrow is refused: %v", got)
 			}
